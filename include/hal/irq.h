@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupts. In <hal/arch.h>, inline (a per-vCPU flag in the simulator, never a host signal mask):
+ *
+ *   unsigned long hal_irq_save(void)            masks; returns the former state
+ *   void hal_irq_restore(unsigned long state)   in the simulator delivers what is pending
+ *   void hal_irq_enable(void), hal_irq_disable(void)
+ *   bool hal_irq_enabled(void)
+ */
+#ifndef HAL_IRQ_H
+#define HAL_IRQ_H
+
+#include <hal/types.h>
+
+typedef void (*hal_irq_handler)(void *ctx); /* interrupts off; must not sleep */
+
+/* A device's interrupt line (x86: global system interrupt; aarch64: GIC INTID; sim: model's line), unmasked. */
+int hal_irq_attach(unsigned line, hal_irq_handler fn, void *ctx);
+void hal_irq_mask(unsigned line);
+void hal_irq_unmask(unsigned line);
+
+/* A message-signalled interrupt: what a device must write where. -ENOSPC when vectors are used up, -ENOTSUP if none. */
+struct hal_msi {
+	uint64_t address;
+	uint32_t data;
+};
+int hal_msi_alloc(hal_irq_handler fn, void *ctx, struct hal_msi *ret);
+
+#endif
