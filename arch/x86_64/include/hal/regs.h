@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * x86_64 user registers and their meaning in the Linux ABI: what the bootable kernel and the simulator on an
+ * x86_64 host have in common. The simulator's <hal/arch.h> includes this file and compiles arch/x86_64/abi/.
+ *
+ * Each of the two machines declares
+ *
+ *   struct hal_user {
+ *           struct hal_regs regs;
+ *           struct x86_state x86;
+ *           ... what else that machine keeps of a user thread
+ *   };
+ *
+ * and implements the functions of the section "supplied by the machine".
+ */
+#ifndef HAL_X86_REGS_H
+#define HAL_X86_REGS_H
+
+#include <hal/types.h>
+
+/* The order is Linux's struct user_regs_struct (of which this is a prefix), and that of a hardware trap frame. */
+struct hal_regs {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
+	uint64_t rax, rcx, rdx, rsi, rdi;
+	uint64_t orig_rax; /* number of the system call; ~0 after anything else */
+	uint64_t rip, cs, rflags, rsp, ss;
+	uint64_t fs_base, gs_base;
+};
+_Static_assert(sizeof(struct hal_regs) == 23 * 8, "prefix of user_regs_struct");
+
+/* The part of a user thread that lies outside the general registers. */
+struct x86_state {
+	void *fpu;	       /* x86_fpu_size() bytes, 64-byte aligned: XSAVE's standard format, or FXSAVE's         */
+	bool regs_partial;     /* entered by `syscall`: regs.rcx and regs.r11 are stale, stand for rip and rflags       */
+	bool fpu_memory_newer; /* the area is being written by the kernel: save must not overwrite, load must not read it */
+};
+
+#define HAL_USER_ALIGN 64 /* of the FPU area (XSAVE) */
+
+#define X86_USER_CS 0x33 /* as on Linux: debuggers look at them */
+#define X86_USER_SS 0x2b
+
+#define X86_FLAG_CF   (UINT64_C(1) << 0)
+#define X86_FLAG_ONE  (UINT64_C(1) << 1)
+#define X86_FLAG_PF   (UINT64_C(1) << 2)
+#define X86_FLAG_AF   (UINT64_C(1) << 4)
+#define X86_FLAG_ZF   (UINT64_C(1) << 6)
+#define X86_FLAG_SF   (UINT64_C(1) << 7)
+#define X86_FLAG_TF   (UINT64_C(1) << 8)
+#define X86_FLAG_IF   (UINT64_C(1) << 9)
+#define X86_FLAG_DF   (UINT64_C(1) << 10)
+#define X86_FLAG_OF   (UINT64_C(1) << 11)
+#define X86_FLAG_IOPL (UINT64_C(3) << 12)
+#define X86_FLAG_NT   (UINT64_C(1) << 14)
+#define X86_FLAG_RF   (UINT64_C(1) << 16)
+#define X86_FLAG_AC   (UINT64_C(1) << 18)
+#define X86_FLAG_ID   (UINT64_C(1) << 21)
+
+/* The flags that a program may choose, and with it sigreturn and a debugger (Linux's FIX_EFLAGS). */
+#define X86_FLAGS_USER                                                                                       \
+	(X86_FLAG_CF | X86_FLAG_PF | X86_FLAG_AF | X86_FLAG_ZF | X86_FLAG_SF | X86_FLAG_TF | X86_FLAG_DF |     \
+	 X86_FLAG_OF | X86_FLAG_RF | X86_FLAG_AC)
+
+#define HAL_ABI_MACHINE	    "x86_64"
+#define HAL_ABI_ELF_MACHINE 62 /* EM_X86_64 */
+#define HAL_ABI_MINSIGSTKSZ x86_minsigstksz()
+
+static inline uint64_t hal_abi_syscall_number(const struct hal_regs *r)
+{
+	return r->orig_rax;
+}
+
+static inline uint64_t hal_abi_syscall_arg(const struct hal_regs *r, unsigned n)
+{
+	switch (n) {
+	case 0:
+		return r->rdi;
+	case 1:
+		return r->rsi;
+	case 2:
+		return r->rdx;
+	case 3:
+		return r->r10;
+	case 4:
+		return r->r8;
+	default:
+		return r->r9;
+	}
+}
+
+static inline void hal_abi_set_result(struct hal_regs *r, int64_t value)
+{
+	r->rax = (uint64_t)value;
+}
+
+static inline int64_t hal_abi_result(const struct hal_regs *r)
+{
+	return (int64_t)r->rax;
+}
+
+/* `syscall` is two bytes long, and the kernel leaves the argument registers as they were. */
+static inline void hal_abi_restart_as(struct hal_regs *r, uint64_t number)
+{
+	r->rax = number;
+	r->rip -= 2;
+}
+
+static inline void hal_abi_restart(struct hal_regs *r)
+{
+	hal_abi_restart_as(r, r->orig_rax);
+}
+
+static inline uaddr_t hal_abi_pc(const struct hal_regs *r)
+{
+	return r->rip;
+}
+
+static inline uaddr_t hal_abi_sp(const struct hal_regs *r)
+{
+	return r->rsp;
+}
+
+struct hal_user;
+
+/* ---- in arch/x86_64/abi/, for both machines ---- */
+
+/* The extended states that this machine gives to programs (XCR0), 0 without XSAVE; and the bytes of an FPU area. */
+uint64_t x86_fpu_features(void);
+size_t x86_fpu_size(void);
+
+/* The state of a new program, in an area of x86_fpu_size() bytes. */
+void x86_fpu_init_area(void *area);
+
+/* Bytes of the largest signal frame. */
+size_t x86_minsigstksz(void);
+
+/* ---- supplied by the machine ---- */
+
+/* u->regs.fs_base, gs_base and the FPU area were changed in memory: if u's state is live in this CPU, load it again. */
+void x86_user_reload(struct hal_user *u);
+
+/* The time-stamp counter's frequency, for /proc/cpuinfo; 0 when unknown. */
+uint64_t x86_tsc_khz(void);
+
+#endif
