@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Credentials: who a thread is. Immutable once published: a change makes a new one (copy on write), so readers take no lock. */
+#ifndef CLOUDOS_CRED_H
+#define CLOUDOS_CRED_H
+
+#include <cloudos/refcount.h>
+#include <cloudos/types.h>
+
+#define CRED_GROUPS_MAX 65536 /* NGROUPS_MAX */
+
+struct cred {
+	struct refcount refs;
+	uint32_t uid, euid, suid, fsuid;
+	uint32_t gid, egid, sgid, fsgid;
+	uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;
+	uint32_t securebits;
+	bool no_new_privs;
+	uint32_t group_count;
+	uint32_t *groups; /* sorted */
+};
+
+struct cred *cred_create_root(void);
+struct cred *cred_copy(const struct cred *from); /* null: out of memory */
+static inline void cred_get(struct cred *c)
+{
+	refcount_get(&c->refs);
+}
+void cred_put(struct cred *c);
+bool cred_in_group(const struct cred *c, uint32_t gid); /* fsgid or a supplementary group */
+static inline bool cred_capable(const struct cred *c, unsigned capability)
+{
+	return c->cap_effective >> capability & 1;
+}
+
+#endif

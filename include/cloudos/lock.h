@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks. Ranks: a lock may be taken only while every lock already held by this CPU (spin locks) or thread (sleeping locks) has a
+ * lower rank; docs/LOCKING.md lists them. Kernels built with debug_locks check ranks, owners and sleeping under a spin lock.
+ *
+ *   spin lock   short, never sleeps; the _irq forms also mask interrupts and must be used for every lock that an
+ *               interrupt handler takes. The plain forms are for locks that no handler takes.
+ *   mutex       sleeping, one owner.
+ *   rwlock      sleeping, many readers or one writer; a waiting writer holds new readers off.
+ */
+#ifndef CLOUDOS_LOCK_H
+#define CLOUDOS_LOCK_H
+
+#include <cloudos/list.h>
+#include <cloudos/panic.h>
+#include <cloudos/types.h>
+#include <hal/hal.h>
+
+/* Low rank = taken first (outermost). Sleeping locks come before all spin locks. Leave gaps; keep docs/LOCKING.md in step. */
+enum lock_rank {
+	RANK_NONE = 0, /* not checked against others; only for locks that nothing nests in or around */
+	/* sleeping */
+	RANK_SERVICE = 10,
+	RANK_TTY = 20,
+	RANK_PROC_TREE = 30,
+	RANK_MOUNT = 40,
+	RANK_RENAME = 44,
+	RANK_INODE = 48,
+	RANK_INODE_CHILD = 49,
+	RANK_PIPE = 52,
+	RANK_SOCKET = 56,
+	RANK_SOCKET_PEER = 57,
+	RANK_EPOLL = 60,
+	RANK_FILES = 64,
+	RANK_VM_SPACE = 70,
+	RANK_VM_SPACE_CHILD = 71,
+	RANK_VM_OBJECT = 74,
+	RANK_SLEEP_LEAF = 90,
+	/* spinning */
+	RANK_SPIN = 100,
+	RANK_PROC = 104,   /* process table, process groups  */
+	RANK_SIGNAL = 108, /* a process's signal state       */
+	RANK_FUTEX = 112,
+	RANK_DENTRY = 116,
+	RANK_FD = 120,
+	RANK_PAGE_TABLE = 124,
+	RANK_POLL = 128,
+	RANK_CONSOLE_INPUT = 132,
+	RANK_WAIT = 140, /* wait queues                       */
+	RANK_TIMER = 150,
+	RANK_RUN_QUEUE = 160,
+	RANK_CALL = 164,
+	RANK_SLAB = 170,
+	RANK_PAGE = 174,
+	RANK_KVA = 172,
+	RANK_LEAF = 180,
+	RANK_LOG = 190,
+	RANK_CONSOLE = 194,
+};
+
+struct spinlock {
+	uint32_t locked;
+#if CLOUDOS_LOCK_DEBUG
+	uint16_t rank, cpu_plus_1;
+	const void *taken_at;
+#endif
+};
+
+#if CLOUDOS_LOCK_DEBUG
+#define SPINLOCK_INIT(r) { .rank = (r) }
+void lock_debug_spin_before(const struct spinlock *l);
+void lock_debug_spin_after(struct spinlock *l);
+void lock_debug_spin_release(struct spinlock *l);
+void lock_debug_may_sleep(const char *what);
+#define lock_may_sleep() lock_debug_may_sleep(__func__)
+#else
+#define SPINLOCK_INIT(r) { .locked = 0 }
+#define lock_debug_spin_before(l)  ((void)(l))
+#define lock_debug_spin_after(l)   ((void)(l))
+#define lock_debug_spin_release(l) ((void)(l))
+#define lock_may_sleep() ((void)0)
+#endif
+
+static inline void spin_init(struct spinlock *l, enum lock_rank rank)
+{
+	*l = (struct spinlock)SPINLOCK_INIT(rank);
+	(void)rank;
+}
+
+void spin_lock_slow(struct spinlock *l);
+
+static inline void spin_lock(struct spinlock *l)
+{
+	lock_debug_spin_before(l);
+	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
+		spin_lock_slow(l);
+	lock_debug_spin_after(l);
+}
+
+static inline bool spin_try_lock(struct spinlock *l)
+{
+	if (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
+		return false;
+	lock_debug_spin_after(l);
+	return true;
+}
+
+static inline void spin_unlock(struct spinlock *l)
+{
+	lock_debug_spin_release(l);
+	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+}
+
+static inline unsigned long spin_lock_irq(struct spinlock *l)
+{
+	unsigned long flags = hal_irq_save();
+
+	spin_lock(l);
+	return flags;
+}
+
+static inline void spin_unlock_irq(struct spinlock *l, unsigned long flags)
+{
+	spin_unlock(l);
+	hal_irq_restore(flags);
+}
+
+static inline bool spin_is_locked(const struct spinlock *l)
+{
+	return __atomic_load_n(&l->locked, __ATOMIC_RELAXED) != 0;
+}
+
+#define assert_spin_held(l) ASSERT(spin_is_locked(l))
+
+/* ---- sleeping locks ---- */
+
+struct thread;
+
+/* owner holds the owning thread's address, and bit 0 when others wait. `wait` guards `waiters`. */
+struct mutex {
+	uintptr_t owner;
+	struct spinlock wait;
+	uint16_t rank;
+	struct list waiters;
+};
+
+#define MUTEX_INIT(name, r) { .wait = SPINLOCK_INIT(RANK_WAIT), .rank = (r), .waiters = LIST_INIT((name).waiters) }
+
+void mutex_init(struct mutex *m, enum lock_rank rank);
+void mutex_lock(struct mutex *m);		/* may sleep */
+int mutex_lock_interruptible(struct mutex *m); /* 0 or -ERESTARTSYS */
+bool mutex_try_lock(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+bool mutex_held(const struct mutex *m); /* by this thread */
+#define assert_mutex_held(m) ASSERT(mutex_held(m))
+
+/* state: number of readers, or -1 with a writer; guarded by `wait`. */
+struct rwlock {
+	struct spinlock wait;
+	int32_t state;
+	uint32_t writers_waiting;
+	uint16_t rank;
+	struct thread *writer;
+	struct list waiters;
+};
+
+#define RWLOCK_INIT(name, r) { .wait = SPINLOCK_INIT(RANK_WAIT), .rank = (r), .waiters = LIST_INIT((name).waiters) }
+
+void rwlock_init(struct rwlock *l, enum lock_rank rank);
+void rwlock_read(struct rwlock *l); /* may sleep */
+void rwlock_read_unlock(struct rwlock *l);
+void rwlock_write(struct rwlock *l); /* may sleep */
+void rwlock_write_unlock(struct rwlock *l);
+bool rwlock_write_held(const struct rwlock *l); /* by this thread */
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes. A task is a user thread (struct thread inside); a process is a thread group. What the floors beside and above proc need.
+ */
+#ifndef CLOUDOS_PROC_H
+#define CLOUDOS_PROC_H
+
+#include <cloudos/cred.h>
+#include <cloudos/list.h>
+#include <cloudos/lock.h>
+#include <cloudos/refcount.h>
+#include <cloudos/thread.h>
+#include <cloudos/types.h>
+#include <cloudos/wait.h>
+
+struct process;
+struct task;
+
+/* The running task and its process; null in a kernel thread. */
+struct task *task_current(void);
+struct process *process_current(void);
+
+int process_pid(const struct process *p);
+struct process *process_find(int pid); /* with a reference, or null */
+void process_get(struct process *p);
+void process_put(struct process *p);
+
+/* Makes process 1 from a file of the root file system and starts it: argv[0..n). Errors as execve. */
+int process_start_init(const char *path, const char *const *argv, const char *const *envp);
+
+/* ---- signals, from the kernel ---- */
+
+/* To a process / all of a process group / the running thread. SI_KERNEL. Any context but the first may not be called in interrupts. */
+void signal_process(struct process *p, int signo);
+int signal_group(int pgid, int signo); /* 0 or -ESRCH; any context */
+void signal_self(int signo);
+/* Is signo blocked or ignored by the running thread? (job control in the tty) */
+bool signal_is_ignored(int signo);
+
+/* ---- process groups, sessions, controlling terminals (for tty) ---- */
+
+int process_pgid(const struct process *p);
+int process_sid(const struct process *p);
+bool process_is_session_leader(const struct process *p);
+bool process_group_orphaned(int pgid);
+bool process_group_in_session(int pgid, int sid);
+
+struct tty;
+/* The controlling terminal of the running process's session, with a reference, or null; set by TIOCSCTTY, cleared by TIOCNOTTY and hang-up. */
+struct tty *session_get_tty(void);
+int session_set_tty(struct tty *t, bool steal);
+void session_clear_tty(struct tty *t);
+/* How proc keeps terminals without knowing them; filled by tty. */
+struct session_tty_ops {
+	void (*get)(struct tty *t);
+	void (*put)(struct tty *t);
+	void (*leader_exit)(struct tty *t); /* SIGHUP to the foreground group, detach */
+	int (*number)(struct tty *t);	    /* tty_nr of /proc/pid/stat */
+};
+extern const struct session_tty_ops *session_tty_ops;
+
+/* Resource limits of the running process (RLIMIT_*): the soft limit. */
+uint64_t process_limit(unsigned resource);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files. What other floors need of the virtual file system: open files and their operations, descriptor tables, paths, poll.
+ * Inodes, dentries, mounts and what a file system implements stand in <cloudos/fs.h>.
+ */
+#ifndef CLOUDOS_VFS_H
+#define CLOUDOS_VFS_H
+
+#include <cloudos/cred.h>
+#include <cloudos/io.h>
+#include <cloudos/list.h>
+#include <cloudos/lock.h>
+#include <cloudos/refcount.h>
+#include <cloudos/types.h>
+#include <cloudos/wait.h>
+
+struct file;
+struct inode;
+struct dentry;
+struct mount;
+struct vm_object;
+struct vm_map_request;
+
+struct path {
+	struct mount *mount;
+	struct dentry *dentry;
+};
+
+/* ---- poll: a file says what is ready now, and on which queues changes are announced ---- */
+
+struct poll_table {
+	/* Called by poll_wait() for each queue; null when only the present state is asked for. */
+	void (*add)(struct poll_table *pt, struct wait_queue *q);
+};
+
+static inline void poll_wait(struct poll_table *pt, struct wait_queue *q)
+{
+	if (pt && pt->add)
+		pt->add(pt, q);
+}
+
+/* ---- open files ---- */
+
+/* For readdir: one entry; returns false when the caller's buffer is full. `next` is the position behind it. */
+struct dir_emitter {
+	bool (*emit)(struct dir_emitter *e, const char *name, size_t len, uint64_t ino, unsigned type, uint64_t next);
+};
+
+/* A null operation gives the errno that Linux gives for such a file. Positions are those of pread/pwrite; 0 for streams. */
+struct file_ops {
+	ssize_t (*read)(struct file *f, struct io_iter *to, int64_t *pos);
+	ssize_t (*write)(struct file *f, struct io_iter *from, int64_t *pos);
+	int64_t (*seek)(struct file *f, int64_t offset, int whence);
+	uint32_t (*poll)(struct file *f, struct poll_table *pt); /* null: always readable and writable */
+	int64_t (*ioctl)(struct file *f, unsigned cmd, uaddr_t arg); /* -ENOTTY for an unknown command */
+	/* Completes the request: object (borrowed), may_prot; -ENODEV when null. */
+	int (*mmap)(struct file *f, struct vm_map_request *r);
+	int (*readdir)(struct file *f, struct dir_emitter *e, uint64_t *pos);
+	int (*fsync)(struct file *f, bool data_only);
+	int (*open)(struct file *f);	 /* after the file is set up; may put other ops in place */
+	void (*release)(struct file *f); /* the last reference is gone; may sleep */
+	int (*set_flags)(struct file *f, uint32_t flags); /* fcntl(F_SETFL); null: fine */
+	/* Text for /proc/self/fd and fdinfo of files without a path: "pipe:[7]". */
+	int (*name)(struct file *f, char *buf, size_t size);
+};
+
+enum file_mode { FILE_READ = 1, FILE_WRITE = 2, FILE_SEEKABLE = 4, FILE_STREAM = 8 /* no position */, FILE_PATH = 16 /* O_PATH */ };
+
+/* Fields: C = constant; L = pos_lock; A = atomic. */
+struct file {
+	struct refcount refs;
+	uint32_t mode;		    /* C: enum file_mode */
+	uint32_t flags;		    /* A: O_* status flags (O_APPEND, O_NONBLOCK, ...) */
+	const struct file_ops *ops; /* C */
+	void *private;		    /* the ops' owner's */
+	int64_t pos;		    /* L */
+	struct mutex pos_lock;
+	struct path path;	    /* C: with references; both null for anonymous files (pipes, sockets, epoll) */
+	struct inode *inode;	    /* C: of path.dentry, or of the anonymous file; may be null */
+	struct list epoll_links;    /* by epoll */
+	struct spinlock epoll_lock;
+	struct cred *cred;	    /* C: the opener's, with a reference */
+	int32_t owner_pid;	    /* fcntl(F_SETOWN) */
+};
+
+/* A file that no path leads to (pipe, socket, epoll, eventfd...), with one reference. `type` is S_IFIFO, S_IFSOCK or 0 for st_mode. */
+int file_create_anonymous(const struct file_ops *ops, void *private, uint32_t mode, uint32_t flags, uint32_t type, struct file **ret);
+
+static inline void file_get(struct file *f)
+{
+	refcount_get(&f->refs);
+}
+void file_put(struct file *f); /* may sleep */
+
+/* Checks mode and count, then calls the operation: what read(2), write(2), pread(2)... and exec use. */
+ssize_t file_read(struct file *f, struct io_iter *to, int64_t *pos);
+ssize_t file_write(struct file *f, struct io_iter *from, int64_t *pos);
+ssize_t file_read_kernel(struct file *f, void *buf, size_t len, int64_t pos);
+uint32_t file_poll(struct file *f, struct poll_table *pt);
+
+/* ---- descriptor tables ---- */
+
+#define FD_MAX 1048576 /* Linux's fs.nr_open */
+
+struct fd_table;
+struct fd_table *fd_table_create(void);
+struct fd_table *fd_table_copy(struct fd_table *from); /* null: out of memory */
+void fd_table_get(struct fd_table *t);
+void fd_table_put(struct fd_table *t); /* the last one closes everything; may sleep */
+void fd_table_close_on_exec(struct fd_table *t);
+bool fd_table_shared(const struct fd_table *t);
+
+/* The file of a descriptor of the running thread, with a reference; null if there is none. file_put() it. */
+struct file *fd_get(int fd);
+
+/*
+ * The cheap form for the length of one call: no reference is taken while the table is not shared. *ret_put says what to pass to
+ * fd_end(). Null if there is none.
+ */
+struct file *fd_begin(int fd, bool *ret_put);
+static inline void fd_end(struct file *f, bool put)
+{
+	if (put)
+		file_put(f);
+}
+
+/* The lowest free descriptor at or above `from`, reserved: >= 0, or -EMFILE (RLIMIT_NOFILE), -ENOMEM. Then install or release it. */
+int fd_reserve(int from, bool close_on_exec);
+void fd_install(int fd, struct file *f); /* takes over the reference */
+void fd_release(int fd);
+int fd_close(int fd); /* 0 or -EBADF; may sleep */
+/* RLIMIT_NOFILE of the running thread; proc fills it. */
+extern uint64_t (*fd_limit)(void);
+
+/* Calls fn for each open descriptor of a table (for /proc/pid/fd), with a reference held. */
+int fd_for_each(struct fd_table *t, int (*fn)(int fd, struct file *f, void *arg), void *arg);
+struct file *fd_table_lookup(struct fd_table *t, int fd); /* with a reference */
+
+/* ---- root, working directory and umask of a process ---- */
+
+struct fs_context {
+	struct refcount refs;
+	struct spinlock lock;
+	struct path root, cwd; /* with references; by lock */
+	uint32_t umask;
+};
+struct fs_context *fs_context_create(struct path root, struct path cwd);
+struct fs_context *fs_context_copy(struct fs_context *from);
+void fs_context_get(struct fs_context *c);
+void fs_context_put(struct fs_context *c);
+
+/* ---- paths ---- */
+
+void path_get(const struct path *p);
+void path_put(const struct path *p);
+
+/* The path as the running thread sees it from its root: length, or -ENAMETOOLONG; "(unreachable)" and " (deleted)" as Linux has them. */
+int path_string(const struct path *p, char *buf, size_t size);
+
+enum { LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4 };
+/* dirfd: AT_FDCWD or a descriptor. `name` is kernel memory. */
+int path_lookup(int dirfd, const char *name, unsigned flags, struct path *ret);
+
+/* Opens with a path in kernel memory: O_* flags, mode with the umask not yet applied. */
+int vfs_open(int dirfd, const char *name, uint32_t flags, uint32_t mode, struct file **ret);
+/* For execve: regular file, execute permission. -EACCES, -ENOENT, ... */
+int vfs_open_exec(int dirfd, const char *name, unsigned at_flags, struct file **ret);
+/* stat's mode, uid, gid of an open file (set-user-id in exec). */
+void vfs_file_owner(struct file *f, uint32_t *ret_mode, uint32_t *ret_uid, uint32_t *ret_gid);
+
+/* ---- special files ---- */
+
+/*
+ * Makes `name` ("null", "pts/0") appear in devtmpfs with this device number and these operations; file.private is set to
+ * `private` at open. Remove with devfs_remove(). 0, -EEXIST, -ENOMEM.
+ */
+int devfs_add(const char *name, uint32_t type_and_mode, unsigned major, unsigned minor, const struct file_ops *ops, void *private);
+void devfs_remove(const char *name);
+
+/*
+ * Files of /proc and /sys that are made by a function. `name` is a path below the root ("cloudos/services"); folders come into being.
+ * `show` writes text with out_printf(); `store` (may be null) gets what was written, NUL terminated, at most 4095 bytes.
+ */
+struct text_out;
+void out_printf(struct text_out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void out_bytes(struct text_out *o, const void *data, size_t len);
+int procfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
+int sysfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
+
+/*
+ * The part of /proc that changes with the processes: proc fills this table. For each pid, `entries` lists the files and folders
+ * of /proc/PID. See src/kernel/vfs/procfs.c.
+ */
+struct procfs_pid_ops {
+	int (*next_pid)(int after);		/* the smallest pid above `after`, or -1 */
+	bool (*exists)(int pid);
+	int (*next_tid)(int pid, int after);	/* threads of a process */
+	int (*self)(int *ret_tid);		/* pid of the running process */
+	void (*owner)(int pid, uint32_t *ret_uid, uint32_t *ret_gid);
+	int (*show)(int pid, int tid, const char *file, struct text_out *o); /* "stat", "status", "maps", ...; -ENOENT */
+	ssize_t (*store)(int pid, int tid, const char *file, const char *text, size_t len);
+	const char *const *files;		/* names that show() knows, null terminated */
+	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root": one of the two, with a reference */
+	struct fd_table *(*fds)(int pid);	/* with a reference, or null */
+};
+extern const struct procfs_pid_ops *procfs_pid_ops;
+
+/* Mounts the root (tmpfs) and unpacks the initramfs. Services do the rest. */
+int vfs_mount_root(void);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a user program's registers to the handler of its call and back. The tables are generated (tools/gen_syscalls.py); this file
+ * only bounds the number, counts, traces when asked to, and says once in a while which call a program missed.
+ */
+#define LOG_SUBSYSTEM "syscall"
+#include <cloudos/cmdline.h>
+#include <cloudos/errno.h>
+#include <cloudos/log.h>
+#include <cloudos/proc.h>
+#include <cloudos/service.h>
+#include <cloudos/syscall.h>
+#include "syscall_internal.h"
+
+static bool tracing;
+
+static int64_t absent(uint64_t number)
+{
+	const char *name = number < SYSCALL_NUMBERS ? syscall_infos[number].name : NULL;
+
+	log_limited(LOG_INFO, 8, "%s[%d]: system call %lu (%s) is not there", thread_current()->name,
+		    thread_current()->tid, (unsigned long)number, name ? name : "unknown");
+	return -ENOSYS;
+}
+
+static int64_t call(uint64_t number, const struct hal_regs *regs)
+{
+	if (unlikely(number >= SYSCALL_NUMBERS || !syscall_entries[number]))
+		return absent(number);
+	return syscall_entries[number](regs);
+}
+
+void syscall_dispatch(struct hal_user *u)
+{
+	uint64_t number = hal_abi_syscall_number(&u->regs);
+	int64_t result;
+
+	if (likely(!tracing)) {
+		hal_abi_set_result(&u->regs, call(number, &u->regs));
+		return;
+	}
+	strace_enter(number, &u->regs);
+	result = call(number, &u->regs);
+	strace_leave(number, result);
+	hal_abi_set_result(&u->regs, result);
+}
+
+static int syscall_start(void)
+{
+	tracing = cmdline_flag("cloudos.strace", false);
+	process_syscall = syscall_dispatch;
+	return 0;
+}
+SERVICE_DEFINE(syscall, .requires = SERVICE_REQUIRES("proc"), .start = syscall_start, .flags = SERVICE_ESSENTIAL);
