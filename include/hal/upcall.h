@@ -36,7 +36,8 @@ struct hal_upcalls {
 	 * The kernel itself faulted: `what` names the trap in words ("page fault: write to unmapped"), `dump` is the text of the
 	 * registers, one line each. Prints, with a symbolised backtrace from pc and fp, and stops the machine.
 	 */
-	_Noreturn void (*kernel_fault)(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr, const char *dump);
+	__attribute__((noreturn)) void (*kernel_fault)(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr,
+						       const char *dump);
 };
 
 extern struct hal_upcalls hal_upcalls;
