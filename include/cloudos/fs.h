@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a file system implements, and the objects that it shares with the VFS.
+ *
+ *   super block   one instance of a file system
+ *   inode         one file of it: type, owner, times, data
+ *   dentry        one name of a file in a folder, cached; a tree by `parent`
+ *   mount         a place in the tree where (part of) a super block can be seen
+ *
+ * A path is a pair (mount, dentry). Dentries and mounts are found, moved and freed under the tree lock (src/kernel/vfs/tree_lock.h):
+ * walks take its cheap reading side and hold no references on the way; what changes the tree takes the writing side.
+ *
+ * File systems in memory (tmpfs, devtmpfs, /proc, /sys) keep no folders of their own: the dentries are the folder. Their super
+ * blocks say SB_PINNED: a dentry that was published holds a reference on itself until it is unlinked, and a name
+ * that the cache does not hold does not exist (INODE_COMPLETE). Other file systems implement lookup() and readdir(), and
+ * their unused dentries are forgotten, oldest first, above DENTRY_UNUSED_MAX.
+ *
+ * Reference counts: a dentry holds its inode and its parent; a mount its super block, root, mount point and parent mount; an
+ * open file its path. A dentry's inode, once set, stays until the dentry is freed: a name that is removed
+ * leaves the cache, and a negative entry of the same name is a new dentry.
+ */
+#ifndef CLOUDOS_FS_H
+#define CLOUDOS_FS_H
+
+#include <cloudos/hash.h>
+#include <cloudos/list.h>
+#include <cloudos/lock.h>
+#include <cloudos/refcount.h>
+#include <cloudos/types.h>
+#include <cloudos/vfs.h>
+
+#define NAME_LEN_MAX	  255  /* NAME_MAX: bytes of one name                                     */
+#define PATH_LEN_MAX	  4096 /* PATH_MAX: bytes of a path with its NUL                          */
+#define LINKS_FOLLOWED_MAX 40  /* symbolic links in one walk: ELOOP beyond                        */
+#define LINK_COUNT_MAX	  UINT32_C(65000) /* names of one file: EMLINK beyond                     */
+#define MOUNTS_MAX	  4096 /* ENOSPC beyond                                                   */
+#define DENTRY_UNUSED_MAX 8192 /* unused dentries kept; the oldest goes when one more comes       */
+#define DENTRY_NAME_INLINE 32  /* a longer name has storage of its own                            */
+
+struct super_block;
+struct fs_type;
+struct vm_object;
+struct file_locks;
+struct text_out;
+
+/* ---- attributes ---- */
+
+/* Times are nanoseconds since 1970, UTC. */
+struct file_stat {
+	uint64_t dev, ino, rdev, size, blocks /* of 512 bytes */;
+	uint32_t mode, nlink, uid, gid, block_size;
+	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
+};
+
+enum attr_set {
+	ATTR_MODE = 1, /* permission bits only; the type stays */
+	ATTR_UID = 2,
+	ATTR_GID = 4,
+	ATTR_SIZE = 8,
+	ATTR_ATIME = 16,
+	ATTR_MTIME = 32,
+};
+
+struct file_attr {
+	uint32_t set; /* ATTR_* */
+	uint32_t mode, uid, gid;
+	uint64_t size;
+	int64_t atime_ns, mtime_ns;
+};
+
+/* ---- inodes ---- */
+
+/*
+ * All are called with the inode locks of the folders concerned held, except readlink, follow, getattr and permission, which take
+ * no lock. They may sleep, except permission. Permission to do it was checked; so were names, types and mounts. A null operation:
+ * -EPERM, or -EROFS for a whole file system without.
+ */
+struct inode_ops {
+	/* Sets dentry->inode by dentry_attach(), or leaves it null: no such name. `dentry` is not in the cache yet. */
+	int (*lookup)(struct inode *dir, struct dentry *dentry);
+
+	/* Make what `dentry` (negative) names, and attach it. `mode` has type and permissions with the umask applied. */
+	int (*create)(struct inode *dir, struct dentry *dentry, uint32_t mode);
+	int (*mkdir)(struct inode *dir, struct dentry *dentry, uint32_t mode);
+	int (*mknod)(struct inode *dir, struct dentry *dentry, uint32_t mode, uint64_t rdev);
+	int (*symlink)(struct inode *dir, struct dentry *dentry, const char *target, size_t len);
+	int (*link)(struct inode *inode, struct inode *dir, struct dentry *dentry);
+
+	/* The VFS takes the dentry out of the cache after a 0. */
+	int (*unlink)(struct inode *dir, struct dentry *dentry);
+	int (*rmdir)(struct inode *dir, struct dentry *dentry); /* -ENOTEMPTY */
+
+	/* `to` may be negative, or be replaced. flags: RENAME_NOREPLACE was seen to; RENAME_EXCHANGE: both are there. */
+	int (*rename)(struct inode *from_dir, struct dentry *from, struct inode *to_dir, struct dentry *to, unsigned flags);
+
+	/* The target without a NUL: its length, cut at `size`. */
+	ssize_t (*readlink)(struct inode *inode, char *buf, size_t size);
+	/* A link that is no text (/proc/self/exe): the place itself, with references. */
+	int (*follow)(struct inode *inode, struct path *ret);
+
+	void (*getattr)(struct inode *inode, struct file_stat *ret); /* null: inode_getattr() */
+	/* null: inode_setattr(), and -EPERM for ATTR_SIZE. Caller holds inode->lock. */
+	int (*setattr)(struct inode *inode, const struct file_attr *attr);
+	int (*permission)(struct inode *inode, unsigned mask, const struct cred *cred); /* null: by mode. Must not sleep. */
+	/* FALLOC_FL_*; ranges were checked. Caller holds inode->lock. */
+	int (*fallocate)(struct inode *inode, unsigned mode, uint64_t offset, uint64_t len);
+};
+
+enum inode_flags {
+	INODE_COMPLETE = 1, /* folder: the dentry cache holds every name                 */
+	INODE_DEAD = 2,	    /* folder that was removed: nothing can be made in it        */
+	INODE_LAZY_TEXT = 4, /* size is not known before reading (/proc): reads ignore it */
+};
+
+/* Fields: C = constant once attached; L = lock, but read freely (whole words); T = tree lock, writing; A = atomic. */
+struct inode {
+	struct refcount refs;
+	uint32_t mode;			 /* L: type and permissions       */
+	uint32_t uid, gid;		 /* L                             */
+	uint32_t nlink;			 /* L                             */
+	uint32_t flags;			 /* L: INODE_*                    */
+	uint64_t ino;			 /* C                             */
+	uint64_t rdev;			 /* C: dev_make() of device nodes */
+	uint64_t size;			 /* L: if `data` is null          */
+	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns; /* L              */
+	const struct inode_ops *ops;	 /* C                             */
+	const struct file_ops *file_ops; /* C: of an open file            */
+	struct super_block *sb;		 /* C                             */
+	struct vm_object *data;		 /* C: pages of a regular file, or null; they know its size */
+	struct mutex lock;
+	struct file_locks *locks;	 /* A: POSIX and flock locks; made with the first one */
+	uint32_t writers, denied;	 /* A: files open for writing; executions that forbid it (ETXTBSY) */
+	void *private;			 /* the file system's             */
+	void *attached;			 /* L: the pipe of a FIFO, the socket bound here; by their owners */
+};
+
+/*
+ * Fills a fresh inode of `sb`: one reference, mode (with type), owner = the running thread's fsuid and fsgid, times now, the file
+ * system's next number. The storage is the file system's; super_ops.inode_free gets it back.
+ */
+void inode_init(struct inode *inode, struct super_block *sb, uint32_t mode);
+static inline void inode_get(struct inode *inode)
+{
+	refcount_get(&inode->refs);
+}
+void inode_put(struct inode *inode); /* may sleep */
+void inode_getattr(struct inode *inode, struct file_stat *ret);
+void inode_setattr(struct inode *inode, const struct file_attr *attr); /* all but ATTR_SIZE */
+/* The wall clock as file times have it. */
+int64_t inode_now(void);
+/* mtime = ctime = now. */
+void inode_touch(struct inode *inode);
+
+enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
+/* 0 or -EACCES (-EPERM, -EROFS). Any context that holds the inode. */
+int inode_permission(struct inode *inode, unsigned mask, const struct cred *cred);
+/* The owner, or CAP_FOWNER. */
+bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred);
+
+/* Device numbers as stat shows them to user programs. */
+static inline uint64_t dev_make(unsigned major, unsigned minor)
+{
+	return (minor & 0xff) | (uint64_t)(major & 0xfff) << 8 | (uint64_t)(minor & ~0xffu) << 12 |
+	       (uint64_t)(major & ~0xfffu) << 32;
+}
+static inline unsigned dev_major(uint64_t dev)
+{
+	return (unsigned)((dev >> 8 & 0xfff) | (dev >> 32 & 0xfffff000));
+}
+static inline unsigned dev_minor(uint64_t dev)
+{
+	return (unsigned)((dev & 0xff) | (dev >> 12 & 0xffffff00));
+}
+
+/* ---- dentries ---- */
+
+enum dentry_flags {
+	DENTRY_HASHED = 1,   /* can be found                                       */
+	DENTRY_MOUNTED = 2,  /* something is mounted on it, in some mount           */
+	DENTRY_DELETED = 4,  /* was unlinked: " (deleted)"                          */
+	DENTRY_UNCACHED = 8, /* of a file system that must be asked each time       */
+	DENTRY_LRU = 16,     /* on the list of unused ones                          */
+	DENTRY_ROOT = 32,    /* root of a super block                               */
+};
+
+/* Fields: C = constant; T = tree lock, writing (so constant for its readers); A = atomic. */
+struct dentry {
+	uint32_t refs;		  /* A: 0 while it is only cached (then on the LRU list) */
+	uint32_t flags;		  /* T */
+	uint32_t hash;		  /* T: of (parent, name) */
+	uint32_t name_len;	  /* T */
+	struct hash_link by_name; /* T */
+	struct dentry *parent;	  /* T: with a reference; a root is its own parent, without */
+	struct inode *inode;	  /* T: with a reference; null: negative */
+	const char *name;	  /* T: NUL terminated */
+	struct list siblings;	  /* T: in parent->children, by cookie */
+	struct list children;	  /* T: published ones that are positive or pinned */
+	union {
+		uint64_t cookie;  /* T: readdir position in a pinned folder, > 2 */
+		struct list lru;  /* T: where SB_PINNED is not set */
+	};
+	uint64_t next_cookie;	  /* T: of a pinned folder: for its next child */
+	char name_inline[DENTRY_NAME_INLINE];
+};
+
+/* Gives a dentry that is not in the cache its inode; takes over the reference. */
+static inline void dentry_attach(struct dentry *dentry, struct inode *inode)
+{
+	dentry->inode = inode;
+}
+void dentry_get(struct dentry *dentry);
+void dentry_put(struct dentry *dentry); /* may sleep */
+
+/* A super block's root: a dentry with one reference that takes over the inode's, or null (out of memory; the inode stays the caller's). */
+struct dentry *dentry_create_root(struct super_block *sb, struct inode *inode);
+
+/* ---- super blocks and types ---- */
+
+struct fs_statistics {
+	uint64_t magic, block_size, blocks, blocks_free, files, files_free;
+};
+
+struct super_ops {
+	void (*inode_free)(struct inode *inode); /* last reference gone */
+	int (*statfs)(struct super_block *sb, struct fs_statistics *ret);
+	int (*sync)(struct super_block *sb);			   /* null: nothing to do */
+	void (*show_options)(struct super_block *sb, struct text_out *o); /* ",size=..." for /proc/mounts; null: none */
+	void (*destroy)(struct super_block *sb);		   /* frees the storage; the tree is gone */
+};
+
+enum super_flags {
+	SB_PINNED = 1,	 /* the dentries are the folders                              */
+	SB_SINGLE = 2,	 /* one instance for all mounts; never destroyed             */
+	SB_UNCACHED = 4, /* dentries that lookup() fills are not kept                */
+	SB_RDONLY = 8,
+};
+
+struct super_block {
+	struct refcount refs; /* mounts */
+	const struct fs_type *type;
+	const struct super_ops *ops;
+	uint64_t dev;	      /* st_dev */
+	uint32_t flags;	      /* SB_* */
+	uint64_t next_ino;    /* A */
+	uint64_t max_bytes;   /* largest file: EFBIG beyond */
+	struct dentry *root;  /* with a reference */
+	void *private;
+};
+
+/* Fills *sb (not root, private): one reference, a device number of its own. */
+void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags);
+static inline uint64_t super_next_ino(struct super_block *sb)
+{
+	return __atomic_fetch_add(&sb->next_ino, 1, __ATOMIC_RELAXED);
+}
+
+struct fs_type {
+	const char *name;
+	uint32_t magic;
+	bool needs_device; /* /proc/filesystems shows "nodev" without */
+	/* Makes (or finds, SB_SINGLE) an instance with a reference. `options`: the text of mount(2)'s data, or "". */
+	int (*mount)(const struct fs_type *type, const char *source, const char *options, struct super_block **ret);
+};
+
+/* Makes a type known to mount(2). 0, -EEXIST, -ENOSPC. The type stays. */
+int fs_register(const struct fs_type *type);
+const struct fs_type *fs_find(const char *name);
+
+/* ---- mounts ---- */
+
+/* Flags are mount(2)'s: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME. */
+struct mount {
+	struct refcount refs;
+	uint32_t flags;		   /* A */
+	uint32_t id;		   /* C */
+	struct super_block *sb;	   /* C */
+	struct dentry *root;	   /* C */
+	struct mount *parent;	   /* T: with a reference; null: the root, or detached */
+	struct dentry *point;	   /* T: with a reference */
+	struct hash_link by_point; /* T */
+	struct list all;	   /* T: in order of mounting */
+	uint32_t child_count;	   /* T */
+	char *source;		   /* C */
+};
+
+/* Kernel paths; permission is the caller's to check. 0, -EBUSY, -EINVAL, -ENOENT, -ENODEV, ... */
+int vfs_mount(const struct path *on, const char *type, const char *source, const char *options, uint32_t flags);
+int vfs_mount_bind(const struct path *on, const struct path *from, bool recursive);
+int vfs_remount(const struct path *at, uint32_t flags);
+int vfs_unmount(const struct path *at, bool detach);
+
+/* ---- operations on names, with a path in kernel memory; permissions of the running thread are checked ---- */
+
+int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint64_t rdev);
+int vfs_mkdir(int dirfd, const char *name, uint32_t mode);
+int vfs_symlink(const char *target, int dirfd, const char *name);
+int vfs_link(int old_dirfd, const char *old, int new_dirfd, const char *name, unsigned at_flags);
+int vfs_unlink(int dirfd, const char *name);
+int vfs_rmdir(int dirfd, const char *name);
+int vfs_rename(int old_dirfd, const char *old, int new_dirfd, const char *name, unsigned flags);
+
+void vfs_getattr(const struct path *path, struct file_stat *ret);
+int vfs_setattr(const struct path *path, const struct file_attr *attr); /* changes ctime; no permission check */
+int vfs_truncate(struct inode *inode, uint64_t size);
+
+/* Becomes root of the system with no process around it: for threads of the boot that open files. 0 or -ENOMEM. */
+int vfs_adopt_kernel_thread(void);
+
+/* ---- helpers for file systems ---- */
+
+/* Files whose pages are in inode->data: read, write, mmap, seek. */
+extern const struct file_ops cached_file_ops;
+/* Folders of SB_PINNED file systems. */
+extern const struct file_ops pinned_dir_ops;
+
+/* A file's seek when positions are bytes below `size` (SEEK_SET, CUR, END). */
+int64_t seek_within(struct file *f, int64_t offset, int whence, uint64_t size);
+int64_t generic_seek(struct file *f, int64_t offset, int whence);
+
+/* FIFOs, by pipe.c: opens the pipe of f->inode (file_ops.open of a FIFO's inode). */
+extern const struct file_ops fifo_file_ops;
+
+/* Operations of a registered device, or null: of nodes that mknod(2) made anywhere. */
+const struct file_ops *device_find(uint32_t type, uint64_t rdev, void **ret_private);
+
+#endif
