@@ -46,7 +46,7 @@ bool log_allowed(struct log_ratelimit *r);
 struct log_record {
 	uint64_t sequence, time_ns;
 	enum log_level level;
-	const char *subsystem;
+	char subsystem[11]; /* cut to fit */
 	uint16_t len;
 	char text[LOG_LINE_MAX];
 };

@@ -18,6 +18,7 @@ enum service_state { SERVICE_WAITING, SERVICE_STARTING, SERVICE_RUNNING, SERVICE
 
 /* What changes while the system runs; guarded by the registry's lock. */
 struct service_status {
+	uint32_t order;			 /* of its start, from 1                          */
 	enum service_state state;
 	int error;			 /* SERVICE_FAILED: what start() returned         */
 	unsigned cpu;			 /* where start() ran                             */
@@ -44,6 +45,14 @@ struct service {
 	static const struct service service_##ident = { .name = #ident,                      \
 							.status = &service_status_##ident,   \
 							__VA_ARGS__ }
+
+/* How the registry runs start() functions side by side without knowing threads; filled by sched. Null spawn: one after the other. */
+struct service_threads {
+	int (*spawn)(const char *name, void (*fn)(void *), void *arg); /* 0 or -ENOMEM */
+	void (*wait)(bool (*done)(void));			       /* sleeps until done() */
+	void (*notify)(void);					       /* done() may have changed */
+};
+extern struct service_threads service_threads;
 
 /* Starts everything; returns when each service runs, failed or is blocked. Boot thread only. */
 void services_start(void);

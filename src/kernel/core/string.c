@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* String helpers of our own. */
+#include <cloudos/errno.h>
+#include <cloudos/string.h>
+
+bool str_copy(char *dst, size_t size, const char *src)
+{
+	size_t n = strnlen(src, size);
+
+	if (size == 0)
+		return false;
+	if (n == size)
+		n--;
+	memcpy(dst, src, n);
+	dst[n] = '\0';
+	return src[n] == '\0';
+}
+
+static unsigned digit_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	if (c >= 'a' && c <= 'z')
+		return (unsigned)(c - 'a') + 10;
+	if (c >= 'A' && c <= 'Z')
+		return (unsigned)(c - 'A') + 10;
+	return 255;
+}
+
+int str_to_u64(const char *s, unsigned base, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (base == 0) {
+		base = 10;
+		if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X')) {
+			base = 16;
+			s += 2;
+		} else if (s[0] == '0') {
+			base = 8;
+		}
+	}
+	if (!*s)
+		return -EINVAL;
+	for (; *s; s++) {
+		unsigned d = digit_value(*s);
+
+		if (d >= base)
+			return -EINVAL;
+		if (__builtin_mul_overflow(value, (uint64_t)base, &value) || __builtin_add_overflow(value, (uint64_t)d, &value))
+			return -ERANGE;
+	}
+	*ret = value;
+	return 0;
+}
