@@ -17,6 +17,12 @@ _Noreturn void assert_failed(const char *expression, const char *file, int line)
 			assert_failed(#expression, __FILE__, __LINE__);        \
 	} while (0)
 
+/* For hal_upcalls.kernel_fault: the same for a trap in the kernel. */
+_Noreturn void panic_kernel_fault(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr, const char *dump);
+
+/* Names the running thread for a panic; filled by sched. Any context. */
+extern void (*panic_describe_thread)(char *buf, size_t size);
+
 /* Prints the caller's backtrace into the log (not the end of anything). */
 void backtrace_log(void);
 

@@ -8,6 +8,7 @@
  * Locking: log_lock (RANK_LOG) for the ring; console_lock (RANK_CONSOLE) for the order of output. Both are taken with interrupts
  * off; a panicking CPU passes over them, see log_panic_mode().
  */
+#include <cloudos/errno.h>
 #include <cloudos/format.h>
 #include <cloudos/lock.h>
 #include <cloudos/log.h>

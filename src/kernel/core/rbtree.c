@@ -5,7 +5,7 @@
  */
 #include <cloudos/rbtree.h>
 
-#define RED UINTPTR_C(1)
+#define RED ((uintptr_t)1)
 
 static struct rb_node *parent_of(const struct rb_node *n)
 {

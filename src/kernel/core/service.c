@@ -155,7 +155,7 @@ static bool none_starting(void)
 void services_start(void)
 {
 	while (any_waiting()) {
-		const struct service *s;
+		const struct service *s = NULL;
 		uint32_t before = __atomic_load_n(&starting, __ATOMIC_ACQUIRE);
 		unsigned n = survey(&s);
 
