@@ -37,6 +37,13 @@ void signal_self(int signo);
 /* Is signo blocked or ignored by the running thread? (job control in the tty) */
 bool signal_is_ignored(int signo);
 
+/*
+ * The signal mask that ppoll, pselect6, epoll_pwait and sigsuspend put in place for the length of the call (SIGKILL and SIGSTOP stay
+ * out of it). At the call's end: `interrupted` leaves it to the way back to user mode to restore the old one, behind the handler.
+ */
+void signal_mask_begin(uint64_t mask);
+void signal_mask_end(bool interrupted);
+
 /* ---- process groups, sessions, controlling terminals (for tty) ---- */
 
 int process_pgid(const struct process *p);
