@@ -3,7 +3,7 @@
 
 #include "decompress_internal.h"
 
-#include <linux/errno.h>
+#include <cloudos/errno.h>
 
 struct decompressor {
 	const char *name;

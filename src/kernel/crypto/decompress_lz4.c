@@ -13,7 +13,7 @@
 
 #include "decompress_internal.h"
 
-#include <linux/errno.h>
+#include <cloudos/errno.h>
 #include <lz4.h>
 #include <xxhash.h>
 

@@ -10,7 +10,7 @@
 
 #include "decompress_internal.h"
 
-#include <linux/errno.h>
+#include <cloudos/errno.h>
 #include <zstd.h>
 
 #define WINDOW_MAX (8u << 20) /* 8 MiB: what RFC 8878, section 3.1.1.1.2, asks of every decoder */
