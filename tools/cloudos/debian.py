@@ -197,6 +197,14 @@ def depends(name: str, arch: str) -> str:
     return found[1] if found else ""
 
 
+def linux_kernel(arch: str) -> Path:
+    """Debian's cloud kernel, to measure against: the file that QEMU boots."""
+    real = re.search(r"linux-image-[0-9][^ ,|]*", depends(f"linux-image-cloud-{ARCHITECTURES[arch]}", arch))
+    if not real:
+        raise Failure(f"linux-image-cloud-{ARCHITECTURES[arch]} names no kernel")
+    return next((package(real[0], arch) / "boot").glob("vmlinuz-*"))
+
+
 # Upstream sources for subprojects/: Debian's source package, the file in it, what it must hash to.
 SOURCES: tuple[tuple[str, str | None, str, str], ...] = (
     ("lz4", None, "lz4_1.9.4.orig.tar.gz", "0b0e3aa07c8c063ddf40b082bdf7e37a1562bda40a0ff5272957f3e987e0e54b"),

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Configures and compiles what a verb needs: one Meson build directory a machine (meson.build says why)."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import debian
+from .paths import BUILD, ROOT
+from .ui import Failure, step
+
+NATIVE = platform.machine()
+
+# name of the build directory -> what Meson is told
+CONFIGURATIONS: dict[str, list[str]] = {
+    "x86_64": ["-Dmachine=x86_64"],
+    "aarch64": ["-Dmachine=aarch64", "--cross-file", "tools/cross/aarch64.ini"],
+    "sim": ["-Dmachine=sim"],
+    "sim-test": ["-Dmachine=sim", "-Ddebug_locks=true", "-Db_sanitize=address,undefined"],
+    "sim-coverage": ["-Dmachine=sim", "-Ddebug_locks=true", "-Db_coverage=true", "-Doptimization=1"],
+    "sim-fuzz": ["-Dmachine=sim", "-Dfuzz=true", "--native-file", "tools/cross/clang.ini", "-Ddebug_locks=true",
+                 "-Db_sanitize=address,undefined"],
+    "user-x86_64": ["-Dmachine=user"],
+    "user-aarch64": ["-Dmachine=user", "--cross-file", "tools/cross/aarch64.ini"],
+}
+
+
+def meson_environment() -> dict[str, str]:
+    import os
+    # What the user's shell says of compilers must not change what is built.
+    return {key: value for key, value in os.environ.items() if key not in ("CC", "CFLAGS", "LDFLAGS", "CPPFLAGS")}
+
+
+def prepare(name: str) -> None:
+    """Packages and sources that a configuration needs."""
+    packages = dict(debian.BUILD_PACKAGES)
+    if name.endswith("aarch64"):
+        packages |= debian.ARM_PACKAGES
+    if name in ("sim-test", "sim-coverage"):
+        packages |= {"libcmocka-dev": "/usr/include/cmocka.h", "pkg-config": "/usr/bin/pkg-config"}
+    if name == "sim-fuzz":
+        packages |= {"clang": "/usr/bin/clang", "libclang-rt-14-dev": "/usr/lib/llvm-14/lib/clang"}
+    debian.install(packages)
+    if not name.startswith("user"):
+        debian.wrap_sources()
+
+
+def _run(what: str, command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, env=meson_environment(), capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        raise Failure(f"{what} failed:\n" + "\n".join(lines[-40:]))
+
+
+def compile(name: str, *targets: str) -> Path:
+    """Brings a build directory up to date; its path."""
+    folder = BUILD / name
+    if not (folder / "build.ninja").exists():
+        prepare(name)
+        with step(f"configuring {name}"):
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(f"configuring {name}", ["meson", "setup", str(folder), *CONFIGURATIONS[name]])
+    with step(f"building {name}", least_s=0.5):
+        _run(f"building {name}", ["ninja", "-C", str(folder), *targets])
+    return folder
+
+
+def kernel(machine: str) -> Path:
+    """What boots on a machine: the file that QEMU or the host executes."""
+    files = {"x86_64": "cloudos.elf", "aarch64": "Image", "sim": "cloudos-sim"}
+    path = compile(machine) / files[machine]
+    if not path.exists():
+        raise Failure(f"the build left no {path}")
+    return path
+
+
+_programs_built: set[str] = set()
+
+
+def program(arch: str, name: str) -> Path:
+    """A static user program of ours."""
+    if arch not in _programs_built:
+        compile(f"user-{arch}")
+        _programs_built.add(arch)
+    return BUILD / f"user-{arch}" / name

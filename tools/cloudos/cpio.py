@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""newc cpio archives (cpio(5)), written the same for the same content: no times, no owners, numbered inodes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+MAGIC = b"070701"
+
+
+class Archive:
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.names: set[str] = set()
+        self.inode = 0
+
+    def _entry(self, name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)) -> None:
+        self.inode += 1
+        raw = name.encode() + b"\0"
+        fields = (self.inode, mode, 0, 0, 2 if stat.S_ISDIR(mode) else 1, 0, len(data), 0, 0, *device, len(raw), 0)
+        header = MAGIC + b"".join(b"%08X" % field for field in fields) + raw
+        self.parts += [header, b"\0" * (-len(header) % 4), data, b"\0" * (-len(data) % 4)]
+        self.names.add(name)
+
+    def folder(self, name: str, mode: int = 0o755) -> None:
+        """A folder and, before it, those above that are not there yet."""
+        name = name.strip("/")
+        if not name or name in self.names:
+            return
+        self.folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFDIR | mode)
+
+    def file(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        name = name.strip("/")
+        self.folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFREG | mode, data)
+
+    def link(self, name: str, target: str) -> None:
+        name = name.strip("/")
+        self.folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFLNK | 0o777, target.encode())
+
+    def device(self, name: str, mode: int, major: int, minor: int) -> None:
+        name = name.strip("/")
+        self.folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFCHR | mode, device=(major, minor))
+
+    def add(self, host: Path, name: str) -> None:
+        """A file, symbolic link or folder of the host with all below it; modes are kept, owners are not."""
+        status = host.lstat() if host.is_symlink() else host.stat()
+        mode = stat.S_IMODE(status.st_mode)
+        if stat.S_ISLNK(status.st_mode):
+            self.link(name, os.readlink(host))
+        elif stat.S_ISDIR(status.st_mode):
+            self.folder(name, mode)
+            for child in sorted(host.iterdir()):
+                self.add(child, f"{name}/{child.name}")
+        else:
+            self.file(name, host.read_bytes(), mode)
+
+    def bytes(self) -> bytes:
+        self._entry("TRAILER!!!", 0)
+        body = b"".join(self.parts)
+        return body + b"\0" * (-len(body) % 512)

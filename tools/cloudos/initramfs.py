@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The guest's root file system: Debian's busybox-static byte for byte, our init, and a few lines of /etc.
+
+A run's own files (the command, --add) make a second archive behind the first, so that the first is the same
+for every boot.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from . import build, debian
+from .cpio import Archive
+from .paths import BUILD
+from .ui import Failure
+
+ETC = {
+    "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+    "group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
+    "hostname": "cloudos\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "profile": "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nexport PS1='cloudos:\\w# '\n",
+}
+FOLDERS = {"dev": 0o755, "proc": 0o555, "sys": 0o555, "tmp": 0o1777, "run": 0o755, "root": 0o700, "etc": 0o755,
+           "bin": 0o755, "sbin": 0o755, "usr/bin": 0o755, "usr/sbin": 0o755, "mnt": 0o755, "var/tmp": 0o1777}
+ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=vt100",
+               "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "PWD=/")
+
+
+def busybox(arch: str) -> Path:
+    return debian.package("busybox-static", arch) / "bin" / "busybox"
+
+
+def applets() -> list[str]:
+    """The same release has the same applets for every architecture; the native one can tell them."""
+    done = subprocess.run([busybox("x86_64"), "--list"], capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.split() if name != "busybox"]
+
+
+def base(arch: str) -> bytes:
+    archive = Archive()
+    for name, mode in FOLDERS.items():
+        archive.folder(name, mode)
+    archive.device("dev/console", 0o600, 5, 1)
+    archive.device("dev/null", 0o666, 1, 3)
+    archive.file("bin/busybox", busybox(arch).read_bytes(), 0o755)
+    for name in applets():
+        archive.link(f"bin/{name}", "busybox")
+    archive.file("init", build.program(arch, "src/services/init/init").read_bytes(), 0o755)
+    for name, text in ETC.items():
+        archive.file(f"etc/{name}", text.encode())
+    return archive.bytes()
+
+
+def extra(command: list[str], added: list[tuple[Path, str]], environment: list[str] | None = None) -> bytes:
+    """The second archive; empty when there is nothing to say."""
+    if not command and not added:
+        return b""
+    archive = Archive()
+    archive.names |= {*FOLDERS, "usr", "var"}
+    for host, guest in added:
+        archive.add(host, guest)
+    if command:
+        archive.file("run/cloudos/command", b"".join(word.encode() + b"\0" for word in command), 0o600)
+        variables = [*ENVIRONMENT, *(environment or [])]
+        archive.file("run/cloudos/env", b"".join(word.encode() + b"\0" for word in variables), 0o600)
+    return archive.bytes()
+
+
+def parse_add(text: str) -> tuple[Path, str]:
+    """HOSTFILE:GUESTPATH of --add."""
+    host, colon, guest = text.rpartition(":")
+    if not colon or not guest.startswith("/"):
+        raise Failure(f"--add {text}: say HOSTFILE:/GUESTPATH", 2)
+    path = Path(host)
+    if not path.exists():
+        raise Failure(f"--add {text}: there is no {host}", 2)
+    return path, guest
+
+
+def make(arch: str, target: Path, command: list[str] | None = None, added: list[tuple[Path, str]] | None = None) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(base(arch) + extra(command or [], added or []))
+    return target
+
+
+def default(arch: str) -> Path:
+    return make(arch, BUILD / f"initramfs-{arch}.cpio")

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""The machines CloudOS boots on, as command lines: QEMU (always its own translator, never KVM) and the simulator."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import build, debian, disk, initramfs
+from .paths import STATE
+from .ui import Failure
+
+ARCHES = ("x86_64", "aarch64")
+BOOTS = {"x86_64": ("direct", "bios", "uefi"), "aarch64": ("direct", "uefi"), "sim": ("direct",)}
+
+
+@dataclass
+class Setup:
+    """What is to run and on what."""
+
+    machine: str = "x86_64"
+    boot: str = "direct"
+    smp: int = 1
+    memory: int = 256                     # MiB
+    append: str = ""
+    disks: list[Path] = field(default_factory=list)
+    net: str = "none"
+    icount: bool = False
+    cpu: str = "max"
+    gic: str = "3"
+    kernel: Path | None = None            # another kernel than ours (the bench's Linux)
+    initrd: Path | None = None
+
+    @property
+    def arch(self) -> str:
+        return build.NATIVE if self.machine == "sim" else self.machine
+
+
+def add_arguments(parser: argparse.ArgumentParser, memory: int = 256, smp: int = 1) -> None:
+    parser.add_argument("--smp", type=int, default=smp, metavar="N", help="processors")
+    parser.add_argument("--memory", type=int, default=memory, metavar="MIB")
+    parser.add_argument("--disk", action="append", default=[], type=Path, metavar="FILE", help="a raw disk")
+    parser.add_argument("--net", default="none", metavar="user|tap:NAME|none")
+    parser.add_argument("--append", default="", metavar="ARGS", help="more words on the kernel's command line")
+    parser.add_argument("--cpu", default="max", help="QEMU's processor model")
+    parser.add_argument("--gic", default="3", choices=("2", "3"), help="aarch64's interrupt controller")
+    boot = parser.add_mutually_exclusive_group()
+    for name in ("direct", "bios", "uefi"):
+        boot.add_argument(f"--{name}", dest="boot", action="store_const", const=name)
+
+
+def from_arguments(args: argparse.Namespace, machine: str, boot: str) -> Setup:
+    chosen = args.boot or boot
+    if chosen not in BOOTS[machine]:
+        raise Failure(f"{machine} boots by {', '.join(BOOTS[machine])}, not by {chosen}", 2)
+    if not 1 <= args.smp <= 64 or not 8 <= args.memory <= 65536:
+        raise Failure("--smp takes 1 to 64, --memory 8 to 65536 MiB", 2)
+    for path in args.disk:
+        if not path.exists():
+            raise Failure(f"--disk: there is no {path}", 2)
+    return Setup(machine=machine, boot=chosen, smp=args.smp, memory=args.memory, append=args.append,
+                 disks=args.disk, net=args.net, cpu=args.cpu, gic=args.gic, icount=getattr(args, "icount", False))
+
+
+def _network(net: str) -> list[str]:
+    if net == "none":
+        return []
+    if net == "user":
+        return ["-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0"]
+    if net.startswith("tap:"):
+        return ["-netdev", f"tap,id=n0,ifname={net[4:]},script=no,downscript=no,vhost=off",
+                "-device", "virtio-net-pci,netdev=n0"]
+    raise Failure(f"--net {net}: say user, tap:NAME or none", 2)
+
+
+def _drives(setup: Setup) -> list[str]:
+    line = []
+    for number, path in enumerate(setup.disks):
+        line += ["-drive", f"file={path},if=none,id=d{number},format=raw",
+                 "-device", f"virtio-blk-pci,drive=d{number}"]
+    return line
+
+
+def _boot_disk(setup: Setup, folder: Path, kernel: Path, initrd: Path, append: str) -> list[str]:
+    image = disk.raw_image(setup.machine, folder / "boot.img", kernel, initrd, append)
+    drive = ["-drive", f"file={image},if=none,id=boot,format=raw,snapshot=on",
+             "-device", "virtio-blk-pci,drive=boot,bootindex=0"]
+    if setup.boot == "uefi":
+        debian.install(debian.FIRMWARE_PACKAGES[setup.machine])
+        code = next(iter(debian.FIRMWARE_PACKAGES[setup.machine].values()))
+        store = code.replace("CODE", "VARS")
+        drive += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
+                  "-drive", f"if=pflash,format=raw,unit=1,snapshot=on,file={store}",
+                  "-boot", "menu=on,splash-time=0"]
+    return drive
+
+
+def qemu(setup: Setup, folder: Path, kernel: Path, initrd: Path, append: str) -> list[str]:
+    arm = setup.machine == "aarch64"
+    debian.install(debian.QEMU_PACKAGES[setup.machine])
+    options = [f"virt,gic-version={setup.gic}" + (",acpi=off" if setup.boot == "uefi" else "") if arm else "q35"]
+    cpu = "max,pauth-impdef=on" if arm and setup.cpu == "max" else setup.cpu
+    line = [f"qemu-system-{setup.machine}", "-accel", "tcg", "-M", *options, "-cpu", cpu, "-smp", str(setup.smp),
+            "-m", str(setup.memory), "-display", "none", "-nodefaults", "-no-reboot"]
+    if setup.icount:
+        line += ["-icount", "shift=0,sleep=off"]
+    if setup.boot == "direct":
+        line += ["-kernel", str(kernel), "-initrd", str(initrd), "-append", append]
+    else:
+        line += _boot_disk(setup, folder, kernel, initrd, append)
+    return line + _drives(setup) + _network(setup.net)
+
+
+def simulator(setup: Setup, kernel: Path, initrd: Path, append: str) -> list[str]:
+    if setup.icount:
+        raise Failure("--icount counts QEMU's instructions; the simulator runs on the host's processor", 2)
+    line = [str(kernel), "--initrd", str(initrd), "--append", append, "--smp", str(setup.smp),
+            "--memory", str(setup.memory)]
+    for path in setup.disks:
+        line += ["--disk", str(path)]
+    if setup.net.startswith("tap:"):
+        line += ["--tap", setup.net[4:]]
+    return line
+
+
+def command_line(setup: Setup, folder: Path, command: list[str] | None = None,
+                 added: list[tuple[Path, str]] | None = None, words: str = "") -> list[str]:
+    """Builds what is to boot into `folder` and gives the program that boots it, less its serial line's options."""
+    kernel = setup.kernel or build.kernel(setup.machine)
+    initrd = setup.initrd or initramfs.make(setup.arch, folder / "initramfs.cpio", command, added)
+    append = " ".join(word for word in (words, setup.append) if word)
+    if setup.machine == "sim":
+        return simulator(setup, kernel, initrd, append)
+    return qemu(setup, folder, kernel, initrd, append)
+
+
+def fresh_folder(name: str) -> Path:
+    """A folder for one machine's files; those of long ago go."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while True:
+        folder = STATE / (f"{name}-{number}" if number else name)
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def forget(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""cloudos run: boots, runs one command in the guest as if it ran here, and powers off.
+
+Standard output and standard error are the command's own, byte for byte; its standard input is this one's; its
+exit status is ours (124: time-out, 125: the kernel panicked or the machine died).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from . import initramfs, machine, ui
+from .paths import ROOT
+from .session import Result, Session
+from .ui import Failure, say
+
+SUMMARY = "boot, run COMMAND in the guest, power off, exit with its status"
+WORDS = "cloudos.channel=1"
+
+
+def execute(setup: machine.Setup, command: list[str], added: list[tuple[Path, str]] | None = None,
+            stdin: int | None = None, on_output=None, timeout_s: float | None = None,
+            log_file: Path | None = None) -> Result:
+    """Runs one command on a machine; what it wrote goes to on_output(letter, bytes)."""
+    folder = machine.fresh_folder(f"run-{os.getpid()}")
+    try:
+        line = machine.command_line(setup, folder, command, added, WORDS)
+        if setup.machine != "sim":
+            line += ["-serial", "stdio"]
+        session = Session(line, log_file or folder / "log", stdin, on_output or (lambda letter, data: None), timeout_s)
+        return session.run()
+    finally:
+        machine.forget(folder)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cloudos run", description=SUMMARY)
+    parser.add_argument("--machine", choices=("x86_64", "aarch64", "sim"), default="x86_64")
+    parser.add_argument("--add", action="append", default=[], metavar="HOSTFILE:GUESTPATH")
+    parser.add_argument("--icount", action="store_true", help="one instruction is one nanosecond of guest time")
+    parser.add_argument("--timeout", type=float, metavar="S")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but what COMMAND says")
+    parser.add_argument("--log", type=Path, help="where kernel messages go")
+    parser.add_argument("command", nargs="+", metavar="COMMAND")
+    machine.add_arguments(parser)
+    return parser
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data):]
+
+
+def main(words: list[str]) -> int:
+    args = _parser().parse_args(words)
+    ui.quiet = args.quiet
+    setup = machine.from_arguments(args, args.machine, "direct")
+    log = args.log or machine.STATE / f"{args.machine}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    result = execute(setup, args.command, [initramfs.parse_add(text) for text in args.add], sys.stdin.fileno(),
+                     lambda letter, data: _write_all(1 if letter == "o" else 2, data), args.timeout, log)
+    if result.end == "panic":
+        raise Failure(result.panic_text(), result.status)
+    if result.end == "died":
+        raise Failure(f"the machine ended and COMMAND did not. The log's end:\n{result.log_tail()}", result.status)
+    if result.end == "timeout":
+        raise Failure(f"stopped after {args.timeout:g} s; kernel messages are in {log}", result.status)
+    say(f"kernel messages: {os.path.relpath(log, ROOT) if Path.cwd() == ROOT else log}")
+    return result.status
