@@ -49,9 +49,8 @@ IMAGE_PACKAGES = {
         "grub-pc-bin": "/usr/lib/grub/i386-pc/kernel.img",
         "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/kernel.img",
         "mtools": "/usr/bin/mcopy",
-        "dosfstools": "/usr/sbin/mkfs.fat",
     },
-    "aarch64": {"grub-common": "/usr/bin/grub-mkimage", "mtools": "/usr/bin/mcopy", "dosfstools": "/usr/sbin/mkfs.fat"},
+    "aarch64": {"grub-common": "/usr/bin/grub-mkimage", "mtools": "/usr/bin/mcopy"},
 }
 FIRMWARE_PACKAGES = {
     "x86_64": {"ovmf": "/usr/share/OVMF/OVMF_CODE.fd"},

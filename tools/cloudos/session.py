@@ -7,6 +7,7 @@ command that returned the same number by `Result.end`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -117,6 +118,9 @@ class Session:
         finally:
             process.kill()
             process.wait()
+            process.stdout.close()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
             self.log_file.close()
         seconds = time.monotonic() - began
         if self.panicked:

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: MIT
+"""The suites of `cloudos test`: tidy, tools, unit, fuzz, abi, boot, run, applets. Each function gives jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import build, guests, initramfs, machine, run
+from .guests import MACHINES, Program
+from .machine import Setup
+from .outcome import FAILED, PASSED, SKIPPED, Job, Outcome, simple
+from .paths import BUILD, ROOT
+from .session import Result
+from .ui import Failure
+
+
+def tidy() -> list[Job]:
+    def check() -> str:
+        done = subprocess.run([ROOT / "tools" / "tidy"], capture_output=True, text=True)
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+    return [simple("tidy", check)]
+
+
+def tools() -> list[Job]:
+    def job(path: Path) -> Job:
+        def check() -> str:
+            done = subprocess.run([sys.executable, "-B", str(path)], capture_output=True, text=True,
+                                  env={**os.environ, "PYTHONPATH": str(ROOT / "tools")})
+            return "" if done.returncode == 0 else done.stdout + done.stderr
+        return simple(f"tools/{path.stem.removesuffix('_test')}", check)
+    return [job(path) for path in sorted((ROOT / "tests" / "tools").glob("*_test.py"))]
+
+
+# ---- what Meson runs: unit tests and the fuzzers' corpora, with sanitizers ----
+
+def _meson_tests(folder: Path) -> list[str]:
+    listed = subprocess.run(["meson", "introspect", "--tests", str(folder)], capture_output=True, text=True, check=True)
+    return [f"{test['suite'][0].rpartition(':')[2]}/{test['name']}" for test in json.loads(listed.stdout)]
+
+
+def _meson_run(folder: Path, chosen: list[str]) -> Iterator[Outcome]:
+    names = {name.partition("/")[2]: name for name in chosen}
+    log = folder / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    subprocess.run(["meson", "test", "-C", str(folder), "--no-rebuild", "--num-processes", "2", *names],
+                   capture_output=True, stdin=subprocess.DEVNULL)
+    for line in log.read_text().splitlines():
+        entry = json.loads(line)
+        name = names.get(entry["name"].rpartition(" / ")[2])
+        if name is None:
+            continue
+        good = entry["result"] in ("OK", "EXPECTEDFAIL")
+        yield Outcome(name, PASSED if good else SKIPPED if entry["result"] == "SKIP" else FAILED, entry["duration"],
+                      f"{entry['result']}\n{entry.get('stdout') or ''}\n{entry.get('stderr') or ''}")
+
+
+def meson() -> list[Job]:
+    folder = build.compile("sim-test")
+    names = _meson_tests(folder)
+    return [Job(names, lambda chosen: _meson_run(folder, chosen), alone=True)] if names else []
+
+
+# ---- the system-call ABI: the same program everywhere, this machine's Linux as the oracle ----
+
+def _abi_programs(arch: str) -> dict[str, Path]:
+    build.program(arch, "src/services/init/init")
+    folder = BUILD / f"user-{arch}" / "tests" / "abi"
+    return {path.name: path for path in sorted(folder.glob("*")) if path.is_file() and os.access(path, os.X_OK)}
+
+
+def _abi_expect(oracle: dict[str, tuple[str, int]], name: str) -> Callable[[str, int], str]:
+    def expect(text: str, status: int) -> str:
+        want, want_status = oracle.get(name, (None, 0))
+        wrong = [line for line in text.splitlines() if line.startswith("not ok")]
+        if status != 0 or wrong:
+            return f"status {status}\n{text}"
+        if want is not None and text != want:
+            return f"differs from Linux.\nLinux:\n{want}\nCloudOS:\n{text}"
+        return ""
+    return expect
+
+
+def abi() -> list[Job]:
+    native = _abi_programs(build.NATIVE)
+    oracle: dict[str, tuple[str, int]] = {}
+    jobs = []
+
+    def host(path: Path) -> Callable[[], str]:
+        def check() -> str:
+            with tempfile.TemporaryDirectory() as folder:
+                text, status = guests.on_host(str(path), Path(folder))
+            oracle[path.name] = (text, status)
+            return "" if status == 0 and "not ok" not in text else f"status {status}\n{text}"
+        return check
+
+    jobs += [simple(f"abi/host/{name}", host(path)) for name, path in native.items()]
+    for name in MACHINES:
+        found = _abi_programs(guests.arch_of(name))
+        programs = [Program(test, f"cd /tmp && /abi/{test}", _abi_expect(oracle, test)) for test in found]
+        added = [(path, f"/abi/{test}") for test, path in found.items()]
+        jobs += guests.batch(f"abi/{name}", Setup(machine=name, smp=2), programs, added)
+    return jobs
+
+
+# ---- every way to boot, and what `cloudos run` promises ----
+
+SORTED = ["busybox", "sh", "-c", "for i in 1 2 3; do echo $i; done | busybox sort -r; exit 7"]
+PATHS = (("x86_64", "direct"), ("x86_64", "bios"), ("x86_64", "uefi"), ("aarch64", "direct"), ("aarch64", "uefi"),
+         ("sim", "direct"))
+BOOT_LIMIT_S = 120
+
+
+def _run(setup: Setup, command: list[str], added: list[tuple[Path, str]] | None = None, stdin: bytes | None = None,
+         timeout_s: float = BOOT_LIMIT_S) -> tuple[Result, bytes, bytes]:
+    written = {"o": bytearray(), "e": bytearray()}
+    with tempfile.TemporaryFile() as file:
+        if stdin is not None:
+            file.write(stdin)
+            file.seek(0)
+        result = run.execute(setup, command, added, file.fileno() if stdin is not None else None,
+                             lambda letter, data: written[letter].extend(data), timeout_s)
+    return result, bytes(written["o"]), bytes(written["e"])
+
+
+def _differs(got: tuple[Result, bytes, bytes], status: int, out: bytes, err: bytes | None = b"") -> str:
+    result, *texts = got
+    if result.status == status and texts[0] == out and err in (None, texts[1]):
+        return ""
+    return (f"{result.end}, status {result.status} (want {status})\nstdout {texts[0][-800:]!r}\n"
+            f"stderr {texts[1][-800:]!r}\nlog:\n{result.log_tail()}")
+
+
+def boot() -> list[Job]:
+    def check(name: str, path: str, smp: int) -> Callable[[], str]:
+        return lambda: _differs(_run(Setup(machine=name, boot=path, smp=smp), SORTED), 7, b"3\n2\n1\n")
+    jobs = [simple(f"boot/{name}/{path}/smp{smp}", check(name, path, smp)) for name, path in PATHS for smp in (1, 4)]
+
+    def selftest(name: str) -> Callable[[], str]:
+        def check_log() -> str:
+            got = _run(Setup(machine=name, append="cloudos.selftest"), ["true"])
+            return _differs(got, 0, b"") or ("" if b"selftest: ok" in got[0].log else
+                                             f"no `selftest: ok` in the log:\n{got[0].log_tail(60)}")
+        return check_log
+    return jobs + [simple(f"boot/{name}/selftest", selftest(name)) for name in MACHINES]
+
+
+def _added_files(name: str) -> str:
+    """--add keeps modes and content; both streams and the input pass through untouched."""
+    content = bytes(range(256)) * 300
+    with tempfile.TemporaryDirectory() as folder:
+        script, data = Path(folder) / "script", Path(folder) / "data"
+        script.write_text("#!/bin/sh\ncat /opt/data; echo error >&2; cat; stat -c '%a' /opt/script /opt/data\n")
+        script.chmod(0o751)
+        data.write_bytes(content)
+        data.chmod(0o604)
+        got = _run(Setup(machine=name), ["/opt/script"], [(script, "/opt/script"), (data, "/opt/data")], content[::-1])
+    return _differs(got, 0, content + content[::-1] + b"751\n604\n", b"error\n")
+
+
+def _time_out(name: str) -> str:
+    result, *_ = _run(Setup(machine=name), ["sleep", "1000"], timeout_s=20)
+    return "" if result.status == 124 else f"{result.end}, status {result.status} (want 124)"
+
+
+def _crash(name: str) -> str:
+    """A deliberate fault of the kernel: status 125, and a backtrace that names functions."""
+    result, *_ = _run(Setup(machine=name, append="cloudos.crash=1"), ["sh", "-c", "echo fault > /proc/cloudos/crash"])
+    text = result.panic_text()
+    if result.status != 125:
+        return f"{result.end}, status {result.status} (want 125)\n{result.log_tail()}"
+    return "" if "+0x" in text else f"no symbol in the backtrace:\n{text}"
+
+
+def running() -> list[Job]:
+    jobs = []
+    for name in MACHINES:
+        for what, command, status, error in (
+            ("not-found", ["no-such-command"], 127, b"cloudos: no-such-command: not found\n"),
+            ("not-executable", ["/etc/passwd"], 126, None),
+            ("signal", ["sh", "-c", "kill -9 $$"], 137, b""),
+        ):
+            jobs.append(simple(f"run/{name}/{what}", lambda name=name, command=command, status=status, error=error:
+                               _differs(_run(Setup(machine=name), command), status, b"", error)))
+        jobs.append(simple(f"run/{name}/added-files", lambda name=name: _added_files(name)))
+        jobs.append(simple(f"run/{name}/time-out", lambda name=name: _time_out(name)))
+        jobs.append(simple(f"run/{name}/crash", lambda name=name: _crash(name)))
+    return jobs
+
+
+# ---- busybox's applets: the same output and status as the same binary has on Linux ----
+
+SWEEP = ROOT / "tests" / "applets" / "sweep.txt"
+
+
+def _sweep_lines() -> list[tuple[str, str]]:
+    """(name, command): lines of sweep.txt, numbered by their applet. Lines that start with # are comments."""
+    found, seen = [], {}
+    for line in SWEEP.read_text().splitlines() if SWEEP.exists() else []:
+        if line.strip() and not line.startswith("#"):
+            word = line.split()[0].lstrip("(")
+            seen[word] = seen.get(word, 0) + 1
+            found.append((f"{word}-{seen[word]}", line))
+    return found
+
+
+def applets() -> list[Job]:
+    lines = _sweep_lines()
+    oracles: dict[str, dict[str, tuple[str, int]]] = {}
+
+    def expect(arch: str, name: str, command: str) -> Callable[[str, int], str]:
+        def compare(text: str, status: int) -> str:
+            want, want_status = oracles[arch].get(name, ("(Linux gave no answer)", -1))
+            if (text, status) == (want, want_status):
+                return ""
+            return f"{command}\nLinux, status {want_status}:\n{want}\nCloudOS, status {status}:\n{text}"
+        return compare
+
+    jobs = []
+    for name in MACHINES if lines else ():
+        arch = guests.arch_of(name)
+        programs = [Program(test, f"cd /tmp && {command}", expect(arch, test, command)) for test, command in lines]
+        if arch not in oracles:
+            oracles[arch] = guests.on_linux(arch, programs)
+        jobs += guests.batch(f"applets/{name}", Setup(machine=name, smp=2), programs, [], size=100)
+    return jobs
+
+
+SUITES: dict[str, Callable[[], list[Job]]] = {
+    "tidy": tidy, "tools": tools, "unit": meson, "fuzz": meson, "boot": boot, "run": running, "abi": abi,
+    "applets": applets,
+}
+
+
+def kernels_built(names: set[str]) -> None:
+    """Builds before the jobs start, so that these do not build side by side."""
+    for name in MACHINES:
+        if names & {"boot", "run", "abi", "applets"}:
+            build.kernel(name)
+            build.program(guests.arch_of(name), "src/services/init/init")
+            machine.debian.install(machine.debian.QEMU_PACKAGES.get(name, {}))
+            initramfs.busybox(guests.arch_of(name))
+
+
+def jobs_for(filters: list[str]) -> list[Job]:
+    chosen = {name for name in SUITES if not filters
+              or any(name.startswith(f.split("/")[0]) or f.split("/")[0] == name for f in filters)}
+    if not chosen:
+        raise Failure(f"no test's name starts with {' or '.join(filters)}; suites: {', '.join(SUITES)}", 2)
+    kernels_built(chosen)
+    jobs, seen = [], set()
+    for name, suite in SUITES.items():
+        if name in chosen and suite not in seen:
+            seen.add(suite)
+            jobs += suite()
+    return jobs
+
+
