@@ -59,6 +59,7 @@ enum lock_rank {
 	RANK_CONSOLE = 194,
 };
 
+/* Interrupt handlers that take locks stand between lock_debug_irq_enter() and lock_debug_irq_exit(): what they interrupted does not count. */
 struct spinlock {
 	uint32_t locked;
 #if CLOUDOS_LOCK_DEBUG
@@ -73,12 +74,16 @@ void lock_debug_spin_before(const struct spinlock *l);
 void lock_debug_spin_after(struct spinlock *l);
 void lock_debug_spin_release(struct spinlock *l);
 void lock_debug_may_sleep(const char *what);
+void lock_debug_irq_enter(void);
+void lock_debug_irq_exit(void);
 #define lock_may_sleep() lock_debug_may_sleep(__func__)
 #else
 #define SPINLOCK_INIT(r) { .locked = 0 }
 #define lock_debug_spin_before(l)  ((void)(l))
 #define lock_debug_spin_after(l)   ((void)(l))
 #define lock_debug_spin_release(l) ((void)(l))
+#define lock_debug_irq_enter() ((void)0)
+#define lock_debug_irq_exit() ((void)0)
 #define lock_may_sleep() ((void)0)
 #endif
 

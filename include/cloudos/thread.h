@@ -197,6 +197,9 @@ static inline unsigned cpus_online_count(void)
 /* Runs fn(arg) on each CPU of mask (not this one), interrupts off there, and waits. Not in interrupts, no spin lock held that those take. */
 void cpus_call(uint64_t mask, void (*fn)(void *), void *arg);
 
+/* Runs what cpus_call() asked of this CPU; for whoever spins with interrupts off while another CPU may call. */
+void cpus_call_poll(void);
+
 /* Boot: the boot CPU's scheduler (turns the caller into a thread), then the other CPUs. */
 void sched_init(void);
 void sched_start_cpus(void);

@@ -11,6 +11,8 @@
  *
  *   HAL_PT_LEVELS (4), HAL_USER_MIN (lowest mappable user address), HAL_USER_TOP (first address above user space)
  *   HAL_TLB_BROADCAST                 1: hal_tlb_flush_* reach every CPU by themselves; 0: this CPU only
+ *   HAL_ASPACE_KEEPS                  1: translations stay cached on a CPU after it has activated another address space (PCIDs, the
+ *                                     simulator's stubs), so that later flushes must reach it too; 0: activation drops them
  *   void *hal_phys_to_virt(paddr_t)   direct map; all RAM of hal_mem_ranges(), writable, not executable
  *   paddr_t hal_virt_to_phys(const void *)     of a direct-map address
  *   hal_pte_t                          an entry; 0 = nothing there

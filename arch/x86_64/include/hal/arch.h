@@ -98,6 +98,7 @@ struct hal_context {
 #define HAL_USER_MIN	  UINT64_C(0x1000)
 #define HAL_USER_TOP	  UINT64_C(0x00007ffffffff000) /* a page short of the hole: `syscall` there returns to a canonical rip */
 #define HAL_TLB_BROADCAST 0
+#define HAL_ASPACE_KEEPS  0 /* 1 as soon as PCIDs are used */
 #define X86_DIRECT_BASE	  UINT64_C(0xffff800000000000)
 
 static inline void *hal_phys_to_virt(paddr_t pa)

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The order in which the runnable threads of a CPU run.
+ *
+ * Real time (SCHED_FIFO, SCHED_RR) goes first, by priority, first come first served within one. All others share by weight: each
+ * has a virtual run time, which grows by (time run) * 1024 / weight, and the smallest runs next (Stoica et al., A Proportional
+ * Share Resource Allocation Algorithm, 1996). Waiting is aging: who waits does not grow, who runs does, so with n threads of
+ * weights w the longest wait for one of weight w_i is about quantum * (sum of w) / w_i + n quanta, whatever the others do.
+ *
+ * A thread that sleeps keeps its vruntime relative to its queue's minimum (queue_leave), and comes back at most one quantum
+ * before it: a sleeper gets the CPU soon, but cannot save up.
+ */
+#include <linux/sched.h>
+#include "sched_internal.h"
+
+/* Linux's weights: each step of nice changes a thread's share by about 10% (sched(7)). */
+static const uint32_t nice_weights[40] = {
+	88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
+	3906,  3121,  2501,  1991,  1586,  1277,  1024,	 820,	655,   526,   423,  335,  272,	215,
+	172,   137,   110,   87,    70,	   56,	  45,	 36,	29,    23,    18,   15,
+};
+
+#define WEIGHT_IDLE 3
+
+uint32_t weight_of_nice(int nice)
+{
+	ASSERT(nice >= -20 && nice <= 19);
+	return nice_weights[nice + 20];
+}
+
+static bool is_rt(const struct thread *t)
+{
+	return t->policy == SCHED_FIFO || t->policy == SCHED_RR;
+}
+
+static unsigned rt_level(const struct thread *t)
+{
+	return RT_LEVELS - 1 - t->rt_priority;
+}
+
+static uint32_t weight_of(const struct thread *t)
+{
+	return t->policy == SCHED_IDLE ? WEIGHT_IDLE : t->weight;
+}
+
+void queue_init(struct run_queue *rq, unsigned cpu)
+{
+	spin_init(&rq->lock, RANK_RUN_QUEUE);
+	rq->cpu = cpu;
+	rq->slice_deadline_ns = HAL_TIMER_NEVER;
+	for (size_t i = 0; i < RT_LEVELS; i++)
+		list_init(&rq->rt[i]);
+}
+
+static void fair_insert(struct run_queue *rq, struct thread *t)
+{
+	struct rb_node **at = &rq->fair.root, *parent = NULL;
+	bool first = true;
+
+	while (*at) {
+		parent = *at;
+		if ((int64_t)(t->vruntime - rb_entry(parent, struct thread, queue_node)->vruntime) < 0) {
+			at = &parent->left;
+		} else {
+			at = &parent->right;
+			first = false;
+		}
+	}
+	rb_link(&rq->fair, &t->queue_node, parent, at);
+	if (first)
+		rq->fair_first = &t->queue_node;
+}
+
+static void fair_take(struct run_queue *rq, struct thread *t)
+{
+	if (rq->fair_first == &t->queue_node)
+		rq->fair_first = rb_next(&t->queue_node);
+	rb_remove(&rq->fair, &t->queue_node);
+}
+
+/* Where a thread that comes to this queue starts: relative vruntime, bounded by a quantum either way. */
+static void fair_place(struct run_queue *rq, struct thread *t)
+{
+	int64_t lag = (int64_t)t->vruntime, bound = (int64_t)sched_slice_ns();
+
+	lag = lag < -bound ? -bound : lag > bound ? bound : lag;
+	t->vruntime = rq->min_vruntime + (uint64_t)lag;
+}
+
+void queue_add(struct run_queue *rq, struct thread *t, bool woken)
+{
+	if (is_rt(t)) {
+		/* One that was preempted keeps its place at the front (POSIX 2.8.4); a woken or expired one goes to the end. */
+		bool front = !woken && !(t->policy == SCHED_RR && hal_clock_ns() >= t->slice_end_ns);
+
+		if (front)
+			list_add(&rq->rt[rt_level(t)], &t->queue_link);
+		else
+			list_add_tail(&rq->rt[rt_level(t)], &t->queue_link);
+		rq->rt_levels[rt_level(t) / 64] |= UINT64_C(1) << (rt_level(t) % 64);
+	} else {
+		if (woken)
+			fair_place(rq, t);
+		fair_insert(rq, t);
+	}
+	t->on_queue = true;
+	rq->queued++;
+}
+
+static void rt_take(struct run_queue *rq, struct thread *t)
+{
+	unsigned level = rt_level(t);
+
+	list_del(&t->queue_link);
+	if (list_empty(&rq->rt[level]))
+		rq->rt_levels[level / 64] &= ~(UINT64_C(1) << (level % 64));
+}
+
+void queue_remove(struct run_queue *rq, struct thread *t)
+{
+	if (is_rt(t))
+		rt_take(rq, t);
+	else
+		fair_take(rq, t);
+	rq->queued--;
+}
+
+static struct thread *rt_first(const struct run_queue *rq)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (rq->rt_levels[i])
+			return list_first(&rq->rt[i * 64 + (size_t)__builtin_ctzll(rq->rt_levels[i])], struct thread, queue_link);
+	return NULL;
+}
+
+struct thread *queue_take_first(struct run_queue *rq)
+{
+	struct thread *t;
+
+	if (rq->queued == 0)
+		return NULL;
+	t = rt_first(rq);
+	if (!t)
+		t = rb_entry(rq->fair_first, struct thread, queue_node);
+	queue_remove(rq, t);
+	if (!is_rt(t) && (int64_t)(t->vruntime - rq->min_vruntime) > 0)
+		rq->min_vruntime = t->vruntime;
+	return t;
+}
+
+struct thread *queue_find_movable(struct run_queue *rq, unsigned to_cpu)
+{
+	struct thread *t = rt_first(rq);
+
+	if (t && (t->affinity >> to_cpu & 1))
+		return t;
+	for (struct rb_node *n = rb_last(&rq->fair); n; n = rb_prev(n)) {
+		t = rb_entry(n, struct thread, queue_node);
+		if (t->affinity >> to_cpu & 1)
+			return t;
+	}
+	return NULL;
+}
+
+bool queue_preempts(const struct run_queue *rq, const struct thread *t)
+{
+	const struct thread *now = rq->current;
+
+	if (now == rq->idle)
+		return true;
+	if (is_rt(t))
+		return !is_rt(now) || t->rt_priority > now->rt_priority;
+	if (is_rt(now))
+		return false;
+	/* By half a quantum, so that a wake-up storm does not switch at every wake. */
+	return (int64_t)(now->vruntime - t->vruntime) > (int64_t)(sched_slice_ns() / 2);
+}
+
+void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now)
+{
+	uint64_t delta = now - t->run_from_ns;
+
+	t->run_from_ns = now;
+	t->run_ns += delta;
+	if (t == rq->idle) {
+		rq->stats.idle_ns += delta;
+		return;
+	}
+	rq->stats.busy_ns += delta;
+	t->vruntime += likely(weight_of(t) == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / weight_of(t);
+}
+
+void queue_leave(struct run_queue *rq, struct thread *t)
+{
+	t->vruntime -= rq->min_vruntime;
+	t->on_queue = false;
+}

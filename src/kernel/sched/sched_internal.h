@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of sched share: the run queue of a CPU. */
+#ifndef SCHED_INTERNAL_H
+#define SCHED_INTERNAL_H
+
+#include <cloudos/list.h>
+#include <cloudos/lock.h>
+#include <cloudos/percpu.h>
+#include <cloudos/rbtree.h>
+#include <cloudos/thread.h>
+
+#define RT_LEVELS 100
+#define WEIGHT_NICE_0 1024
+
+/*
+ * lock guards everything here, and the Q fields of every thread whose `cpu` this is. It is held across a context switch: the thread that is
+ * switched to releases it (finish_switch).
+ */
+struct run_queue {
+	struct spinlock lock;
+	unsigned cpu;
+	struct thread *current, *idle;
+	uint32_t queued;	    /* threads waiting: without the running one */
+	struct rb_tree fair;	    /* by vruntime */
+	struct rb_node *fair_first;
+	uint64_t min_vruntime;	    /* never falls */
+	uint64_t rt_levels[2];	    /* bitmap of levels that are not empty; level 0 is priority 99 */
+	struct list rt[RT_LEVELS];
+	uint64_t slice_deadline_ns; /* when somebody waits: end of the running thread's slice, else HAL_TIMER_NEVER */
+	struct thread *dead;	    /* switched away from for the last time; to be released */
+	struct sched_space *active; /* address space in this CPU's MMU */
+	struct sched_cpu_stats stats;
+};
+DECLARE_PER_CPU(struct run_queue, run_queue);
+
+static inline struct run_queue *this_run_queue(void)
+{
+	return &this_cpu(run_queue);
+}
+
+extern uint64_t idle_cpus; /* atomic mask */
+
+/* ---- queue.c: order among runnable threads; rq->lock is held ---- */
+
+void queue_init(struct run_queue *rq, unsigned cpu);
+void queue_add(struct run_queue *rq, struct thread *t, bool woken);
+void queue_remove(struct run_queue *rq, struct thread *t);
+struct thread *queue_take_first(struct run_queue *rq); /* null: none */
+struct thread *queue_find_movable(struct run_queue *rq, unsigned to_cpu);
+bool queue_preempts(const struct run_queue *rq, const struct thread *t); /* should t run instead of rq->current? */
+void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now);  /* run time since run_from_ns */
+void queue_leave(struct run_queue *rq, struct thread *t); /* t goes to sleep or elsewhere: vruntime becomes relative */
+uint32_t weight_of_nice(int nice);
+
+/* ---- schedule.c ---- */
+
+struct run_queue *thread_lock_queue(struct thread *t, unsigned long *ret_irq);
+void thread_unlock_queue(struct run_queue *rq, unsigned long irq);
+unsigned choose_cpu(const struct thread *t);
+void enqueue_and_notify(struct run_queue *rq, struct thread *t, bool woken);
+void space_activate(struct run_queue *rq, struct sched_space *space);
+_Noreturn void idle_loop(void);
+
+/* ---- timer.c ---- */
+
+/* The timer interrupt is wanted by then (for the end of a slice). Interrupts off. */
+void cpu_timer_want(uint64_t deadline_ns);
+void cpu_timer_interrupt(void);
+
+/* ---- load.c ---- */
+
+void load_sample(uint64_t now);
+
+/* ---- thread.c ---- */
+
+void thread_setup(struct thread *t, const char *name);
+void thread_setup_context(struct thread *t); /* in schedule.c */
+void sched_service_hooks(void);
+
+#endif

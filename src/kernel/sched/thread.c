@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* Making, starting, ending threads; sleeping; their scheduling parameters. */
+#include <cloudos/errno.h>
+#include <cloudos/mm.h>
+#include <cloudos/string.h>
+#include <cloudos/wait.h>
+#include <linux/sched.h>
+#include "sched_internal.h"
+
+static void sleep_over(struct timer *timer)
+{
+	thread_wake(container_of(timer, struct thread, sleep_timer));
+}
+
+void thread_setup(struct thread *t, const char *name)
+{
+	memset(t, 0, sizeof(*t));
+	str_copy(t->name, sizeof(t->name), name);
+	t->state = THREAD_NEW;
+	t->weight = WEIGHT_NICE_0;
+	t->affinity = UINT64_MAX;
+	list_init(&t->queue_link);
+	timer_setup(&t->sleep_timer, sleep_over);
+}
+
+int thread_init(struct thread *t, const char *name, void (*entry)(void *), void *arg)
+{
+	const struct thread *parent = thread_current();
+
+	thread_setup(t, name);
+	t->stack = kstack_alloc();
+	if (!t->stack)
+		return -ENOMEM;
+	t->entry = entry;
+	t->arg = arg;
+	t->cpu = hal_cpu_id();
+	if (parent) {
+		t->policy = parent->policy;
+		t->nice = parent->nice;
+		t->weight = parent->weight;
+		t->rt_priority = parent->rt_priority;
+		t->affinity = parent->affinity;
+	}
+	thread_setup_context(t);
+	return 0;
+}
+
+void thread_fini(struct thread *t)
+{
+	ASSERT(t->state == THREAD_NEW);
+	kstack_free(t->stack);
+	t->stack = NULL;
+}
+
+void thread_start(struct thread *t)
+{
+	unsigned cpu = choose_cpu(t);
+	struct run_queue *rq = &per_cpu(run_queue, cpu);
+	unsigned long irq = hal_irq_save();
+
+	ASSERT(t->state == THREAD_NEW);
+	t->cpu = cpu;
+	spin_lock(&rq->lock);
+	__atomic_store_n(&t->state, THREAD_RUNNABLE, __ATOMIC_RELAXED);
+	enqueue_and_notify(rq, t, true);
+	thread_unlock_queue(rq, irq);
+}
+
+struct spawned {
+	struct thread thread;
+	void (*entry)(void *);
+	void *arg;
+};
+
+static void spawned_free(struct thread *t)
+{
+	kfree(container_of(t, struct spawned, thread));
+}
+
+int thread_spawn(const char *name, void (*entry)(void *), void *arg)
+{
+	struct spawned *s = kmalloc(sizeof(*s));
+	struct thread *self = thread_current();
+
+	if (!s)
+		return -ENOMEM;
+	if (thread_init(&s->thread, name, entry, arg)) {
+		kfree(s);
+		return -ENOMEM;
+	}
+	s->thread.release = spawned_free;
+	s->thread.fs = self->fs;
+	s->thread.files = self->files;
+	s->thread.cred = self->cred;
+	thread_start(&s->thread);
+	return 0;
+}
+
+_Noreturn void thread_exit(void)
+{
+	hal_irq_disable();
+	thread_prepare_sleep(THREAD_DEAD);
+	schedule();
+	panic("a dead thread runs");
+}
+
+bool thread_sleep(uint64_t deadline_ns)
+{
+	struct thread *t = thread_current();
+
+	if (likely(deadline_ns == HAL_TIMER_NEVER)) {
+		schedule();
+		return true;
+	}
+	if (hal_clock_ns() >= deadline_ns) {
+		thread_cancel_sleep();
+		return false;
+	}
+	timer_arm(&t->sleep_timer, deadline_ns);
+	schedule();
+	timer_cancel(&t->sleep_timer);
+	return hal_clock_ns() < deadline_ns;
+}
+
+void thread_delay(uint64_t ns)
+{
+	uint64_t deadline = hal_clock_ns() + ns;
+
+	do
+		thread_prepare_sleep(THREAD_SLEEPING);
+	while (thread_sleep(deadline));
+	thread_cancel_sleep();
+}
+
+/* ---- parameters ---- */
+
+/* Takes t off its queue if it waits there, changes it, puts it back. */
+static void change(struct thread *t, void (*set)(struct thread *t, uint64_t a, uint64_t b), uint64_t a, uint64_t b)
+{
+	unsigned long irq;
+	struct run_queue *rq = thread_lock_queue(t, &irq);
+	bool waits = t->on_queue && rq->current != t;
+
+	if (waits)
+		queue_remove(rq, t);
+	set(t, a, b);
+	if (waits)
+		enqueue_and_notify(rq, t, false);
+	else if (rq->current == t && rq->queued > 0)
+		__atomic_fetch_or(&t->work, THREAD_WORK_RESCHEDULE, __ATOMIC_RELEASE);
+	thread_unlock_queue(rq, irq);
+}
+
+static void set_policy(struct thread *t, uint64_t policy, uint64_t priority)
+{
+	t->policy = (uint8_t)policy;
+	t->rt_priority = (uint8_t)priority;
+}
+
+int thread_set_policy(struct thread *t, unsigned policy, unsigned rt_priority)
+{
+	bool rt = policy == SCHED_FIFO || policy == SCHED_RR;
+
+	if (!rt && policy != SCHED_NORMAL && policy != SCHED_BATCH && policy != SCHED_IDLE)
+		return -EINVAL;
+	if (rt ? rt_priority < 1 || rt_priority > 99 : rt_priority != 0)
+		return -EINVAL;
+	change(t, set_policy, policy, rt_priority);
+	return 0;
+}
+
+static void set_nice(struct thread *t, uint64_t nice, uint64_t weight)
+{
+	t->nice = (int8_t)nice;
+	t->weight = (uint32_t)weight;
+}
+
+int thread_set_nice(struct thread *t, int nice)
+{
+	if (nice < -20 || nice > 19)
+		return -EINVAL;
+	change(t, set_nice, (uint64_t)nice, weight_of_nice(nice));
+	return 0;
+}
+
+/* t waits on a CPU that it may not use: over to another one. */
+static void move(struct thread *t)
+{
+	unsigned long irq;
+	struct run_queue *rq = thread_lock_queue(t, &irq);
+	unsigned cpu = choose_cpu(t);
+
+	if (t->on_queue && rq->current != t && !(t->affinity >> rq->cpu & 1) && cpu != rq->cpu) {
+		queue_remove(rq, t);
+		queue_leave(rq, t);
+		t->cpu = cpu;
+		spin_unlock(&rq->lock);
+		rq = &per_cpu(run_queue, cpu);
+		spin_lock(&rq->lock);
+		enqueue_and_notify(rq, t, true);
+	}
+	thread_unlock_queue(rq, irq);
+}
+
+/* A running thread is pushed off its CPU by a helper thread there, since only somebody else can queue it elsewhere. */
+struct push {
+	struct thread *t;
+	struct wait_queue done;
+	bool finished;
+};
+
+static void push_entry(void *arg)
+{
+	struct push *p = arg;
+
+	for (int i = 0; i < 1000 && READ_ONCE(p->t->state) == THREAD_RUNNABLE && !(p->t->affinity >> p->t->cpu & 1); i++) {
+		move(p->t);
+		thread_yield();
+	}
+	WRITE_ONCE(p->finished, true);
+	wake_all(&p->done);
+}
+
+int thread_set_affinity(struct thread *t, uint64_t mask)
+{
+	struct push p = { .t = t };
+	unsigned long irq;
+	struct run_queue *rq;
+	bool misplaced;
+
+	mask &= READ_ONCE(cpus_online);
+	if (!mask)
+		return -EINVAL;
+	rq = thread_lock_queue(t, &irq);
+	t->affinity = mask;
+	misplaced = !(mask >> t->cpu & 1) && t->on_queue;
+	thread_unlock_queue(rq, irq);
+	if (!misplaced)
+		return 0;
+	if (t != thread_current()) {
+		thread_post(t, THREAD_WORK_RESCHEDULE);
+		move(t);
+		return 0;
+	}
+	wait_queue_init(&p.done);
+	if (thread_spawn("push", push_entry, &p))
+		return 0; /* it moves when it next sleeps */
+	wait_event(&p.done, READ_ONCE(p.finished));
+	return 0;
+}
+
+void thread_times(struct thread *t, uint64_t *ret_run_ns, uint64_t *ret_wait_ns)
+{
+	unsigned long irq;
+	struct run_queue *rq = thread_lock_queue(t, &irq);
+
+	*ret_run_ns = t->run_ns + (rq->current == t ? hal_clock_ns() - t->run_from_ns : 0);
+	*ret_wait_ns = t->wait_ns;
+	thread_unlock_queue(rq, irq);
+}
