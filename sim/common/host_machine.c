@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Builds the machine: RAM with the initramfs at its end, the clock thread, signals, the calling thread as vCPU 0's (hosted). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <hal/hal.h>
+#include <sim/host.h>
+#include <sim/host_machine.h>
+#include <sim/host_private.h>
+#include <sim/stub.h>
+
+static void must(int error, const char *what)
+{
+	if (error < 0)
+		host_fatal("%s: %s", what, strerror(-error));
+}
+
+static void read_fully(int fd, const char *name, char *to, size_t len)
+{
+	while (len) {
+		ssize_t n = read(fd, to, len);
+
+		if (n <= 0)
+			host_fatal("%s: %s", name, n < 0 ? strerror(errno) : "shorter than it was a moment ago");
+		to += n;
+		len -= (size_t)n;
+	}
+}
+
+/* The initramfs goes to the end of RAM, and leaves at least as much for the kernel. */
+static void load_initrd(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	uint64_t pages;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		host_fatal("%s: %s", name, strerror(errno));
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		host_fatal("%s: not an initramfs (an empty or special file)", name);
+	if ((uint64_t)st.st_size > sim_machine.ram_size / 2)
+		host_fatal("%s: %lld bytes do not fit in half of %llu MiB of memory (--memory)", name, (long long)st.st_size,
+			   (unsigned long long)sim_machine.ram_size >> 20);
+	pages = ((uint64_t)st.st_size + PAGE_SIZE - 1) & PAGE_MASK;
+	sim_machine.initrd = sim_machine.ram_size - pages;
+	sim_machine.initrd_len = (size_t)st.st_size;
+	read_fully(fd, name, hal_phys_to_virt(sim_machine.initrd), sim_machine.initrd_len);
+	close(fd);
+}
+
+static void load_cmdline(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len >= HAL_CMDLINE_MAX)
+		host_fatal("the kernel command line is longer than %d bytes", HAL_CMDLINE_MAX - 1);
+	memcpy(sim_machine.cmdline, text, len + 1);
+}
+
+void host_machine_create(const struct host_options *options)
+{
+	sim_machine.cpus = options->cpus;
+	sim_machine.ram_size = (uint64_t)options->memory_mib << 20;
+	sim_machine.boot_ns = host_clock_ns();
+	sim_machine.boot_wall_ns = host_wall_ns();
+	must(host_ram_create(SIM_DIRECT_MAP, sim_machine.ram_size, SIM_KVA_START, SIM_KVA_SIZE), "physical memory");
+	load_cmdline(options->append);
+	if (options->initrd)
+		load_initrd(options->initrd);
+	must(host_stub_setup(), "stub processes");
+	must(host_clock_start(), "clock thread");
+	host_crash_setup();
+	host_thread_adopt(0);
+	host_terminal_raw();
+}
+
+/* "model name" of the host's first CPU. */
+void host_cpu_model(char *buf, size_t size)
+{
+	FILE *file = fopen("/proc/cpuinfo", "re");
+	char line[256];
+
+	snprintf(buf, size, "simulated CPU");
+	while (file && fgets(line, sizeof(line), file)) {
+		const char *colon = strchr(line, ':');
+
+		if (strncmp(line, "model name", 10) || !colon)
+			continue;
+		line[strcspn(line, "\n")] = 0;
+		snprintf(buf, size, "%s", colon + 2);
+		break;
+	}
+	if (file)
+		fclose(file);
+}

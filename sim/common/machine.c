@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine as the kernel sees it at boot: RAM, command line, initramfs, names. Page 0 is left out: address 0 means "none". */
+#include <hal/hal.h>
+#include <sim/host.h>
+
+struct hal_upcalls hal_upcalls;
+struct sim_machine sim_machine;
+
+size_t hal_mem_ranges(const struct hal_mem_range **ret)
+{
+	static struct hal_mem_range ranges[3];
+	uint64_t end = sim_machine.initrd_len ? sim_machine.initrd : sim_machine.ram_size;
+
+	ranges[0] = (struct hal_mem_range){0, PAGE_SIZE, HAL_MEM_RESERVED};
+	ranges[1] = (struct hal_mem_range){PAGE_SIZE, end - PAGE_SIZE, HAL_MEM_FREE};
+	ranges[2] = (struct hal_mem_range){end, sim_machine.ram_size - end, HAL_MEM_INITRD};
+	*ret = ranges;
+	return sim_machine.initrd_len ? 3 : 2;
+}
+
+const char *hal_cmdline(void)
+{
+	return sim_machine.cmdline;
+}
+
+bool hal_initrd(const void **ret_data, size_t *ret_len)
+{
+	if (!sim_machine.initrd_len)
+		return false;
+	*ret_data = hal_phys_to_virt(sim_machine.initrd);
+	*ret_len = sim_machine.initrd_len;
+	return true;
+}
+
+const char *hal_boot_path(void)
+{
+	return "sim";
+}
+
+const char *hal_cpu_model(void)
+{
+	static char model[64];
+
+	if (!model[0])
+		host_cpu_model(model, sizeof(model));
+	return model;
+}
+
+unsigned hal_cpu_count(void)
+{
+	return sim_machine.cpus;
+}
+
+size_t hal_entropy(void *buf, size_t len)
+{
+	return host_entropy(buf, len);
+}
+
+bool hal_fault(const char *site)
+{
+	(void)site;
+	return false;
+}
+
+void hal_console_write(const char *buf, size_t len)
+{
+	host_console_write(buf, len);
+}

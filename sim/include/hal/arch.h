@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The simulator's part of the seam: the types and the hot inline functions of <hal/...>. A vCPU is whatever thread of the
+ * host runs it; its state is found through one thread-local pointer (sim/vcpu.h).
+ */
+#ifndef HAL_ARCH_H
+#define HAL_ARCH_H
+
+#include <stdatomic.h>
+
+#include <hal/mmu.h>
+#include <hal/regs.h>
+#include <sim/vcpu.h>
+
+/* ---- CPUs ---- */
+
+#define HAL_CPU_MAX SIM_CPU_MAX
+
+static inline unsigned hal_cpu_id(void)
+{
+	return sim_self()->id;
+}
+
+static inline void *hal_cpu_area(void)
+{
+	return sim_self()->area;
+}
+
+static inline void hal_cpu_set_area(void *area)
+{
+	sim_self()->area = area;
+}
+
+static inline void *hal_current(void)
+{
+	return sim_self()->current;
+}
+
+static inline void hal_set_current(void *current)
+{
+	sim_self()->current = current;
+}
+
+void hal_cpu_relax(void);
+
+/* ---- interrupts: a flag; what is pending is delivered where it is raised ---- */
+
+static inline unsigned long hal_irq_save(void)
+{
+	struct sim_vcpu *v = sim_self();
+	unsigned long state = v->irq_on;
+
+	v->irq_on = false;
+	atomic_signal_fence(memory_order_seq_cst);
+	return state;
+}
+
+static inline void hal_irq_disable(void)
+{
+	hal_irq_save();
+}
+
+static inline void hal_irq_enable(void)
+{
+	struct sim_vcpu *v = sim_self();
+
+	atomic_signal_fence(memory_order_seq_cst);
+	v->irq_on = true;
+	if (__builtin_expect(atomic_load_explicit(&v->pending, memory_order_relaxed) != 0, 0))
+		sim_irq_deliver();
+}
+
+static inline void hal_irq_restore(unsigned long state)
+{
+	if (state)
+		hal_irq_enable();
+	else
+		hal_irq_disable();
+}
+
+static inline bool hal_irq_enabled(void)
+{
+	return sim_self()->irq_on;
+}
+
+/* ---- contexts ---- */
+
+/* Sanitizers' frames and the C library's calls need more than a kernel of its own does. */
+#define HAL_KSTACK_SIZE (16 * PAGE_SIZE)
+
+struct hal_context {
+	void *sp;
+	const void *stack; /* lowest byte, and bytes; for the sanitizers */
+	size_t size;
+	void *fiber;	   /* the sanitizer's own word */
+	void (*entry)(void *);
+	void *arg;
+};
+
+/* ---- memory ---- */
+
+#define HAL_PT_LEVELS	  4
+#define HAL_USER_MIN	  UINT64_C(0x10000)
+#define HAL_USER_TOP	  UINT64_C(0x7fff00000000) /* above it lie the two pages of a stub (user/stub.h) */
+#define HAL_TLB_BROADCAST 0
+#define HAL_ASPACE_KEEPS  0 /* a stub that missed a flush while its address space was not active forgets everything */
+
+/*
+ * Where RAM and the kernel's virtual area are mapped: fixed, so that the direct map costs an addition, and in the part of
+ * the address space that AddressSanitizer and ThreadSanitizer both leave to the program.
+ */
+#define SIM_DIRECT_MAP	UINT64_C(0x7e9000000000)
+#define SIM_RAM_MAX	(UINT64_C(64) << 30)
+#define SIM_KVA_START	UINT64_C(0x7ec000000000)
+#define SIM_KVA_SIZE	(UINT64_C(1) << 30)
+_Static_assert(SIM_DIRECT_MAP + SIM_RAM_MAX <= SIM_KVA_START, "the direct map ends before the kernel's virtual area");
+
+static inline void *hal_phys_to_virt(paddr_t pa)
+{
+	return (void *)(uintptr_t)(SIM_DIRECT_MAP + pa);
+}
+
+static inline paddr_t hal_virt_to_phys(const void *va)
+{
+	return (uint64_t)(uintptr_t)va - SIM_DIRECT_MAP;
+}
+
+/*
+ * Page-table entries, our own encoding: present 0, HAL_PROT_* 1..3, user leaf 4, accessed 5, dirty 6, address 12..51. A soft
+ * entry keeps bit 0 clear and its value above it.
+ */
+typedef uint64_t hal_pte_t;
+
+#define SIM_PTE_PRESENT	   UINT64_C(0x01)
+#define SIM_PTE_PROT_SHIFT 1
+#define SIM_PTE_READ	   ((uint64_t)HAL_PROT_READ << SIM_PTE_PROT_SHIFT)
+#define SIM_PTE_WRITE	   ((uint64_t)HAL_PROT_WRITE << SIM_PTE_PROT_SHIFT)
+#define SIM_PTE_EXEC	   ((uint64_t)HAL_PROT_EXEC << SIM_PTE_PROT_SHIFT)
+#define SIM_PTE_LEAF	   UINT64_C(0x10)
+#define SIM_PTE_ACCESSED   UINT64_C(0x20)
+#define SIM_PTE_DIRTY	   UINT64_C(0x40)
+#define SIM_PTE_ADDRESS	   UINT64_C(0x000ffffffffff000)
+
+static inline hal_pte_t hal_pte_leaf(paddr_t pa, unsigned prot)
+{
+	return pa | SIM_PTE_PRESENT | SIM_PTE_LEAF | (uint64_t)prot << SIM_PTE_PROT_SHIFT;
+}
+
+static inline hal_pte_t hal_pte_table(paddr_t pa)
+{
+	return pa | SIM_PTE_PRESENT;
+}
+
+static inline hal_pte_t hal_pte_soft(uint64_t value)
+{
+	return value << 1;
+}
+
+static inline uint64_t hal_pte_soft_value(hal_pte_t pte)
+{
+	return pte >> 1;
+}
+
+static inline bool hal_pte_present(hal_pte_t pte)
+{
+	return pte & SIM_PTE_PRESENT;
+}
+
+static inline bool hal_pte_writable(hal_pte_t pte)
+{
+	return pte & SIM_PTE_WRITE;
+}
+
+static inline paddr_t hal_pte_paddr(hal_pte_t pte)
+{
+	return pte & SIM_PTE_ADDRESS;
+}
+
+static inline unsigned hal_pte_prot(hal_pte_t pte)
+{
+	return pte >> SIM_PTE_PROT_SHIFT & (HAL_PROT_READ | HAL_PROT_WRITE | HAL_PROT_EXEC);
+}
+
+static inline bool hal_pte_accessed(hal_pte_t pte)
+{
+	return pte & SIM_PTE_ACCESSED;
+}
+
+static inline bool hal_pte_dirty(hal_pte_t pte)
+{
+	return pte & SIM_PTE_DIRTY;
+}
+
+static inline hal_pte_t hal_pte_clear_accessed(hal_pte_t pte)
+{
+	return pte & ~SIM_PTE_ACCESSED;
+}
+
+static inline void hal_pte_set(hal_pte_t *slot, hal_pte_t pte)
+{
+	__atomic_store_n(slot, pte, __ATOMIC_RELEASE);
+}
+
+/* The stubs that may hold translations of this address space: at most one a vCPU (user/tlb.c). */
+struct hal_aspace {
+	uint64_t *root;
+	_Atomic uint64_t active; /* vCPUs on which it is the active one                   */
+	_Atomic uint64_t stale;	 /* vCPUs whose stub must forget everything before it runs */
+	uint8_t stub[HAL_CPU_MAX]; /* 1 + index of its stub on that vCPU, or 0; a hint      */
+};
+
+/* ---- user mode ---- */
+
+/* The registers as ptrace hands them over: struct hal_regs, then the four data segment selectors. */
+struct hal_user {
+	struct hal_regs regs;
+	uint64_t selectors[4];
+	struct x86_state x86;
+	const struct sim_stub *fpu_stub; /* whose FPU holds this thread's state, if that stub agrees */
+	bool fpu_live;			 /* and it is newer there than in memory                     */
+};
+
+#endif

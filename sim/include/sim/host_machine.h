@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Building the machine that main(), or a unit test, asks for (hosted). */
+#ifndef SIM_HOST_MACHINE_H
+#define SIM_HOST_MACHINE_H
+
+struct host_options {
+	const char *initrd; /* file name, or null */
+	const char *append;
+	unsigned cpus;
+	unsigned long memory_mib;
+};
+
+/* Fills sim_machine and sets up everything below sim_start(); ends the process with a message when it cannot. */
+void host_machine_create(const struct host_options *options);
+
+#endif

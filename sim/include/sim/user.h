@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of user/ tell each other. */
+#ifndef SIM_USER_H
+#define SIM_USER_H
+
+#include <hal/hal.h>
+#include <sim/stub.h>
+
+#define SIM_STUBS_MAX 32 /* stub processes a vCPU; beyond it the one that ran longest ago is recycled */
+_Static_assert(SIM_STUBS_MAX < 256, "hal_aspace.stub holds 1 + an index in a byte");
+
+/* A stub process as its vCPU sees it. `owner` is cleared by others (hal_aspace_fini); the rest is the vCPU's own. */
+struct sim_stub {
+	struct host_stub *host;
+	struct hal_aspace *_Atomic owner;
+	const struct hal_user *fpu_user; /* whose FPU state it holds, if that thread agrees */
+	uint64_t last_run;		 /* of the vCPU's count of selections                */
+};
+
+/* The stub of the vCPU's active address space, created or recycled if need be. */
+struct sim_stub *sim_stub_select(struct sim_vcpu *v);
+
+/* Maps the page of `addr`, which the entry allows, and neighbours that are present, into the stub. */
+void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr);
+
+/* The stub is about to run user code of `u`: its FPU shall hold u's state. -EINVAL when the host refuses that state. */
+int sim_fpu_enter(struct hal_user *u, struct sim_stub *stub);
+
+/* What the instruction at regs->rip was doing with `addr` when it faulted: certain if write or exec, else a read at least. */
+enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr);
+
+#endif

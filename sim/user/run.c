@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running user code: the loop around a stub, and what its stops mean.
+ *
+ * A fault of the stub is first a TLB miss: if the page table allows the access, the page is mapped and the program goes on without
+ * the kernel hearing of it. The host says where a fault was, not what kind of access it was; see classify().
+ */
+#include <asm/errno.h>
+#include <asm/siginfo.h>
+#include <asm/signal.h>
+
+#include <sim/host.h>
+#include <sim/user.h>
+#include <sim/walk.h>
+#include <sim/world.h>
+
+#define INSN_MAX 15 /* bytes of the longest x86 instruction */
+
+/* What a vCPU remembers from one stop to the next. */
+static struct {
+	const struct hal_user *faulted; /* the thread that left with a page fault, of which the kernel may have taken care */
+	uaddr_t addr;
+	enum hal_access access;
+	uaddr_t retried_addr, retried_pc; /* the last miss that was answered with a mapping */
+} memory[SIM_CPU_MAX];
+
+enum next {
+	NEXT_RUN, /* nothing that the kernel must see: run again */
+	NEXT_EXIT,
+};
+
+static enum hal_exit_kind trap(struct hal_exit *ret, int signo, int code, uaddr_t addr)
+{
+	*ret = (struct hal_exit){.signo = signo, .code = code, .addr = addr};
+	return HAL_EXIT_TRAP;
+}
+
+static bool allows(hal_pte_t pte, enum hal_access access)
+{
+	if (!hal_pte_present(pte) || !hal_pte_prot(pte))
+		return false;
+	return (!(access & HAL_ACCESS_WRITE) || pte & SIM_PTE_WRITE) && (!(access & HAL_ACCESS_EXEC) || pte & SIM_PTE_EXEC);
+}
+
+/*
+ * The kind of a faulting access. Where the page was not mapped in the stub (SEGV_MAPERR) the instruction tells, or it counts as a
+ * read: a write comes back as the next case once the page is there. Where it was mapped (SEGV_ACCERR) a mapping that can be
+ * read refused: that is a fetch, or else a write. A fetch from an executable page is tried once more with a fresh mapping
+ * before it counts as a write to itself.
+ */
+static enum hal_access classify(const struct hal_user *u, const struct hal_aspace *as, const struct sim_stop *stop, hal_pte_t pte)
+{
+	unsigned cpu = hal_cpu_id();
+	enum hal_access guess = sim_access_guess(as, &u->regs, stop->addr);
+	bool retried = memory[cpu].retried_addr == stop->addr && memory[cpu].retried_pc == u->regs.rip;
+
+	if (stop->code != SEGV_ACCERR || !allows(pte, HAL_ACCESS_READ) || guess == HAL_ACCESS_WRITE)
+		return guess;
+	if (stop->addr - u->regs.rip < INSN_MAX && (!(pte & SIM_PTE_EXEC) || !retried))
+		return HAL_ACCESS_EXEC;
+	return HAL_ACCESS_WRITE;
+}
+
+/* A page fault of the stub: answered from the page table, or else the kernel's. */
+static enum next fault(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop, struct hal_exit *ret)
+{
+	struct hal_aspace *as = sim_self()->aspace;
+	unsigned cpu = hal_cpu_id();
+	hal_pte_t *slot = sim_walk_slot(as, stop->addr);
+	hal_pte_t pte = slot ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : 0;
+	enum hal_access access = classify(u, as, stop, pte);
+
+	if (allows(pte, access) && sim_walk_access(as, stop->addr, access)) {
+		sim_tlb_fill(stub, as, stop->addr);
+		memory[cpu].retried_addr = stop->addr;
+		memory[cpu].retried_pc = u->regs.rip;
+		return NEXT_RUN;
+	}
+	memory[cpu].faulted = u;
+	memory[cpu].addr = stop->addr;
+	memory[cpu].access = access;
+	*ret = (struct hal_exit){.addr = stop->addr, .access = access};
+	return NEXT_EXIT;
+}
+
+/* The thread comes back from a page fault: what it wanted is likely there now; mapping it at once saves a stop. */
+static void refill(struct hal_user *u, struct sim_stub *stub)
+{
+	struct hal_aspace *as = sim_self()->aspace;
+	unsigned cpu = hal_cpu_id();
+
+	if (memory[cpu].faulted == u && sim_walk_access(as, memory[cpu].addr, memory[cpu].access))
+		sim_tlb_fill(stub, as, memory[cpu].addr);
+	memory[cpu].faulted = NULL;
+}
+
+/* Only `syscall` leaves rip in rcx. int 0x80 and sysenter are no way into this kernel: a general protection fault. */
+static enum hal_exit_kind system_call(const struct hal_user *u, struct hal_exit *ret)
+{
+	if (u->regs.rcx != u->regs.rip || u->regs.cs != X86_USER_CS)
+		return trap(ret, SIGSEGV, SI_KERNEL, 0);
+	return HAL_EXIT_SYSCALL;
+}
+
+static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop, enum hal_exit_kind *kind,
+			 struct hal_exit *ret)
+{
+	switch (stop->kind) {
+	case SIM_STOP_SYSCALL:
+		*kind = system_call(u, ret);
+		return NEXT_EXIT;
+	case SIM_STOP_SIGNAL:
+		if (stop->signo == SIGSEGV && (stop->code == SEGV_MAPERR || stop->code == SEGV_ACCERR)) {
+			*kind = HAL_EXIT_FAULT;
+			return fault(u, stub, stop, ret);
+		}
+		*kind = trap(ret, stop->signo, stop->code, stop->addr);
+		return NEXT_EXIT;
+	case SIM_STOP_REGS:
+		u->regs.fs_base = u->regs.gs_base = 0;
+		*kind = trap(ret, SIGSEGV, SI_KERNEL, 0);
+		return NEXT_EXIT;
+	case SIM_STOP_KICK:
+	case SIM_STOP_FULL:
+		break;
+	}
+	return NEXT_RUN;
+}
+
+/* One stretch of user code; false when an interrupt came first and nothing was run. */
+static bool run_once(struct hal_user *u, struct sim_vcpu *v, struct sim_stub *stub, struct sim_stop *stop)
+{
+	bool clear;
+
+	sim_clock_watch(v);
+	atomic_store(&v->stub_pid, host_stub_pid(stub->host));
+	clear = !atomic_load(&v->pending);
+	if (clear) {
+		host_stub_run(stub->host, &u->regs, stop);
+		u->fpu_live = true;
+	}
+	atomic_store(&v->stub_pid, 0);
+	return clear;
+}
+
+enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
+{
+	struct sim_vcpu *v = sim_self();
+	enum hal_exit_kind kind = HAL_EXIT_INTERRUPT;
+	struct sim_stop stop;
+
+	u->regs.orig_rax = ~UINT64_C(0);
+	do {
+		struct sim_stub *stub = sim_stub_select(v);
+
+		refill(u, stub);
+		if (sim_fpu_enter(u, stub) < 0) {
+			x86_fpu_init_area(u->x86.fpu);
+			kind = trap(ret, SIGSEGV, SI_KERNEL, 0);
+			break;
+		}
+		if (!run_once(u, v, stub, &stop)) {
+			kind = HAL_EXIT_INTERRUPT;
+			break;
+		}
+		if (stopped(u, stub, &stop, &kind, ret) == NEXT_EXIT)
+			break;
+	} while (true);
+	hal_irq_enable();
+	return kind;
+}
