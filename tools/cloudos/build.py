@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import platform
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from . import debian
@@ -29,7 +32,6 @@ CONFIGURATIONS: dict[str, list[str]] = {
 
 
 def meson_environment() -> dict[str, str]:
-    import os
     # What the user's shell says of compilers must not change what is built.
     return {key: value for key, value in os.environ.items() if key not in ("CC", "CFLAGS", "LDFLAGS", "CPPFLAGS")}
 
@@ -56,8 +58,11 @@ def _run(what: str, command: list[str]) -> None:
         raise Failure(f"{what} failed:\n" + "\n".join(lines[-40:]))
 
 
-def compile(name: str, *targets: str) -> Path:
-    """Brings a build directory up to date; its path."""
+_lock = threading.Lock()
+
+
+@functools.cache
+def _compile(name: str) -> Path:
     folder = BUILD / name
     if not (folder / "build.ninja").exists():
         prepare(name)
@@ -65,8 +70,14 @@ def compile(name: str, *targets: str) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             _run(f"configuring {name}", ["meson", "setup", str(folder), *CONFIGURATIONS[name]])
     with step(f"building {name}", least_s=0.5):
-        _run(f"building {name}", ["ninja", "-C", str(folder), *targets])
+        _run(f"building {name}", ["ninja", "-C", str(folder)])
     return folder
+
+
+def compile(name: str) -> Path:
+    """Brings a build directory up to date, once in the life of this command; its path."""
+    with _lock:
+        return _compile(name)
 
 
 def kernel(machine: str) -> Path:
@@ -78,12 +89,6 @@ def kernel(machine: str) -> Path:
     return path
 
 
-_programs_built: set[str] = set()
-
-
 def program(arch: str, name: str) -> Path:
     """A static user program of ours."""
-    if arch not in _programs_built:
-        compile(f"user-{arch}")
-        _programs_built.add(arch)
-    return BUILD / f"user-{arch}" / name
+    return compile(f"user-{arch}") / name

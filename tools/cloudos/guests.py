@@ -7,7 +7,6 @@ in the middle, the program that it died in has failed, and those behind it get a
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 import subprocess
@@ -17,12 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import build, debian, initramfs, run
-from .machine import Setup, command_line
+from . import build, linux, run
+from .machine import Setup
 from .outcome import Job, Outcome, WORD
-from .paths import BUILD
-from .session import Session
-from .ui import Failure, step
 
 MARK = "=====cloudos"
 PROGRAM_LIMIT_S = {"host": 60, "sim": 120, "x86_64": 120, "aarch64": 120}
@@ -100,28 +96,13 @@ def batch(prefix: str, setup: Setup, programs: list[Program], added: list[tuple[
 
 
 def on_linux(arch: str, programs: list[Program]) -> dict[str, tuple[str, int]]:
-    """The oracle of what needs a whole machine: the same initramfs under Debian's kernel; name -> (output, status).
-
-    Remembered under build/ for as long as kernel, initramfs and programs stay the same.
-    """
-    kernel = debian.linux_kernel(arch)
-    script = "stty raw -echo\n" + _script(programs, PROGRAM_LIMIT_S["host"])
-    base = initramfs.base(arch)
-    key = hashlib.sha256(script.encode() + base + kernel.name.encode()).hexdigest()[:16]
-    memory = BUILD / "oracle" / f"{arch}-{key}"
-    if not memory.exists():
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with step(f"asking Linux ({arch}) for {len(programs)} answers"), tempfile.TemporaryDirectory() as folder:
-            place = Path(folder)
-            (place / "batch").write_text(script)
-            setup = Setup(machine=arch, kernel=kernel)
-            words = "quiet loglevel=0 console=" + ("ttyS0" if arch == "x86_64" else "ttyAMA0")
-            line = command_line(setup, place, ["sh", "/run/batch"], [(place / "batch", "/run/batch")], words)
-            result = Session([*line, "-serial", "stdio"], place / "log", None, lambda letter, data: None, 600).run()
-        if b"cloudos-run: status" not in result.log:
-            raise Failure(f"Linux ({arch}) did not run the batch:\n{result.log_tail()}")
-        memory.write_bytes(result.log)
-    text = memory.read_bytes().decode(errors="replace")
+    """The oracle of what needs a whole machine: name -> (output, status) under Debian's kernel."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "batch"
+        script.write_text("stty raw -echo\n" + _script(programs, PROGRAM_LIMIT_S["host"]))
+        log = linux.run(Setup(machine=arch), ["sh", "/run/batch"], [(script, "/run/batch")],
+                        f"for {len(programs)} answers", 600)
+    text = log.decode(errors="replace")
     return {programs[number].name: (output, status) for number, output, status in _split(text)}
 
 

@@ -7,6 +7,7 @@ for every boot.
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def applets() -> list[str]:
     return [name for name in done.stdout.split() if name != "busybox"]
 
 
+@functools.cache
 def base(arch: str) -> bytes:
     archive = Archive()
     for name, mode in FOLDERS.items():

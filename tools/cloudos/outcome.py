@@ -45,10 +45,13 @@ class Report:
 
     counts: dict[str, int] = field(default_factory=lambda: {PASSED: 0, FAILED: 0, SKIPPED: 0})
     lock: threading.Lock = field(default_factory=threading.Lock)
+    silent: bool = False
 
     def add(self, outcome: Outcome) -> None:
         with self.lock:
             self.counts[outcome.result] += 1
+            if self.silent:
+                return
             print(f"{outcome.result:4} {outcome.seconds:7.2f} s  {outcome.name}", flush=True)
             if outcome.message and outcome.result != PASSED:
                 for line in outcome.message.rstrip().splitlines()[-60:]:

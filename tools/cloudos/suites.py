@@ -86,6 +86,13 @@ def _abi_expect(oracle: dict[str, tuple[str, int]], name: str) -> Callable[[str,
     return expect
 
 
+def _abi_guest(name: str, oracle: dict[str, tuple[str, int]], kernel: Path | None = None) -> list[Job]:
+    found = _abi_programs(guests.arch_of(name))
+    programs = [Program(test, f"cd /tmp && /abi/{test}", _abi_expect(oracle, test)) for test in found]
+    added = [(path, f"/abi/{test}") for test, path in found.items()]
+    return guests.batch(f"abi/{name}", Setup(machine=name, smp=2, kernel=kernel), programs, added)
+
+
 def abi() -> list[Job]:
     native = _abi_programs(build.NATIVE)
     oracle: dict[str, tuple[str, int]] = {}
@@ -101,10 +108,7 @@ def abi() -> list[Job]:
 
     jobs += [simple(f"abi/host/{name}", host(path)) for name, path in native.items()]
     for name in MACHINES:
-        found = _abi_programs(guests.arch_of(name))
-        programs = [Program(test, f"cd /tmp && /abi/{test}", _abi_expect(oracle, test)) for test in found]
-        added = [(path, f"/abi/{test}") for test, path in found.items()]
-        jobs += guests.batch(f"abi/{name}", Setup(machine=name, smp=2), programs, added)
+        jobs += _abi_guest(name, oracle)
     return jobs
 
 
@@ -229,6 +233,13 @@ def applets() -> list[Job]:
             oracles[arch] = guests.on_linux(arch, programs)
         jobs += guests.batch(f"applets/{name}", Setup(machine=name, smp=2), programs, [], size=100)
     return jobs
+
+
+def simulator_jobs(kernel: Path) -> list[Job]:
+    """The programs of `abi` and `applets` in a simulator built otherwise (for coverage)."""
+    programs = [Program(test, f"cd /tmp && {command}", lambda text, status: "") for test, command in _sweep_lines()]
+    return (_abi_guest("sim", {}, kernel)
+            + guests.batch("applets/sim", Setup(machine="sim", smp=2, kernel=kernel), programs, [], size=100))
 
 
 SUITES: dict[str, Callable[[], list[Job]]] = {
