@@ -3,7 +3,6 @@
 #include <hal/hal.h>
 #include <sim/host.h>
 
-struct hal_upcalls hal_upcalls;
 struct sim_machine sim_machine;
 
 size_t hal_mem_ranges(const struct hal_mem_range **ret)
