@@ -26,6 +26,7 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "sim-coverage": ["-Dmachine=sim", "-Ddebug_locks=true", "-Db_coverage=true", "-Doptimization=1"],
     "sim-fuzz": ["-Dmachine=sim", "-Dfuzz=true", "--native-file", "tools/cross/clang.ini", "-Ddebug_locks=true",
                  "-Db_sanitize=address,undefined"],
+    "sim-clang": ["-Dmachine=sim", "--native-file", "tools/cross/clang.ini"],
     "user-x86_64": ["-Dmachine=user"],
     "user-aarch64": ["-Dmachine=user", "--cross-file", "tools/cross/aarch64.ini"],
 }
@@ -43,8 +44,8 @@ def prepare(name: str) -> None:
         packages |= debian.ARM_PACKAGES
     if name in ("sim-test", "sim-coverage"):
         packages |= {"libcmocka-dev": "/usr/include/cmocka.h", "pkg-config": "/usr/bin/pkg-config"}
-    if name == "sim-fuzz":
-        packages |= {"clang": "/usr/bin/clang", "libclang-rt-14-dev": "/usr/lib/llvm-14/lib/clang"}
+    if name in ("sim-fuzz", "sim-clang"):
+        packages |= {"clang": "/usr/bin/clang", "libclang-rt-14-dev": "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux"}
     debian.install(packages)
     if not name.startswith("user"):
         debian.wrap_sources()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The suites of `cloudos test`: tidy, tools, unit, fuzz, abi, boot, run, applets. Each function gives jobs."""
+"""The suites of `cloudos test`: tidy, tools, build, unit, fuzz, boot, run, abi, applets. Each function gives jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import build, guests, initramfs, machine, run
+from . import build, debian, guests, initramfs, run
 from .guests import MACHINES, Program
 from .machine import Setup
 from .outcome import FAILED, PASSED, SKIPPED, Job, Outcome, simple
@@ -35,6 +35,19 @@ def tools() -> list[Job]:
             return "" if done.returncode == 0 else done.stdout + done.stderr
         return simple(f"tools/{path.stem.removesuffix('_test')}", check)
     return [job(path) for path in sorted((ROOT / "tests" / "tools").glob("*_test.py"))]
+
+
+def builds() -> list[Job]:
+    """Compilers and options that nothing else here uses must build without a warning as well."""
+    def check(name: str) -> Callable[[], str]:
+        def compile_it() -> str:
+            try:
+                build.compile(name)
+            except Failure as failure:
+                return str(failure)
+            return ""
+        return compile_it
+    return [simple(f"build/{name}", check(name), alone=True) for name in ("sim-clang",)]
 
 
 # ---- what Meson runs: unit tests and the fuzzers' corpora, with sanitizers ----
@@ -243,18 +256,19 @@ def simulator_jobs(kernel: Path) -> list[Job]:
 
 
 SUITES: dict[str, Callable[[], list[Job]]] = {
-    "tidy": tidy, "tools": tools, "unit": meson, "fuzz": meson, "boot": boot, "run": running, "abi": abi,
+    "tidy": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson, "boot": boot, "run": running, "abi": abi,
     "applets": applets,
 }
 
 
 def kernels_built(names: set[str]) -> None:
-    """Builds before the jobs start, so that these do not build side by side."""
+    """Builds and installs before the jobs start, so that these do not do it side by side."""
     for name in MACHINES:
         if names & {"boot", "run", "abi", "applets"}:
             build.kernel(name)
             build.program(guests.arch_of(name), "src/services/init/init")
-            machine.debian.install(machine.debian.QEMU_PACKAGES.get(name, {}))
+            for packages in (debian.QEMU_PACKAGES, debian.IMAGE_PACKAGES, debian.FIRMWARE_PACKAGES):
+                debian.install(packages.get(name, {}))
             initramfs.busybox(guests.arch_of(name))
 
 
