@@ -18,7 +18,7 @@ _Noreturn void assert_failed(const char *expression, const char *file, int line)
 	} while (0)
 
 /* For hal_upcalls.kernel_fault: the same for a trap in the kernel. */
-_Noreturn void panic_kernel_fault(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr, const char *dump);
+__attribute__((noreturn)) void panic_kernel_fault(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr, const char *dump);
 
 /* Names the running thread for a panic; filled by sched. Any context. */
 extern void (*panic_describe_thread)(char *buf, size_t size);

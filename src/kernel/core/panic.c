@@ -102,7 +102,7 @@ _Noreturn void assert_failed(const char *expression, const char *file, int line)
 }
 
 /* hal_upcalls.kernel_fault */
-_Noreturn void panic_kernel_fault(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr, const char *dump)
+__attribute__((noreturn)) void panic_kernel_fault(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr, const char *dump)
 {
 	uintptr_t pcs[BACKTRACE_MAX];
 
