@@ -24,7 +24,19 @@ def tidy() -> list[Job]:
     def check() -> str:
         done = subprocess.run([ROOT / "tools" / "tidy"], capture_output=True, text=True)
         return "" if done.returncode == 0 else done.stdout + done.stderr
-    return [simple("tidy", check)]
+    return [simple("tidy", check), simple("docs/abi", _abi_document)]
+
+
+def _abi_document() -> str:
+    """docs/ABI.md is what the table of system calls says."""
+    with tempfile.NamedTemporaryFile() as file:
+        tables = sorted((ROOT / "src/kernel/syscall/table").glob("*.tbl"))
+        subprocess.run([sys.executable, "-B", ROOT / "tools/gen_syscalls.py", "--document", file.name, *tables],
+                       check=True, capture_output=True)
+        document = ROOT / "docs" / "ABI.md"
+        if document.exists() and document.read_bytes() == Path(file.name).read_bytes():
+            return ""
+    return "out of date: tools/gen_syscalls.py --document docs/ABI.md src/kernel/syscall/table/*.tbl"
 
 
 def tools() -> list[Job]:
@@ -256,7 +268,7 @@ def simulator_jobs(kernel: Path) -> list[Job]:
 
 
 SUITES: dict[str, Callable[[], list[Job]]] = {
-    "tidy": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson, "boot": boot, "run": running, "abi": abi,
+    "tidy": tidy, "docs": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson, "boot": boot, "run": running, "abi": abi,
     "applets": applets,
 }
 
