@@ -73,8 +73,12 @@ void host_machine_create(const struct host_options *options)
 		load_initrd(options->initrd);
 	must(host_stub_setup(), "stub processes");
 	must(host_clock_start(), "clock thread");
-	host_crash_setup();
 	host_thread_adopt(0);
+	if (options->test) {
+		host_console_to_stderr();
+		return;
+	}
+	host_crash_setup();
 	host_terminal_raw();
 }
 

@@ -46,12 +46,19 @@ void host_terminal_restore(void)
 
 /* ---- output ---- */
 
+static int output = STDOUT_FILENO;
+
+void host_console_to_stderr(void)
+{
+	output = STDERR_FILENO;
+}
+
 void host_console_write(const char *buf, size_t len)
 {
-	struct pollfd room = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	struct pollfd room = {.fd = output, .events = POLLOUT};
 
 	while (len) {
-		ssize_t n = write(STDOUT_FILENO, buf, len);
+		ssize_t n = write(output, buf, len);
 
 		if (n > 0) {
 			buf += n;

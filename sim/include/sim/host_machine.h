@@ -3,11 +3,14 @@
 #ifndef SIM_HOST_MACHINE_H
 #define SIM_HOST_MACHINE_H
 
+#include <stdbool.h>
+
 struct host_options {
 	const char *initrd; /* file name, or null */
 	const char *append;
 	unsigned cpus;
 	unsigned long memory_mib;
+	bool test; /* part of a test program: its standard output, terminal and signals are left alone */
 };
 
 /* Fills sim_machine and sets up everything below sim_start(); ends the process with a message when it cannot. */

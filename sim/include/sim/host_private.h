@@ -12,6 +12,9 @@ int host_thread_create(size_t stack, void *(*fn)(void *), void *arg);
 void host_terminal_raw(void);
 void host_terminal_restore(void);
 
+/* The console writes to standard error from now on. */
+void host_console_to_stderr(void);
+
 /* Catches the process's own fatal signals (SIGSEGV, ...), and those that ask it to end. */
 void host_crash_setup(void);
 
