@@ -64,14 +64,17 @@ static inline void list_splice_tail(struct list *to, struct list *from)
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 #define list_last(head, type, member) list_entry((head)->prev, type, member)
-#define list_for_each(pos, head, member)                                                       \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head); \
+/* The link in an entry, also of the "entry" around a list's head, which is none and need not be aligned like one. */
+#define list_link_of(pos, member) ((struct list *)((uintptr_t)(pos) + offsetof(__typeof__(*(pos)), member)))
+
+#define list_for_each(pos, head, member)                                                                      \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member); list_link_of(pos, member) != (head); \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
 /* The body may take `pos` out of the list. */
-#define list_for_each_safe(pos, tmp, head, member)                                             \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member),                         \
-	    tmp = list_entry(pos->member.next, __typeof__(*pos), member);                      \
-	     &pos->member != (head);                                                           \
-	     pos = tmp, tmp = list_entry(tmp->member.next, __typeof__(*tmp), member))
+#define list_for_each_safe(pos, tmp, head, member)                                            \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member),                        \
+	    tmp = list_entry(list_link_of(pos, member)->next, __typeof__(*pos), member);      \
+	     list_link_of(pos, member) != (head);                                             \
+	     pos = tmp, tmp = list_entry(list_link_of(tmp, member)->next, __typeof__(*tmp), member))
 
 #endif
