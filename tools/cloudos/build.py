@@ -51,12 +51,13 @@ def prepare(name: str) -> None:
         debian.wrap_sources()
 
 
-def _run(what: str, command: list[str]) -> None:
+def _run(what: str, command: list[str]) -> str:
     done = subprocess.run(command, cwd=ROOT, env=meson_environment(), capture_output=True, text=True,
                           stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).strip().splitlines()
         raise Failure(f"{what} failed:\n" + "\n".join(lines[-40:]))
+    return done.stdout
 
 
 _lock = threading.Lock()
@@ -70,8 +71,8 @@ def _compile(name: str) -> Path:
         with step(f"configuring {name}"):
             shutil.rmtree(folder, ignore_errors=True)
             _run(f"configuring {name}", ["meson", "setup", str(folder), *CONFIGURATIONS[name]])
-    with step(f"building {name}", least_s=0.5):
-        _run(f"building {name}", ["ninja", "-C", str(folder)])
+    with step(f"building {name}") as this:
+        this.idle = "no work to do" in _run(f"building {name}", ["ninja", "-C", str(folder)])
     return folder
 
 

@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--timeout", type=float, metavar="S")
     parser.add_argument("--quiet", action="store_true", help="say nothing but what COMMAND says")
     parser.add_argument("--log", type=Path, help="where kernel messages go")
-    parser.add_argument("command", nargs="+", metavar="COMMAND")
+    parser.add_argument("command", nargs="*", metavar="-- COMMAND")
     machine.add_arguments(parser)
     return parser
 
@@ -55,7 +55,12 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def main(words: list[str]) -> int:
-    args = _parser().parse_args(words)
+    # What stands behind the first -- is COMMAND's, whatever it looks like.
+    cut = words.index("--") if "--" in words else len(words)
+    args = _parser().parse_args(words[:cut])
+    args.command += words[cut + 1:]
+    if not args.command:
+        raise Failure("say what to run: ./cloudos run [OPTIONS] -- COMMAND...", 2)
     ui.quiet = args.quiet
     setup = machine.from_arguments(args, args.machine, "direct")
     log = args.log or machine.STATE / f"{args.machine}.log"
