@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User memory from the kernel. The caller has checked the range; here PAN is lifted for the instructions that touch it, and
+ * each of those has an entry in the exception table. What a page fault cannot mend goes to the fixup.
+ *
+ * The copies move 64 bytes a turn and advance their pointers only when all of those have moved, so that the fixup can go on
+ * byte by byte from there, to the exact place: it stops at the first byte that faults, and returns how many are left.
+ */
+#include "asm.h"
+
+.macro PAN value
+	.pushsection .rodata.pan_sites, "a"
+	.balign 4
+	.long 9999f - .
+	.popsection
+9999:	.inst 0xd500409f | (\value) << 8	/* msr pan, #value; early.c removes it where the CPU has no PAN */
+.endm
+
+/* An instruction that may fault: goes on at \fixup. */
+.macro USER fixup, insn:vararg
+9998:	\insn
+	EXTABLE 9998b, \fixup
+.endm
+
+	.text
+
+/* size_t hal_copy_from_user(void *dst, uaddr_t src, size_t len) */
+FUNCTION hal_copy_from_user
+	PAN 0
+	subs x3, x2, #64
+	b.lo 2f
+1:	USER from_slow, ldp x4, x5, [x1]
+	USER from_slow, ldp x6, x7, [x1, #16]
+	USER from_slow, ldp x8, x9, [x1, #32]
+	USER from_slow, ldp x10, x11, [x1, #48]
+	add x1, x1, #64
+	stp x4, x5, [x0]
+	stp x6, x7, [x0, #16]
+	stp x8, x9, [x0, #32]
+	stp x10, x11, [x0, #48]
+	add x0, x0, #64
+	mov x2, x3
+	subs x3, x3, #64
+	b.hs 1b
+2:	tbz x2, #5, 3f
+	USER from_slow, ldp x4, x5, [x1]
+	USER from_slow, ldp x6, x7, [x1, #16]
+	add x1, x1, #32
+	stp x4, x5, [x0], #16
+	stp x6, x7, [x0], #16
+	sub x2, x2, #32
+3:	tbz x2, #4, 4f
+	USER from_slow, ldp x4, x5, [x1], #16
+	stp x4, x5, [x0], #16
+	sub x2, x2, #16
+4:	cbz x2, 8f
+	tbz x2, #3, 5f
+	USER from_slow, ldr x4, [x1], #8
+	str x4, [x0], #8
+	sub x2, x2, #8
+5:	tbz x2, #2, 6f
+	USER from_slow, ldr w4, [x1], #4
+	str w4, [x0], #4
+	sub x2, x2, #4
+6:	cbz x2, 8f
+from_slow:
+7:	cbz x2, 8f
+	USER 8f, ldrb w4, [x1], #1
+	strb w4, [x0], #1
+	sub x2, x2, #1
+	b 7b
+8:	PAN 1
+	mov x0, x2
+	ret
+END_FUNCTION hal_copy_from_user
+
+/* size_t hal_copy_to_user(uaddr_t dst, const void *src, size_t len) */
+FUNCTION hal_copy_to_user
+	PAN 0
+	subs x3, x2, #64
+	b.lo 2f
+1:	ldp x4, x5, [x1]
+	ldp x6, x7, [x1, #16]
+	ldp x8, x9, [x1, #32]
+	ldp x10, x11, [x1, #48]
+	USER to_slow, stp x4, x5, [x0]
+	USER to_slow, stp x6, x7, [x0, #16]
+	USER to_slow, stp x8, x9, [x0, #32]
+	USER to_slow, stp x10, x11, [x0, #48]
+	add x1, x1, #64
+	add x0, x0, #64
+	mov x2, x3
+	subs x3, x3, #64
+	b.hs 1b
+2:	tbz x2, #5, 3f
+	ldp x4, x5, [x1]
+	ldp x6, x7, [x1, #16]
+	USER to_slow, stp x4, x5, [x0]
+	USER to_slow, stp x6, x7, [x0, #16]
+	add x1, x1, #32
+	add x0, x0, #32
+	sub x2, x2, #32
+3:	tbz x2, #4, 4f
+	ldp x4, x5, [x1]
+	USER to_slow, stp x4, x5, [x0], #16
+	add x1, x1, #16
+	sub x2, x2, #16
+4:	cbz x2, 8f
+	tbz x2, #3, 5f
+	ldr x4, [x1]
+	USER to_slow, str x4, [x0], #8
+	add x1, x1, #8
+	sub x2, x2, #8
+5:	tbz x2, #2, 6f
+	ldr w4, [x1]
+	USER to_slow, str w4, [x0], #4
+	add x1, x1, #4
+	sub x2, x2, #4
+6:	cbz x2, 8f
+to_slow:
+7:	cbz x2, 8f
+	ldrb w4, [x1], #1
+	USER 8f, strb w4, [x0], #1
+	sub x2, x2, #1
+	b 7b
+8:	PAN 1
+	mov x0, x2
+	ret
+END_FUNCTION hal_copy_to_user
+
+/* size_t hal_clear_user(uaddr_t dst, size_t len) */
+FUNCTION hal_clear_user
+	PAN 0
+	subs x3, x1, #64
+	b.lo 2f
+1:	USER clear_slow, stp xzr, xzr, [x0]
+	USER clear_slow, stp xzr, xzr, [x0, #16]
+	USER clear_slow, stp xzr, xzr, [x0, #32]
+	USER clear_slow, stp xzr, xzr, [x0, #48]
+	add x0, x0, #64
+	mov x1, x3
+	subs x3, x3, #64
+	b.hs 1b
+2:	subs x3, x1, #8
+	b.lo clear_slow
+	USER clear_slow, str xzr, [x0], #8
+	mov x1, x3
+	b 2b
+clear_slow:
+3:	cbz x1, 4f
+	USER 4f, strb wzr, [x0], #1
+	sub x1, x1, #1
+	b 3b
+4:	PAN 1
+	mov x0, x1
+	ret
+END_FUNCTION hal_clear_user
+
+/*
+ * int64_t hal_strncpy_from_user(char *dst, uaddr_t src, size_t size): eight bytes a turn from the first aligned source address
+ * on (an aligned word lies in one page); a word with a zero byte has a bit in (w - 0x01..01) & ~w & 0x80..80.
+ */
+FUNCTION hal_strncpy_from_user
+	PAN 0
+	mov x3, x0
+	add x4, x0, x2				/* end of dst */
+1:	tst x1, #7
+	b.eq 3f
+2:	cmp x3, x4
+	b.hs 7f
+	USER 8f, ldrb w5, [x1], #1
+	strb w5, [x3], #1
+	cbz w5, 6f
+	tst x1, #7
+	b.ne 2b
+3:	mov x6, #0x0101010101010101
+4:	sub x7, x4, x3
+	cmp x7, #8
+	b.lo 9f
+	USER 8f, ldr x5, [x1], #8
+	sub x8, x5, x6
+	bic x8, x8, x5
+	ands x8, x8, #0x8080808080808080
+	b.ne 5f
+	str x5, [x3], #8
+	b 4b
+5:	strb w5, [x3], #1			/* the bytes of the word up to the zero */
+	ands w8, w5, #0xff
+	lsr x5, x5, #8
+	b.ne 5b
+6:	sub x0, x3, x0
+	sub x0, x0, #1
+	PAN 1
+	ret
+7:	mov x0, x2
+	PAN 1
+	ret
+8:	mov x0, #-14				/* -EFAULT */
+	PAN 1
+	ret
+9:	cmp x3, x4				/* fewer than eight bytes of room */
+	b.hs 7b
+	USER 8b, ldrb w5, [x1], #1
+	strb w5, [x3], #1
+	cbz w5, 6b
+	b 9b
+END_FUNCTION hal_strncpy_from_user
+
+/* int hal_user_load32(uaddr_t addr, uint32_t *ret) */
+FUNCTION hal_user_load32
+	PAN 0
+	USER user_word_fault, ldar w2, [x0]
+	PAN 1
+	str w2, [x1]
+	mov w0, #0
+	ret
+END_FUNCTION hal_user_load32
+
+/* int hal_user_store32(uaddr_t addr, uint32_t value) */
+FUNCTION hal_user_store32
+	PAN 0
+	USER user_word_fault, stlr w1, [x0]
+	PAN 1
+	mov w0, #0
+	ret
+END_FUNCTION hal_user_store32
+
+/* int hal_user_cmpxchg32(uaddr_t addr, uint32_t expected, uint32_t desired, uint32_t *ret_previous) */
+FUNCTION hal_user_cmpxchg32
+	PAN 0
+1:	USER user_word_fault, ldaxr w4, [x0]
+	cmp w4, w1
+	b.ne 2f
+	USER user_word_fault, stlxr w5, w2, [x0]
+	cbnz w5, 1b
+	dmb ish
+2:	PAN 1
+	str w4, [x3]
+	mov w0, #0
+	ret
+END_FUNCTION hal_user_cmpxchg32
+
+user_word_fault:
+	PAN 1
+	mov w0, #-14				/* -EFAULT */
+	ret
