@@ -11,8 +11,8 @@ typedef int64_t ssize_t;
 #define container_of(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
 #define likely(x)	    __builtin_expect(!!(x), 1)
 #define unlikely(x)	    __builtin_expect(!!(x), 0)
-#define READ_ONCE(x)	    (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v)    (*(volatile __typeof__(x) *)&(x) = (v))
+#define READ_ONCE(x)	    __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v)    __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 #define barrier()	    __asm__ volatile("" ::: "memory")
 
 #define align_up(x, a)	 (((x) + ((a)-1)) & ~((__typeof__(x))(a)-1)) /* a: a power of two */
