@@ -4,6 +4,7 @@
 #define AARCH64_H
 
 #include <hal/hal.h>
+#include <arch/memmap.h>
 #include "dt.h"
 
 #define AARCH64_STRING_(text) #text
@@ -47,14 +48,14 @@ extern char _early_tables_end[];
 #define FDT_WINDOW_SIZE UINT64_C(0x400000)
 extern uint64_t empty_table[512];
 
-/* efi.c: what the firmware told; valid if efi.booted */
+/* efi.c: what the firmware told; valid if booted */
 struct efi_boot {
-	bool booted;
-	paddr_t map; /* of EFI memory descriptors */
-	uint64_t map_size, descriptor_size;
+	bool booted, initrd_loaded, cmdline_cut;
+	struct memmap memory;
 	paddr_t initrd;
 	uint64_t initrd_len;
 	paddr_t rsdp;
+	uint64_t wall_seconds; /* 0: unknown */
 	char cmdline[HAL_CMDLINE_MAX];
 };
 extern struct efi_boot efi_boot;
@@ -67,7 +68,6 @@ extern struct hal_cpu boot_cpu;
 _Noreturn void boot_fail(const char *why);
 
 /* mmu.c */
-struct memmap;
 void mmu_map_memory(struct memmap *m); /* the direct map of what *m lists; what cannot be mapped is removed from it */
 void mmu_forget_fdt_window(void);
 
@@ -89,6 +89,7 @@ uint64_t cpu_id_register(unsigned crm, unsigned op2); /* as user code may see it
 /* pl011.c, rtc.c */
 int pl011_init(const struct dt_range *regs, uint32_t line);
 uint64_t rtc_read_seconds(const struct dt_range *regs);
+uint64_t rtc_seconds(unsigned year, unsigned month, unsigned day); /* from 1970 to the day's beginning */
 
 /* gic.c and its two models */
 enum {

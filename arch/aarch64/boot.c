@@ -8,8 +8,8 @@
  * dt_decode() copied what is needed of it.
  */
 #include "aarch64.h"
-#include <arch/memmap.h>
 #include <arch/note.h>
+#include <cloudos/string.h>
 
 struct dt_machine machine;
 struct hal_cpu boot_cpu;
@@ -33,11 +33,14 @@ static int read_tree(paddr_t pa)
 	return dt_decode(&fdt, &machine);
 }
 
+/* RAM is what the firmware's map says it is, or else the tree. */
 static void list_memory(void)
 {
 	const struct dt_machine *m = &machine;
 
-	for (unsigned i = 0; i < m->memory_count; i++)
+	if (efi_boot.booted)
+		memory = efi_boot.memory;
+	for (unsigned i = 0; i < m->memory_count && !efi_boot.booted; i++)
 		memmap_add(&memory, m->memory[i].base, m->memory[i].size);
 	memmap_remove(&memory, 0, PAGE_SIZE);
 	for (unsigned i = 0; i < m->reserved_count; i++)
@@ -45,6 +48,19 @@ static void list_memory(void)
 	memmap_reserve(&memory, kernel_image_pa, (uint64_t)(_end - _text), HAL_MEM_RESERVED);
 	if (m->initrd_start < m->initrd_end)
 		memmap_reserve(&memory, m->initrd_start, m->initrd_end - m->initrd_start, HAL_MEM_INITRD);
+}
+
+/* What came with the EFI stub comes first. */
+static void merge_efi(void)
+{
+	if (efi_boot.initrd_loaded) {
+		machine.initrd_start = efi_boot.initrd;
+		machine.initrd_end = efi_boot.initrd + efi_boot.initrd_len;
+	}
+	if (efi_boot.cmdline[0] != 0) {
+		memcpy(machine.cmdline, efi_boot.cmdline, sizeof(machine.cmdline));
+		machine.cmdline_cut = efi_boot.cmdline_cut;
+	}
 }
 
 static void report(void)
@@ -61,6 +77,8 @@ _Noreturn void boot_main(paddr_t fdt, uint64_t counter)
 {
 	int error = read_tree(fdt);
 
+	if (efi_boot.booted)
+		merge_efi();
 	list_memory();
 	mmu_map_memory(&memory);
 	mmu_forget_fdt_window();

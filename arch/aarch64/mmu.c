@@ -10,7 +10,6 @@
  */
 #include "aarch64.h"
 #include "asm_offsets.h"
-#include <arch/memmap.h>
 #include <arch/note.h>
 #include <arch/pt_format.h>
 #include <arch/spin.h>

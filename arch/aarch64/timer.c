@@ -37,7 +37,8 @@ void timer_init(uint64_t counter_at_boot)
 	base_ticks = counter_at_boot;
 	mult = (uint64_t)(((unsigned __int128)1000000000 << 32) / frequency);
 	inverse = (frequency << 32) / 1000000000;
-	wall_at_boot_ns = rtc_read_seconds(&machine.rtc) * UINT64_C(1000000000) - hal_clock_ns();
+	uint64_t wall = efi_boot.wall_seconds != 0 ? efi_boot.wall_seconds : rtc_read_seconds(&machine.rtc);
+	wall_at_boot_ns = wall * UINT64_C(1000000000) - hal_clock_ns();
 	vdso_set_clock(base_ticks, mult, wall_at_boot_ns);
 }
 
