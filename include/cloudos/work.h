@@ -17,6 +17,9 @@ void work_setup(struct work *w, void (*fn)(struct work *));
 /* Queues it unless it is queued already; false then. It may be queued again as soon as fn has begun. Any context. */
 bool work_queue(struct work *w);
 
+/* Starts the workers; the service "work" does. 0 or -ENOMEM. */
+int work_start_workers(void);
+
 /* Waits until everything queued before has run. May sleep. */
 void work_flush(void);
 

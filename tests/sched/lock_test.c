@@ -167,6 +167,12 @@ static void on_work(struct work *w)
 	__atomic_fetch_add(&works_run, 1, __ATOMIC_SEQ_CST);
 }
 
+static void workers_start(void **state) /* and stay: no check for leaks around this one */
+{
+	(void)state;
+	assert_int_equal(work_start_workers(), 0);
+}
+
 static void queued_work_runs_once(void **state)
 {
 	static struct work works[50];
@@ -189,6 +195,7 @@ int main(void)
 		UNIT_TEST(no_wake_up_is_lost),
 		UNIT_TEST(a_wait_times_out),
 		UNIT_TEST(timers_fire_once_unless_cancelled),
+		cmocka_unit_test(workers_start),
 		UNIT_TEST(queued_work_runs_once),
 	};
 

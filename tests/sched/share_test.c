@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Who gets the CPU, and how much: weights, real time, affinity, parameters. Shares are compared by the scheduler's own clock. */
 #include "unit.h"
-#include <cloudos/mm.h>
-#include <cloudos/wait.h>
+#include <cloudos/errno.h>
+#include <cloudos/thread.h>
 #include <hal/hal.h>
 #include <linux/sched.h>
 
@@ -126,7 +126,7 @@ static void affinity_is_respected(void **state)
 	(void)state;
 	spinner_start(&s, 2, 0);
 	thread_delay(10 * NSEC_PER_MSEC);
-	assert_int_equal(s.cpu_seen, 1);
+	assert_int_equal(READ_ONCE(s.cpu_seen), 1);
 	assert_int_equal(thread_set_affinity(&s.thread, 1), 0);
 	thread_delay(30 * NSEC_PER_MSEC);
 	assert_int_equal(READ_ONCE(s.cpu_seen), 0);

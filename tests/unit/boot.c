@@ -50,6 +50,7 @@ void unit_boot(const struct unit_machine *machine)
 		hal_cpu_relax();
 	thread_set_affinity(thread_current(), 1);
 	warm_stacks();
+	slab_cache_destroy(slab_cache_create("warm-up", 16, 0)); /* the page of descriptors stays */
 }
 
 void unit_usage(struct unit_usage *ret)

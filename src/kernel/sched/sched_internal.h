@@ -28,6 +28,7 @@ struct run_queue {
 	struct list rt[RT_LEVELS];
 	uint64_t slice_deadline_ns; /* when somebody waits: end of the running thread's slice, else HAL_TIMER_NEVER */
 	struct thread *dead;	    /* switched away from for the last time; to be released */
+	struct thread *moves;	    /* switched away from, runnable, and not allowed here: to be queued elsewhere */
 	struct sched_space *active; /* address space in this CPU's MMU */
 	struct sched_cpu_stats stats;
 };
@@ -56,7 +57,7 @@ uint32_t weight_of_nice(int nice);
 
 struct run_queue *thread_lock_queue(struct thread *t, unsigned long *ret_irq);
 void thread_unlock_queue(struct run_queue *rq, unsigned long irq);
-unsigned choose_cpu(const struct thread *t);
+unsigned choose_cpu(const struct thread *t); /* where t should be queued now; an idle CPU counts as taken */
 void enqueue_and_notify(struct run_queue *rq, struct thread *t, bool woken);
 void space_activate(struct run_queue *rq, struct sched_space *space);
 _Noreturn void idle_loop(void);

@@ -80,14 +80,28 @@ void sched_space_retire(struct sched_space *space)
 
 /* ---- the switch ---- */
 
+/* t is runnable and on no queue, so that nobody else moves it: queues it where it may run. Interrupts off. */
+static void place(struct thread *t)
+{
+	unsigned cpu = choose_cpu(t);
+	struct run_queue *rq = &per_cpu(run_queue, cpu);
+
+	t->cpu = cpu;
+	spin_lock(&rq->lock);
+	enqueue_and_notify(rq, t, true);
+	spin_unlock(&rq->lock);
+}
+
 /* Runs in the new thread, interrupts off, with the lock of its queue that the old one took. */
 static void finish_switch(void)
 {
 	struct run_queue *rq = this_run_queue();
-	struct thread *self = rq->current, *dead = rq->dead;
+	struct thread *self = rq->current, *dead = rq->dead, *moves = rq->moves;
 
-	rq->dead = NULL;
+	rq->dead = rq->moves = NULL;
 	spin_unlock(&rq->lock);
+	if (unlikely(moves))
+		place(moves);
 	if (self->user)
 		hal_user_load(self->user);
 	if (unlikely(dead)) {
@@ -192,6 +206,11 @@ static void put_previous(struct run_queue *rq, struct thread *prev, uint64_t now
 	if (prev == rq->idle)
 		return;
 	if (__atomic_load_n(&prev->state, __ATOMIC_RELAXED) == THREAD_RUNNABLE) {
+		if (unlikely(!(prev->affinity >> rq->cpu & 1))) {
+			queue_leave(rq, prev);
+			rq->moves = prev;
+			return;
+		}
 		prev->queued_ns = now;
 		prev->preemptions++;
 		queue_add(rq, prev, false);
@@ -216,7 +235,7 @@ void schedule(void)
 	__atomic_fetch_and(&prev->work, ~(uint32_t)THREAD_WORK_RESCHEDULE, __ATOMIC_RELAXED);
 	put_previous(rq, prev, now);
 	next = pick(rq);
-	if ((prev == rq->idle) != (next == rq->idle))
+	if (next == rq->idle || prev == rq->idle)
 		note_idle(rq, next == rq->idle);
 	begin_slice(rq, next, now);
 	load_sample(now);
@@ -278,10 +297,13 @@ unsigned choose_cpu(const struct thread *t)
 	uint64_t allowed = t->affinity & READ_ONCE(cpus_online);
 	uint64_t idle = allowed & __atomic_load_n(&idle_cpus, __ATOMIC_RELAXED);
 
-	if (idle >> t->cpu & 1)
-		return t->cpu;
-	if (idle)
-		return (unsigned)__builtin_ctzll(idle);
+	if (idle) {
+		unsigned cpu = idle >> t->cpu & 1 ? t->cpu : (unsigned)__builtin_ctzll(idle);
+
+		/* Taken: the next one looks for another. It is set again when the CPU idles again. */
+		__atomic_fetch_and(&idle_cpus, ~(UINT64_C(1) << cpu), __ATOMIC_RELAXED);
+		return cpu;
+	}
 	if (allowed >> t->cpu & 1)
 		return t->cpu;
 	return (unsigned)__builtin_ctzll(allowed ? allowed : t->affinity);

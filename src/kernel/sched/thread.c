@@ -3,7 +3,6 @@
 #include <cloudos/errno.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
-#include <cloudos/wait.h>
 #include <linux/sched.h>
 #include "sched_internal.h"
 
@@ -54,9 +53,9 @@ void thread_fini(struct thread *t)
 
 void thread_start(struct thread *t)
 {
+	unsigned long irq = hal_irq_save();
 	unsigned cpu = choose_cpu(t);
 	struct run_queue *rq = &per_cpu(run_queue, cpu);
-	unsigned long irq = hal_irq_save();
 
 	ASSERT(t->state == THREAD_NEW);
 	t->cpu = cpu;
@@ -183,69 +182,41 @@ int thread_set_nice(struct thread *t, int nice)
 	return 0;
 }
 
-/* t waits on a CPU that it may not use: over to another one. */
-static void move(struct thread *t)
+/* t waits on a CPU that it may not use: over to another one. rq is the locked queue of its CPU; released here. */
+static void move_waiting(struct thread *t, struct run_queue *rq, unsigned long irq)
 {
-	unsigned long irq;
-	struct run_queue *rq = thread_lock_queue(t, &irq);
-	unsigned cpu = choose_cpu(t);
-
-	if (t->on_queue && rq->current != t && !(t->affinity >> rq->cpu & 1) && cpu != rq->cpu) {
-		queue_remove(rq, t);
-		queue_leave(rq, t);
-		t->cpu = cpu;
-		spin_unlock(&rq->lock);
-		rq = &per_cpu(run_queue, cpu);
-		spin_lock(&rq->lock);
-		enqueue_and_notify(rq, t, true);
-	}
+	queue_remove(rq, t);
+	queue_leave(rq, t);
+	t->cpu = choose_cpu(t);
+	spin_unlock(&rq->lock);
+	rq = &per_cpu(run_queue, t->cpu);
+	spin_lock(&rq->lock);
+	enqueue_and_notify(rq, t, true);
 	thread_unlock_queue(rq, irq);
-}
-
-/* A running thread is pushed off its CPU by a helper thread there, since only somebody else can queue it elsewhere. */
-struct push {
-	struct thread *t;
-	struct wait_queue done;
-	bool finished;
-};
-
-static void push_entry(void *arg)
-{
-	struct push *p = arg;
-
-	for (int i = 0; i < 1000 && READ_ONCE(p->t->state) == THREAD_RUNNABLE && !(p->t->affinity >> p->t->cpu & 1); i++) {
-		move(p->t);
-		thread_yield();
-	}
-	WRITE_ONCE(p->finished, true);
-	wake_all(&p->done);
 }
 
 int thread_set_affinity(struct thread *t, uint64_t mask)
 {
-	struct push p = { .t = t };
 	unsigned long irq;
 	struct run_queue *rq;
-	bool misplaced;
 
 	mask &= READ_ONCE(cpus_online);
 	if (!mask)
 		return -EINVAL;
 	rq = thread_lock_queue(t, &irq);
 	t->affinity = mask;
-	misplaced = !(mask >> t->cpu & 1) && t->on_queue;
-	thread_unlock_queue(rq, irq);
-	if (!misplaced)
-		return 0;
-	if (t != thread_current()) {
-		thread_post(t, THREAD_WORK_RESCHEDULE);
-		move(t);
+	if ((mask >> rq->cpu & 1) || !t->on_queue) { /* a sleeper is placed when it wakes */
+		thread_unlock_queue(rq, irq);
 		return 0;
 	}
-	wait_queue_init(&p.done);
-	if (thread_spawn("push", push_entry, &p))
-		return 0; /* it moves when it next sleeps */
-	wait_event(&p.done, READ_ONCE(p.finished));
+	if (rq->current != t) {
+		move_waiting(t, rq, irq);
+		return 0;
+	}
+	thread_unlock_queue(rq, irq);
+	thread_post(t, THREAD_WORK_RESCHEDULE);
+	if (t == thread_current())
+		schedule();
 	return 0;
 }
 

@@ -79,7 +79,7 @@ void work_flush(void)
 	wait_event(&drained, READ_ONCE(finished) >= goal);
 }
 
-static int work_start(void)
+int work_start_workers(void)
 {
 	for (unsigned i = 0; i < min(cpus_online_count(), 4u); i++) {
 		int err = thread_spawn("worker", worker, NULL);
@@ -89,4 +89,4 @@ static int work_start(void)
 	}
 	return 0;
 }
-SERVICE_DEFINE(work, .start = work_start, .flags = SERVICE_ESSENTIAL);
+SERVICE_DEFINE(work, .start = work_start_workers, .flags = SERVICE_ESSENTIAL);
