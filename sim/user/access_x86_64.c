@@ -115,6 +115,8 @@ static bool implied_write(const struct insn *in, const struct hal_regs *r, uaddr
 		return true;
 	case 0xff: /* call, push of memory */
 		return (reg == 2 || reg == 3 || reg == 6) && near(addr, r->rsp - NEAR);
+	case 0x8f: /* pop to memory */
+		return reg == 0 && !near(addr, r->rsp);
 	case 0xa4: /* movs */
 	case 0xa5:
 		return near(addr, r->rdi) && !near(addr, r->rsi);
@@ -215,14 +217,24 @@ static bool insn_writes(const struct insn *in, const struct hal_regs *r, uaddr_t
 	return false;
 }
 
+bool sim_insn_writes(const uint8_t *bytes, unsigned length, const struct hal_regs *regs, uaddr_t addr)
+{
+	struct insn in = {.length = length};
+
+	for (unsigned i = 0; i < length && i < INSN_MAX; i++)
+		in.bytes[i] = bytes[i];
+	return insn_parse(&in) && insn_writes(&in, regs, addr);
+}
+
 enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr)
 {
-	struct insn in = {.map = 0};
+	uint8_t bytes[INSN_MAX];
+	unsigned length;
 
 	if (addr == regs->rip && !sim_walk_pointer(as, addr, HAL_ACCESS_EXEC))
 		return HAL_ACCESS_EXEC;
-	in.length = insn_fetch(as, regs->rip, in.bytes);
-	if (in.length < INSN_MAX && addr == regs->rip + in.length)
+	length = insn_fetch(as, regs->rip, bytes);
+	if (length < INSN_MAX && addr == regs->rip + length)
 		return HAL_ACCESS_READ; /* perhaps the fetch of the rest of the instruction: comes back when the page is there */
-	return insn_parse(&in) && insn_writes(&in, regs, addr) ? HAL_ACCESS_WRITE : HAL_ACCESS_READ;
+	return sim_insn_writes(bytes, length, regs, addr) ? HAL_ACCESS_WRITE : HAL_ACCESS_READ;
 }

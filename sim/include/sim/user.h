@@ -29,4 +29,7 @@ int sim_fpu_enter(struct hal_user *u, struct sim_stub *stub);
 /* What the instruction at regs->rip was doing with `addr` when it faulted: certain if write or exec, else a read at least. */
 enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr);
 
+/* True if the instruction in `bytes` (up to 15, fewer at the end of what can be fetched) is known to write to `addr`. */
+bool sim_insn_writes(const uint8_t *bytes, unsigned length, const struct hal_regs *regs, uaddr_t addr);
+
 #endif
