@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine's own lock, for the few registers that several CPUs share below the seam (configuration ports,
- * interrupt controllers, kernel page tables). Leaf lock: nothing is called while it is held; interrupts are off.
+ * interrupt controllers, kernel page tables). Interrupts are off while it is held; what is called under it
+ * (at most hal_upcalls.page_alloc) never comes back here.
  */
 #ifndef ARCH_SPIN_H
 #define ARCH_SPIN_H

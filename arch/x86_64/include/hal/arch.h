@@ -228,6 +228,7 @@ struct hal_user {
 	struct x86_state x86;
 	uint32_t live_cpu;  /* the CPU whose registers hold the FPU and segment bases, if it agrees; or X86_CPU_NONE */
 	uint64_t kernel_sp; /* while user code runs: where the kernel goes on */
+	struct hal_exit *exit; /* and what it wants filled */
 } __attribute__((aligned(16)));
 
 #define X86_CPU_NONE UINT32_MAX

@@ -33,6 +33,9 @@ struct x86_state {
 	void *fpu;	       /* x86_fpu_size() bytes, 64-byte aligned: XSAVE's standard format, or FXSAVE's         */
 	bool regs_partial;     /* entered by `syscall`: regs.rcx and regs.r11 are stale, stand for rip and rflags       */
 	bool fpu_memory_newer; /* the area is being written by the kernel: save must not overwrite, load must not read it */
+	uint64_t trap_number;  /* of the last trap that it caused, with the error code and, for a page fault, the address: */
+	uint64_t trap_error;   /*   sigcontext shows them */
+	uint64_t trap_address;
 };
 
 #define HAL_USER_ALIGN 64 /* of the FPU area (XSAVE) */

@@ -7,9 +7,8 @@
 #define CPU_AREA    8
 #define CPU_CURRENT 16
 #define CPU_ID	    24
-#define CPU_USER    32
 #define CPU_SCRATCH 40
-#define CPU_TSS	    64
+#define CPU_TSS	    60 /* so that rsp0 is aligned */
 #define CPU_RSP0    (CPU_TSS + 4)
 
 #define USER_R15	  8
@@ -35,6 +34,7 @@
 #define USER_SS		  168
 #define USER_REGS_END	  176 /* where the CPU begins to push when a trap leaves user mode */
 #define USER_REGS_PARTIAL 200
-#define USER_KERNEL_SP	  216
+#define USER_KERNEL_SP	  240
+#define USER_EXIT	  248
 
 #endif
