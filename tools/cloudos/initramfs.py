@@ -81,9 +81,26 @@ def parse_add(text: str) -> tuple[Path, str]:
     return path, guest
 
 
-def make(arch: str, target: Path, command: list[str] | None = None, added: list[tuple[Path, str]] | None = None) -> Path:
+COMPRESSORS = {
+    "lz4": ({"lz4": "/usr/bin/lz4"}, ["lz4", "-9", "-q", "-c"]),
+    "lz4-legacy": ({"lz4": "/usr/bin/lz4"}, ["lz4", "-l", "-9", "-q", "-c"]),
+    "zstd": ({"zstd": "/usr/bin/zstd"}, ["zstd", "-19", "-q", "-c"]),
+}
+
+
+@functools.cache
+def compressed_base(arch: str, how: str) -> bytes:
+    packages, command = COMPRESSORS[how]
+    debian.install(packages)
+    return subprocess.run(command, input=base(arch), capture_output=True, check=True).stdout
+
+
+def make(arch: str, target: Path, command: list[str] | None = None, added: list[tuple[Path, str]] | None = None,
+         compress: str = "plain") -> Path:
+    """The whole file. Only the first archive is compressed: the second is small, and follows it as it is."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(base(arch) + extra(command or [], added or []))
+    first = base(arch) if compress == "plain" else compressed_base(arch, compress)
+    target.write_bytes(first + b"\0" * (-len(first) % 4) + extra(command or [], added or []))
     return target
 
 

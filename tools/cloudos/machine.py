@@ -30,6 +30,7 @@ class Setup:
     icount: bool = False
     cpu: str = "max"
     gic: str = "3"
+    compress: str = "plain"               # the initramfs: plain or one of initramfs.COMPRESSORS
     kernel: Path | None = None            # another kernel than ours (the bench's Linux)
     initrd: Path | None = None
 
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser, memory: int = 256, smp: int =
     parser.add_argument("--append", default="", metavar="ARGS", help="more words on the kernel's command line")
     parser.add_argument("--cpu", default="max", help="QEMU's processor model")
     parser.add_argument("--gic", default="3", choices=("2", "3"), help="aarch64's interrupt controller")
+    parser.add_argument("--compress", default="plain", choices=("plain", *initramfs.COMPRESSORS), help="the initramfs")
     boot = parser.add_mutually_exclusive_group()
     for name in ("direct", "bios", "uefi"):
         boot.add_argument(f"--{name}", dest="boot", action="store_const", const=name)
@@ -61,7 +63,8 @@ def from_arguments(args: argparse.Namespace, machine: str, boot: str) -> Setup:
         if not path.exists():
             raise Failure(f"--disk: there is no {path}", 2)
     return Setup(machine=machine, boot=chosen, smp=args.smp, memory=args.memory, append=args.append,
-                 disks=args.disk, net=args.net, cpu=args.cpu, gic=args.gic, icount=getattr(args, "icount", False))
+                 disks=args.disk, net=args.net, cpu=args.cpu, gic=args.gic, compress=args.compress,
+                 icount=getattr(args, "icount", False))
 
 
 def _network(net: str) -> list[str]:
@@ -129,7 +132,7 @@ def command_line(setup: Setup, folder: Path, command: list[str] | None = None,
                  added: list[tuple[Path, str]] | None = None, words: str = "") -> list[str]:
     """Builds what is to boot into `folder` and gives the program that boots it, less its serial line's options."""
     kernel = setup.kernel or build.kernel(setup.machine)
-    initrd = setup.initrd or initramfs.make(setup.arch, folder / "initramfs.cpio", command, added)
+    initrd = setup.initrd or initramfs.make(setup.arch, folder / "initramfs.cpio", command, added, setup.compress)
     append = " ".join(word for word in (words, setup.append) if word)
     if setup.machine == "sim":
         return simulator(setup, kernel, initrd, append)

@@ -176,6 +176,10 @@ def boot() -> list[Job]:
             return _differs(got, 0, b"") or ("" if b"selftest: ok" in got[0].log else
                                              f"no `selftest: ok` in the log:\n{got[0].log_tail(60)}")
         return check_log
+    def compressed(name: str, how: str) -> Callable[[], str]:
+        return lambda: _differs(_run(Setup(machine=name, compress=how), SORTED), 7, b"3\n2\n1\n")
+    jobs += [simple(f"boot/{name}/initramfs-{how}", compressed(name, how))
+             for name in MACHINES for how in initramfs.COMPRESSORS]
     return jobs + [simple(f"boot/{name}/selftest", selftest(name)) for name in MACHINES]
 
 
