@@ -92,7 +92,10 @@ COMPRESSORS = {
 def compressed_base(arch: str, how: str) -> bytes:
     packages, command = COMPRESSORS[how]
     debian.install(packages)
-    return subprocess.run(command, input=base(arch), capture_output=True, check=True).stdout
+    data = base(arch)
+    if how == "zstd":
+        command = [*command, f"--stream-size={len(data)}"]     # else the window is as for an endless stream
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
 def make(arch: str, target: Path, command: list[str] | None = None, added: list[tuple[Path, str]] | None = None,
