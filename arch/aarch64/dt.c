@@ -230,7 +230,7 @@ static void take_cpu(struct walk *w)
 
 	if (!has(n, P_DEVICE_TYPE, "cpu") || cells == 0 || n->p[P_REG].len != 4 * cells)
 		return;
-	if (w->m->cpu_count == HAL_CPU_MAX)
+	if (w->m->cpu_count == DT_CPUS_MAX)
 		w->m->cpus_ignored++;
 	else
 		w->m->mpidr[w->m->cpu_count++] = fdt_cells(n->p[P_REG].value, cells);

@@ -6,9 +6,10 @@
 #ifndef AARCH64_DT_H
 #define AARCH64_DT_H
 
-#include <hal/hal.h>
+#include <hal/boot.h>
 #include <arch/fdt.h>
 
+#define DT_CPUS_MAX    64
 #define DT_MEMORY_MAX  32
 #define DT_WINDOWS_MAX 4
 #define DT_INTX_MAX    128
@@ -54,7 +55,7 @@ struct dt_machine {
 	uint64_t initrd_start, initrd_end;
 	uint8_t seed[DT_SEED_MAX];
 	unsigned seed_len;
-	uint64_t mpidr[HAL_CPU_MAX];
+	uint64_t mpidr[DT_CPUS_MAX];
 	unsigned cpu_count, cpus_ignored;
 	enum dt_psci psci;
 	uint32_t psci_cpu_on; /* function id */

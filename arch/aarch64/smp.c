@@ -8,6 +8,8 @@
 #include <linux/errno.h>
 
 #define MPIDR_AFFINITY	 UINT64_C(0xff00ffffff)
+_Static_assert(DT_CPUS_MAX == HAL_CPU_MAX, "a machine has room for as many");
+
 #define START_TIMEOUT_NS UINT64_C(1000000000)
 
 /* Read by head.S. */

@@ -4,7 +4,8 @@
  * image, so that every offset and length in it is checked against the block that it points into before it is used.
  *
  * I1  structure, strings and reserved lie within the buffer given to fdt_open().
- * I2  fdt_next() moves the cursor by at least one token, or fails: a walk takes at most structure_len / 4 steps.
+ * I2  The strings block ends in NUL, so that every offset into it is a string.
+ * I3  fdt_next() moves the cursor by at least one token, or fails: a walk takes at most structure_len / 4 steps.
  */
 #include <arch/fdt.h>
 #include <linux/errno.h>
@@ -66,6 +67,8 @@ int fdt_open(const void *blob, size_t len, struct fdt *ret)
 	fdt.structure = block(p, total, be32(p + AT_STRUCTURE), fdt.structure_len);
 	fdt.strings_len = be32(p + AT_STRINGS_LEN);
 	fdt.strings = block(p, total, be32(p + AT_STRINGS), fdt.strings_len);
+	while (fdt.strings != NULL && fdt.strings_len > 0 && fdt.strings[fdt.strings_len - 1] != 0)
+		fdt.strings_len--;
 	fdt.reserved = block(p, total, be32(p + AT_RESERVED), 0);
 	if (fdt.structure == NULL || fdt.strings == NULL || fdt.reserved == NULL)
 		return -EINVAL;
@@ -117,7 +120,7 @@ static int read_property(const struct fdt *fdt, uint32_t *cursor, struct fdt_ite
 	const uint8_t *p = fdt->structure + *cursor;
 	uint32_t len = be32(p), name = be32(p + 4);
 	left -= 8;
-	if (len > left || name >= fdt->strings_len || string_length(fdt->strings + name, fdt->strings_len - name) < 0)
+	if (len > left || name >= fdt->strings_len)
 		return -EINVAL;
 	ret->name = (const char *)fdt->strings + name;
 	ret->value = p + 8;
