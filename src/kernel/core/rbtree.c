@@ -2,6 +2,7 @@
 /*
  * Red-black trees (Cormen, Leiserson, Rivest, Stein: Introduction to Algorithms, chapter 13), with null for the black leaves.
  * I1: the root is black. I2: a red node's children are black. I3: every path from a node down to a leaf has as many black nodes.
+ * I4: where the tree has an update function, it was called for each node after its children, its key or its own value last changed.
  */
 #include <cloudos/rbtree.h>
 
@@ -40,6 +41,15 @@ static void replace_child(struct rb_tree *t, struct rb_node *parent, struct rb_n
 		set_parent(with, parent);
 }
 
+/* x went down below y. */
+static void update_pair(const struct rb_tree *t, struct rb_node *x, struct rb_node *y)
+{
+	if (t->update) {
+		t->update(x);
+		t->update(y);
+	}
+}
+
 static void rotate_left(struct rb_tree *t, struct rb_node *x)
 {
 	struct rb_node *y = x->right;
@@ -50,6 +60,7 @@ static void rotate_left(struct rb_tree *t, struct rb_node *x)
 	replace_child(t, parent_of(x), x, y);
 	y->left = x;
 	set_parent(x, y);
+	update_pair(t, x, y);
 }
 
 static void rotate_right(struct rb_tree *t, struct rb_node *x)
@@ -62,6 +73,13 @@ static void rotate_right(struct rb_tree *t, struct rb_node *x)
 	replace_child(t, parent_of(x), x, y);
 	y->right = x;
 	set_parent(x, y);
+	update_pair(t, x, y);
+}
+
+void rb_update(const struct rb_tree *t, struct rb_node *node)
+{
+	for (; node; node = parent_of(node))
+		t->update(node);
 }
 
 /* `n` is red and so may its parent be; the uncle is black: one or two rotations mend it. */
@@ -89,6 +107,8 @@ void rb_link(struct rb_tree *t, struct rb_node *node, struct rb_node *parent, st
 	node->left = node->right = NULL;
 	node->parent_color = (uintptr_t)parent | RED;
 	*at = node;
+	if (t->update)
+		rb_update(t, node);
 	while (is_red(parent)) {
 		struct rb_node *grand = parent_of(parent); /* there is one: the root is black */
 		struct rb_node *uncle = grand->left == parent ? grand->right : grand->left;
@@ -212,6 +232,8 @@ void rb_remove(struct rb_tree *t, struct rb_node *node)
 		black = !is_red(node);
 		replace_child(t, parent, node, x);
 	}
+	if (t->update)
+		rb_update(t, parent);
 	if (black)
 		fix_removed(t, x, parent);
 }
