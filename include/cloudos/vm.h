@@ -29,24 +29,33 @@ struct vm_object_ops {
 	void (*release)(struct vm_object *o);
 };
 
+/*
+ * Fields: C = constant; L = by `lock`. The page cache lets in who holds the lock: a page that was found stays in the object until it
+ * is released; whoever copies to or from user memory takes a reference on the page and lets go of the lock first.
+ */
 struct vm_object {
 	struct refcount refs;
-	const struct vm_object_ops *ops;
-	void *owner;	       /* the owner's */
-	struct mutex lock;     /* guards size, pages and mappings */
-	uint64_t size;	       /* bytes that are valid; a fault beyond is SIGBUS; UINT64_MAX: no end */
-	struct vm_page_map {   /* radix tree: page index → struct page */
+	const struct vm_object_ops *ops; /* C: never null */
+	void *owner;			 /* C: the owner's */
+	uint64_t id;			 /* C: never the same for two objects */
+	struct mutex lock;
+	uint64_t size;	     /* L, read freely: bytes that are valid; a fault beyond is SIGBUS; UINT64_MAX: no end */
+	struct vm_page_map { /* L: radix tree: page index → struct page */
 		void *root;
+		uint64_t count; /* pages in it; read freely */
 		uint8_t levels;
-		uint64_t count;
 	} pages;
-	struct list areas; /* vm_area.object_link: who maps it */
+	struct list areas; /* L: vm_area.object_link: who maps it */
 };
 
+/* With one reference, or null. ops may be null: memory without an owner. */
 struct vm_object *vm_object_create(const struct vm_object_ops *ops, void *owner, uint64_t size);
-/* For an object embedded in its owner's storage (an inode). */
+/*
+ * For an object embedded in its owner's storage (an inode). The owner's reference is the first one; ops->release() says when the last is
+ * gone and frees the storage. vm_object_fini() is for an object that only its owner ever knew: frees all pages.
+ */
 void vm_object_init(struct vm_object *o, const struct vm_object_ops *ops, void *owner, uint64_t size);
-void vm_object_fini(struct vm_object *o); /* frees all pages */
+void vm_object_fini(struct vm_object *o);
 void vm_object_get(struct vm_object *o);
 void vm_object_put(struct vm_object *o);
 
@@ -58,8 +67,12 @@ ssize_t vm_object_write(struct vm_object *o, uint64_t pos, struct io_iter *from)
 int vm_object_resize(struct vm_object *o, uint64_t size);
 /* Frees whole pages in [start, end) and clears partial ones (FALLOC_FL_PUNCH_HOLE). */
 int vm_object_punch(struct vm_object *o, uint64_t start, uint64_t end);
-/* The page with a reference; with `create` a hole is filled in. -ENOENT for a hole without. */
+/* The page with a reference; with `create` a hole is filled in. -ENOENT for a hole without. May sleep. */
 int vm_object_page(struct vm_object *o, uint64_t index, bool create, struct page **ret);
+/* Gives the object a page that is filled already (initramfs): takes over the reference. -EEXIST, -ENOMEM, -ENOSPC; then it stays the caller's. */
+int vm_object_adopt(struct vm_object *o, uint64_t index, struct page *page);
+/* The first byte at or after pos that lies in a page (data) or in a hole: the position, or -ENXIO. For SEEK_DATA and SEEK_HOLE. */
+int64_t vm_object_seek(struct vm_object *o, uint64_t pos, bool data);
 
 /* ---- address spaces ---- */
 
@@ -74,20 +87,24 @@ enum vm_area_flags {
 	VM_WIPEONFORK = 64,
 	VM_SPECIAL = 128, /* vDSO and its data: never copied, never written */
 	VM_NORESERVE = 256,
+	VM_DONTDUMP = 512,
 };
 
-/* Fields: S = by the space's lock; X = also by the object's lock. */
+/* Fields: S = by the space's lock; X = by the object's lock; SX = written under both, so read under either. */
 struct vm_area {
-	struct rb_node node;	 /* S: by start */
+	struct rb_node node;	  /* S: by start */
+	struct list link;	  /* S: in space->area_list, by start */
+	uint64_t gap, max_gap;	  /* S: free bytes below it; the largest of its subtree */
 	struct vm_space *space;
-	uaddr_t start, end;	 /* S: page aligned */
-	uint32_t prot, flags;	 /* S: PROT_*, VM_* */
-	uint32_t may_prot;	 /* S: what mprotect may give */
+	uaddr_t start, end;	  /* SX: page aligned */
+	uint32_t prot, flags;	  /* S: PROT_*, VM_* */
+	uint32_t may_prot;	  /* S: what mprotect may give */
+	bool has_private;	  /* atomic: pages other than the object's may be mapped (always, without object) */
 	struct vm_object *object; /* with a reference; null: anonymous private */
-	uint64_t object_page;	 /* S: page of the object at start */
-	struct list object_link; /* X */
-	void *file;		 /* the mapping file with a reference (vm_file_ops), or null */
-	const char *name;	 /* static text for /proc/self/maps: "[stack]", "[vdso]" */
+	uint64_t object_page;	  /* SX: page of the object at start */
+	struct list object_link;  /* X */
+	void *file;		  /* the mapping file with a reference (vm_file_ops), or null */
+	const char *name;	  /* static text for /proc/self/maps: "[stack]", "[vdso]" */
 };
 
 /* How vm keeps and names mapping files without knowing them; filled by vfs. */
@@ -101,31 +118,47 @@ extern const struct vm_file_ops *vm_file_ops;
 
 #define VM_AREAS_MAX 65530 /* Linux's default vm.max_map_count: ENOMEM beyond */
 
+/*
+ * Fields: S = lock; T = table_lock (figures are read freely); P = proc's: set by exec before the space runs, kept by fork.
+ * Page-table pages are added under table_lock and taken away under both it and `lock` held for writing: who holds `lock` may
+ * walk the tables, and keep a slot's address, without table_lock.
+ */
 struct vm_space {
 	struct sched_space sched;
 	struct refcount users; /* processes (and others) that use it */
-	struct rwlock lock;    /* areas, brk */
-	struct rb_tree areas;
-	uint32_t area_count;
-	struct spinlock table_lock; /* page-table entries */
-	void *table_root;
-	struct vm_area *recent; /* last found */
-	uaddr_t map_top;	/* mmap places below this, downwards */
-	uaddr_t brk_start, brk_end;
-	uaddr_t stack_start, arg_start, arg_end, env_start, env_end, code_start, code_end, data_start, data_end;
-	uaddr_t vdso;
-	uint64_t resident_pages, anon_pages, total_pages, table_pages, locked_pages, peak_resident; /* figures, atomic */
+	struct rwlock lock;
+	struct rb_tree areas;	 /* S */
+	struct list area_list;	 /* S: the same in order */
+	uint32_t area_count;	 /* S */
+	uint32_t future_flags;	 /* S: VM_LOCKED for what is mapped from now on (mlockall) */
+	struct vm_area *recent;	 /* S, atomic: last found */
+	struct spinlock table_lock;
+	void *table_root;	/* C */
+	uaddr_t map_top;	/* C: mmap places below this, downwards */
+	uaddr_t brk_start, brk_end; /* S; brk_start is set by exec */
+	uaddr_t stack_start, arg_start, arg_end, env_start, env_end, code_start, code_end, data_start, data_end; /* P */
+	uaddr_t vdso;		/* P */
+	uint64_t resident_pages, anon_pages, peak_resident, table_pages; /* T */
+	uint64_t total_pages, data_pages, stack_pages, exec_pages, locked_pages; /* S: of areas; data: private and writable */
 	uint64_t limit_as, limit_data, limit_stack; /* bytes: copies of RLIMIT_*, set by proc */
-	uint64_t faults_minor, faults_major;
-	uint64_t auxv[48];
-	uint32_t auxv_words;
-	void *exe; /* /proc/self/exe: file with a reference, or null; by lock */
+	uint64_t faults_minor, faults_major; /* counted without a lock: nearly right */
+	uint64_t auxv[48];	/* P */
+	uint32_t auxv_words;	/* P */
+	void *exe;		/* S: /proc/self/exe: file with a reference, or null */
 };
 
-/* An empty space with one user, or null. */
+/* An empty space with one user, or null. limit_* are RLIM_INFINITY but limit_stack (8 MiB); map_top is chosen for that. */
 struct vm_space *vm_space_create(void);
 void vm_space_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s); /* may sleep */
+
+/*
+ * Where exec puts things; random unless "cloudos.aslr=0". The end of the stack; the load address of a position-independent program whose
+ * segments span `len` bytes; the start of the heap behind the program's end.
+ */
+uaddr_t vm_layout_stack_top(void);
+uaddr_t vm_layout_program(uint64_t len);
+uaddr_t vm_layout_heap(uaddr_t program_end);
 
 /* fork: a copy of `from` (the running thread's), private pages copy-on-write. 0 or -ENOMEM. */
 int vm_space_fork(struct vm_space *from, struct vm_space **ret);
@@ -151,9 +184,16 @@ int vm_unmap(struct vm_space *s, uaddr_t start, uint64_t len);
 int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);
 int vm_remap(struct vm_space *s, uaddr_t old, uint64_t old_len, uint64_t new_len, uint32_t flags, uaddr_t new_addr, uaddr_t *ret);
 uaddr_t vm_brk(struct vm_space *s, uaddr_t wanted); /* the (new or old) break */
+/* madvise(2)'s advice, MADV_*. */
 int vm_advise(struct vm_space *s, uaddr_t start, uint64_t len, int advice);
+/* A byte a page, bit 0: it is in memory; written to the user address vec of the running thread. */
 int vm_mincore(struct vm_space *s, uaddr_t start, uint64_t len, uaddr_t vec);
 int vm_sync(struct vm_space *s, uaddr_t start, uint64_t len, int flags);
+/* mlock, munlock: marks the areas, and unless `on_fault` brings their pages in. `limit`: RLIMIT_MEMLOCK in bytes. */
+int vm_lock(struct vm_space *s, uaddr_t start, uint64_t len, bool lock, bool on_fault, uint64_t limit);
+int vm_lock_all(struct vm_space *s, bool now, bool future, bool on_fault, uint64_t limit);
+/* Brings the pages of a range in, writable ones as if written to. 0, -ENOMEM (a hole in the range, or no memory), -EFAULT. */
+int vm_populate(struct vm_space *s, uaddr_t start, uint64_t len);
 
 /* A page fault of the running thread: 0, or the signal and si_code to send. */
 struct vm_fault_error {
