@@ -38,6 +38,7 @@ struct vm_object {
 	const struct vm_object_ops *ops; /* C: never null */
 	void *owner;			 /* C: the owner's */
 	uint64_t id;			 /* C: never the same for two objects */
+	bool allocated;			 /* C: by vm_object_create() */
 	struct mutex lock;
 	uint64_t size;	     /* L, read freely: bytes that are valid; a fault beyond is SIGBUS; UINT64_MAX: no end */
 	struct vm_page_map { /* L: radix tree: page index → struct page */
@@ -51,8 +52,9 @@ struct vm_object {
 /* With one reference, or null. ops may be null: memory without an owner. */
 struct vm_object *vm_object_create(const struct vm_object_ops *ops, void *owner, uint64_t size);
 /*
- * For an object embedded in its owner's storage (an inode). The owner's reference is the first one; ops->release() says when the last is
- * gone and frees the storage. vm_object_fini() is for an object that only its owner ever knew: frees all pages.
+ * For an object embedded in its owner's storage (an inode). The owner's reference is the first one. Either the owner gives
+ * it up with vm_object_put(), and ops->release() frees the storage when the last one is gone; or the owner knows that no mapping is left
+ * (each holds a file, and that the inode) and calls vm_object_fini(), which frees all pages.
  */
 void vm_object_init(struct vm_object *o, const struct vm_object_ops *ops, void *owner, uint64_t size);
 void vm_object_fini(struct vm_object *o);
@@ -194,6 +196,9 @@ int vm_lock(struct vm_space *s, uaddr_t start, uint64_t len, bool lock, bool on_
 int vm_lock_all(struct vm_space *s, bool now, bool future, bool on_fault, uint64_t limit);
 /* Brings the pages of a range in, writable ones as if written to. 0, -ENOMEM (a hole in the range, or no memory), -EFAULT. */
 int vm_populate(struct vm_space *s, uaddr_t start, uint64_t len);
+
+/* Maps the machine's vDSO and its data page, near `hint`; sets s->vdso. 0 (also where the machine has none: vdso is 0 then) or -ENOMEM. */
+int vm_map_vdso(struct vm_space *s, uaddr_t hint);
 
 /* A page fault of the running thread: 0, or the signal and si_code to send. */
 struct vm_fault_error {

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* Mapping and unmapping ranges of an address space, and the heap's end. Checks come first; a call that fails has changed nothing. */
+#include <cloudos/errno.h>
+#include "vm_internal.h"
+
+#define OVERCOMMIT_FACTOR 4 /* more times the RAM than this in one writable mapping cannot be meant */
+
+int range_check(uaddr_t start, uint64_t len, uaddr_t *ret_end)
+{
+	if (!is_aligned(start, PAGE_SIZE))
+		return -EINVAL;
+	if (len > HAL_USER_TOP || start > HAL_USER_TOP - align_up(len, PAGE_SIZE))
+		return -ENOMEM;
+	*ret_end = start + align_up(len, PAGE_SIZE);
+	return 0;
+}
+
+static bool counts_as_data(uint32_t prot, uint32_t flags)
+{
+	return (prot & HAL_PROT_WRITE) && !(flags & (VM_SHARED | VM_GROWSDOWN));
+}
+
+int map_check_limits(const struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t flags)
+{
+	struct mm_stats mm;
+
+	if (pages > (s->limit_as >> PAGE_SHIFT) || s->total_pages > (s->limit_as >> PAGE_SHIFT) - pages)
+		return -ENOMEM;
+	if (!counts_as_data(prot, flags))
+		return 0;
+	if (pages > (s->limit_data >> PAGE_SHIFT) || s->data_pages > (s->limit_data >> PAGE_SHIFT) - pages)
+		return -ENOMEM;
+	if ((flags & VM_NORESERVE) || pages < 4096)
+		return 0;
+	mm_get_stats(&mm);
+	return pages > mm.ram_pages * OVERCOMMIT_FACTOR ? -ENOMEM : 0;
+}
+
+/* ---- where ---- */
+
+static int place_fixed(struct vm_space *s, const struct vm_map_request *r, uint64_t len, uaddr_t *ret)
+{
+	uaddr_t end;
+	int err = range_check(r->addr, len, &end);
+
+	if (err)
+		return err;
+	if (r->addr < VM_MIN_ADDR)
+		return -EPERM;
+	if (r->noreplace) {
+		const struct vm_area *a = area_find(s, r->addr);
+
+		if (a && a->start < end)
+			return -EEXIST;
+	}
+	*ret = r->addr;
+	return 0;
+}
+
+int map_place(struct vm_space *s, const struct vm_map_request *r, uint64_t len, uaddr_t *ret)
+{
+	uaddr_t hint = r->addr & PAGE_MASK;
+
+	if (r->fixed)
+		return place_fixed(s, r, len, ret);
+	if (len > HAL_USER_TOP - VM_MIN_ADDR)
+		return -ENOMEM;
+	if (hint && (r->addr < VM_MIN_ADDR))
+		hint = VM_MIN_ADDR;
+	if (hint && hint <= HAL_USER_TOP - len && area_range_free(s, hint, hint + len)) {
+		*ret = hint;
+		return 0;
+	}
+	if (area_find_free(s, len, s->map_top, ret) || area_find_free(s, len, HAL_USER_TOP, ret))
+		return 0;
+	return -ENOMEM;
+}
+
+/* ---- mapping ---- */
+
+static int map_locked(struct vm_space *s, struct vm_map_request *r, uint64_t len, uaddr_t *ret)
+{
+	int err = map_place(s, r, len, ret);
+
+	if (err)
+		return err;
+	r->flags |= s->future_flags;
+	err = map_check_limits(s, len >> PAGE_SHIFT, r->prot, r->flags);
+	if (!err && r->fixed && !r->noreplace)
+		err = unmap_locked(s, *ret, *ret + len);
+	return err ? err : area_create(s, r, *ret, *ret + len);
+}
+
+int vm_map(struct vm_space *s, const struct vm_map_request *request, uaddr_t *ret)
+{
+	struct vm_map_request r = *request;
+	uint64_t len = align_up(r.len, PAGE_SIZE);
+	uaddr_t at;
+	int err;
+
+	if (r.len == 0)
+		return -EINVAL;
+	if (len == 0 || len > HAL_USER_TOP)
+		return -ENOMEM;
+	rwlock_write(&s->lock);
+	err = map_locked(s, &r, len, &at);
+	rwlock_write_unlock(&s->lock);
+	if (err)
+		return err;
+	if (r.populate || (r.flags & VM_LOCKED))
+		vm_populate(s, at, len); /* as far as it goes: mmap succeeds anyhow */
+	*ret = at;
+	return 0;
+}
+
+/* Takes [start, end) off an area that reaches over one end of it or none. */
+static void cut(struct vm_area *a, uaddr_t start, uaddr_t end)
+{
+	if (a->start < start)
+		area_resize(a, a->start, start);
+	else if (a->end > end)
+		area_resize(a, end, a->end);
+	else
+		area_remove(a);
+}
+
+int unmap_locked(struct vm_space *s, uaddr_t start, uaddr_t end)
+{
+	struct vm_area *a = area_find(s, start), *next;
+
+	if (!a || a->start >= end)
+		return 0;
+	if (a->start < start && a->end > end) {
+		int err = area_split(a, end);
+
+		if (err)
+			return err;
+	}
+	zap_range(s, start, end, ZAP_ALL, true);
+	for (; a && a->start < end; a = next) {
+		next = area_next(a);
+		cut(a, start, end);
+	}
+	return 0;
+}
+
+int vm_unmap(struct vm_space *s, uaddr_t start, uint64_t len)
+{
+	uaddr_t end;
+	int err = range_check(start, len, &end);
+
+	if (err || len == 0)
+		return -EINVAL;
+	rwlock_write(&s->lock);
+	err = unmap_locked(s, start, end);
+	rwlock_write_unlock(&s->lock);
+	return err;
+}
+
+/* ---- the heap ---- */
+
+static const struct vm_map_request heap = {
+	.prot = HAL_PROT_READ | HAL_PROT_WRITE, .may_prot = VM_PROT_ANY, .flags = VM_HEAP, .name = "[heap]",
+};
+
+static int heap_grow(struct vm_space *s, uaddr_t from, uaddr_t to)
+{
+	struct vm_map_request r = heap;
+	int err;
+
+	r.flags |= s->future_flags;
+	if (to > HAL_USER_TOP || !area_range_free(s, from, min(to + PAGE_SIZE, HAL_USER_TOP)))
+		return -ENOMEM;
+	if (to - s->brk_start > s->limit_data)
+		return -ENOMEM;
+	err = map_check_limits(s, (to - from) >> PAGE_SHIFT, r.prot, r.flags);
+	return err ? err : area_create(s, &r, from, to);
+}
+
+static int brk_locked(struct vm_space *s, uaddr_t wanted)
+{
+	uaddr_t from = align_up(s->brk_end, PAGE_SIZE), to = align_up(wanted, PAGE_SIZE);
+
+	if (to < wanted)
+		return -ENOMEM;
+	if (to > from)
+		return heap_grow(s, from, to);
+	return to < from ? unmap_locked(s, to, from) : 0;
+}
+
+uaddr_t vm_brk(struct vm_space *s, uaddr_t wanted)
+{
+	uaddr_t before, result;
+
+	rwlock_write(&s->lock);
+	before = s->brk_end;
+	if (wanted >= s->brk_start && brk_locked(s, wanted) == 0)
+		s->brk_end = wanted;
+	result = s->brk_end;
+	rwlock_write_unlock(&s->lock);
+	if (result > before && (s->future_flags & VM_LOCKED))
+		vm_populate(s, before & PAGE_MASK, align_up(result, PAGE_SIZE) - (before & PAGE_MASK));
+	return result;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of an address space. It is used by processes, and for a moment by others that look into it (vm_space_get); the last of them
+ * takes it apart:
+ *
+ *   1. The areas leave their objects' lists: from then on nobody finds the space.
+ *   2. The scheduler takes it off every CPU, and the machine forgets it: no translation is cached any more.
+ *   3. The pages go, area by area, and the tables with them.
+ */
+#define LOG_SUBSYSTEM "vm"
+#include <cloudos/errno.h>
+#include <cloudos/log.h>
+#include <cloudos/service.h>
+#include <cloudos/string.h>
+#include "vm_internal.h"
+
+#define STACK_LIMIT_DEFAULT (UINT64_C(8) << 20)
+
+paddr_t vm_zero_pa;
+static struct slab_cache *space_cache;
+
+struct vm_space *vm_space_create(void)
+{
+	struct vm_space *s = slab_zalloc(space_cache);
+
+	if (!s)
+		return NULL;
+	refcount_init(&s->users, 1);
+	rwlock_init(&s->lock, RANK_VM_SPACE);
+	spin_init(&s->table_lock, RANK_PAGE_TABLE);
+	area_tree_init(s);
+	s->limit_as = s->limit_data = UINT64_MAX;
+	s->limit_stack = STACK_LIMIT_DEFAULT;
+	s->map_top = layout_map_top(s->limit_stack);
+	if (pagetable_init(s)) {
+		slab_free(space_cache, s);
+		return NULL;
+	}
+	return s;
+}
+
+void space_copy_program(struct vm_space *to, const struct vm_space *from)
+{
+	to->stack_start = from->stack_start;
+	to->arg_start = from->arg_start;
+	to->arg_end = from->arg_end;
+	to->env_start = from->env_start;
+	to->env_end = from->env_end;
+	to->code_start = from->code_start;
+	to->code_end = from->code_end;
+	to->data_start = from->data_start;
+	to->data_end = from->data_end;
+	to->vdso = from->vdso;
+	to->auxv_words = from->auxv_words;
+	memcpy(to->auxv, from->auxv, sizeof(to->auxv[0]) * min(from->auxv_words, (uint32_t)ARRAY_SIZE(to->auxv)));
+	to->exe = from->exe;
+	if (to->exe)
+		vm_file_ops->get(to->exe);
+}
+
+void vm_space_get(struct vm_space *s)
+{
+	refcount_get(&s->users);
+}
+
+static void space_destroy(struct vm_space *s)
+{
+	struct vm_area *a, *next;
+
+	areas_hide(s);
+	sched_space_retire(&s->sched);
+	hal_aspace_fini(&s->sched.hal);
+	list_for_each_safe(a, next, &s->area_list, link) {
+		zap_unused(s, a->start, a->end);
+		area_discard(a);
+	}
+	if (unlikely(s->table_pages > 1)) /* a fork that ran out of memory: pages without areas */
+		zap_unused(s, 0, HAL_USER_TOP);
+	pagetable_fini(s);
+	if (s->exe)
+		vm_file_ops->put(s->exe);
+	slab_free(space_cache, s);
+}
+
+void vm_space_put(struct vm_space *s)
+{
+	if (refcount_put(&s->users))
+		space_destroy(s);
+}
+
+void vm_space_switch(struct vm_space *s)
+{
+	struct thread *t = thread_current();
+	struct vm_space *old = t->vm;
+
+	t->vm = s;
+	thread_set_space(t, s ? &s->sched : NULL);
+	if (old)
+		vm_space_put(old);
+}
+
+/* ---- boot ---- */
+
+/* A fault on a user address inside hal_copy_*: the running thread's own, or a bad address. */
+static int user_fault(uaddr_t addr, enum hal_access access)
+{
+	struct vm_fault_error error;
+
+	return vm_fault(addr, access, &error);
+}
+
+static int vm_start(void)
+{
+	struct page *zero = page_alloc(0, PAGE_ALLOC_ZERO);
+
+	space_cache = slab_cache_create("vm_space", sizeof(struct vm_space), 0);
+	if (!zero || !space_cache || area_cache_init() || page_map_cache_init() || object_cache_init())
+		return -ENOMEM;
+	vm_zero_pa = page_phys(zero);
+	layout_init();
+	hal_upcalls.user_fault = user_fault;
+	return 0;
+}
+SERVICE_DEFINE(vm, .start = vm_start, .flags = SERVICE_ESSENTIAL);
