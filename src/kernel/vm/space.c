@@ -109,7 +109,7 @@ static int user_fault(uaddr_t addr, enum hal_access access)
 	return vm_fault(addr, access, &error);
 }
 
-static int vm_start(void)
+int vm_start(void)
 {
 	struct page *zero = page_alloc(0, PAGE_ALLOC_ZERO);
 

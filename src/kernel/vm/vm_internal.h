@@ -227,6 +227,9 @@ uaddr_t layout_map_top(uint64_t stack_limit);
 
 /* ---- space.c ---- */
 
+/* The service's start; unit tests call it too. */
+int vm_start(void);
+
 /* The fields that exec set, and the program's file. */
 void space_copy_program(struct vm_space *to, const struct vm_space *from);
 
