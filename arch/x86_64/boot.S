@@ -132,7 +132,6 @@ enter64:
 	movq $x86_boot_stack_top, %rsp
 	xorl %ebp, %ebp
 	movl %esi, %esi
-	pushq %rbp
 	call x86_boot /* (protocol, physical address of the information) */
 	ud2
 

@@ -10,7 +10,7 @@
 /* What hal_context_switch() pops. */
 struct switch_frame {
 	uint64_t r15, r14, r13, r12, rbx, rbp, return_address;
-	uint64_t nothing; /* above the first function's frame; keeps the stack aligned */
+	uint64_t nothing[2]; /* above the first function's frame; keeps the stack aligned */
 };
 
 void hal_context_init(struct hal_context *c, void *stack, size_t size, void (*entry)(void *), void *arg)

@@ -32,10 +32,9 @@ FUNCTION hal_copy_to_user
 3:	CLAC
 	xorl %eax, %eax
 	ret
-4:	CLAC
-	andl $7, %edx
-	leaq (%rdx, %rcx, 8), %rax
-	ret
+4:	andl $7, %edx /* eight bytes that begin in a good page and end in a bad one: bytewise to the border */
+	leaq (%rdx, %rcx, 8), %rcx
+	jmp 2b
 5:	CLAC
 	movq %rcx, %rax
 	ret
@@ -55,10 +54,9 @@ FUNCTION hal_clear_user
 2:	rep stosb
 3:	CLAC
 	ret
-4:	CLAC
-	andl $7, %esi
-	leaq (%rsi, %rcx, 8), %rax
-	ret
+4:	andl $7, %esi
+	leaq (%rsi, %rcx, 8), %rcx
+	jmp 2b
 5:	CLAC
 	movq %rcx, %rax
 	ret
