@@ -229,11 +229,8 @@ bool sim_insn_writes(const uint8_t *bytes, unsigned length, const struct hal_reg
 enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr)
 {
 	uint8_t bytes[INSN_MAX];
-	unsigned length;
+	unsigned length = insn_fetch(as, regs->rip, bytes);
 
-	if (addr == regs->rip && !sim_walk_pointer(as, addr, HAL_ACCESS_EXEC))
-		return HAL_ACCESS_EXEC;
-	length = insn_fetch(as, regs->rip, bytes);
 	if (length < INSN_MAX && addr == regs->rip + length)
 		return HAL_ACCESS_READ; /* perhaps the fetch of the rest of the instruction: comes back when the page is there */
 	return sim_insn_writes(bytes, length, regs, addr) ? HAL_ACCESS_WRITE : HAL_ACCESS_READ;

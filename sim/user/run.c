@@ -43,20 +43,30 @@ static bool allows(hal_pte_t pte, enum hal_access access)
 }
 
 /*
- * The kind of a faulting access. Where the page was not mapped in the stub (SEGV_MAPERR) the instruction tells, or it counts as a
- * read: a write comes back as the next case once the page is there. Where it was mapped (SEGV_ACCERR) a mapping that can be
- * read refused: that is a fetch, or else a write. A fetch from an executable page is tried once more with a fresh mapping
- * before it counts as a write to itself.
+ * The kind of a faulting access.
+ *
+ * A page that was not mapped in the stub (SEGV_MAPERR): at the program counter it is the fetch that missed; just behind it perhaps that, so a
+ * read; elsewhere what the instruction does, or a read. What is really a write comes back as the next case once the page is there.
+ *
+ * A page that was mapped (SEGV_ACCERR) could be read: it refused a fetch, or else a write. A fetch that the entry allows is tried once
+ * more with a fresh mapping; then the instruction was writing to itself.
  */
 static enum hal_access classify(const struct hal_user *u, const struct hal_aspace *as, const struct sim_stop *stop, hal_pte_t pte)
 {
 	unsigned cpu = hal_cpu_id();
-	enum hal_access guess = sim_access_guess(as, &u->regs, stop->addr);
+	bool mapped = stop->code == SEGV_ACCERR && allows(pte, HAL_ACCESS_READ);
+	bool in_insn = stop->addr - u->regs.rip < INSN_MAX;
 	bool retried = memory[cpu].retried_addr == stop->addr && memory[cpu].retried_pc == u->regs.rip;
+	enum hal_access guess;
 
-	if (stop->code != SEGV_ACCERR || !allows(pte, HAL_ACCESS_READ) || guess == HAL_ACCESS_WRITE)
+	if (!mapped && in_insn)
+		return stop->addr == u->regs.rip ? HAL_ACCESS_EXEC : HAL_ACCESS_READ;
+	guess = sim_access_guess(as, &u->regs, stop->addr);
+	if (!mapped)
 		return guess;
-	if (stop->addr - u->regs.rip < INSN_MAX && (!(pte & SIM_PTE_EXEC) || !retried))
+	if (stop->addr == u->regs.rip && !(pte & SIM_PTE_EXEC))
+		return HAL_ACCESS_EXEC;
+	if (in_insn && guess != HAL_ACCESS_WRITE && (!(pte & SIM_PTE_EXEC) || !retried))
 		return HAL_ACCESS_EXEC;
 	return HAL_ACCESS_WRITE;
 }

@@ -26,7 +26,7 @@ void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr);
 /* The stub is about to run user code of `u`: its FPU shall hold u's state. -EINVAL when the host refuses that state. */
 int sim_fpu_enter(struct hal_user *u, struct sim_stub *stub);
 
-/* What the instruction at regs->rip was doing with `addr` when it faulted: certain if write or exec, else a read at least. */
+/* What the instruction at regs->rip was doing with `addr`, outside itself, when it faulted: a write if that is certain, else a read. */
 enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr);
 
 /* True if the instruction in `bytes` (up to 15, fewer at the end of what can be fetched) is known to write to `addr`. */
