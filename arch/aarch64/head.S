@@ -322,6 +322,7 @@ FUNCTION cpu_setup
 	ldr x1, =kernel_image_pa
 	ldr x1, [x1]
 	add x0, x0, x1
+	dsb ish					/* its zeros */
 	msr ttbr0_el1, x0
 	isb
 	tlbi vmalle1

@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * memcpy, memmove, memset and memcmp in general registers. Memory is normal, so that unaligned access works. Up to 64 bytes are
- * moved by loading all before storing any, from both ends, which may overlap; more go 64 bytes a turn.
+ * moved by loading all before storing any, from both ends, which may overlap; more go 128 bytes a turn, the last 64 of them from the
+ * end, some perhaps a second time.
  */
 #include "asm.h"
 
 	.text
+
+.macro MOVE_64
+	ldp x6, x7, [x1], #64
+	ldp x8, x9, [x1, #-48]
+	ldp x10, x11, [x1, #-32]
+	ldp x12, x13, [x1, #-16]
+	stp x6, x7, [x3], #64
+	stp x8, x9, [x3, #-48]
+	stp x10, x11, [x3, #-32]
+	stp x12, x13, [x3, #-16]
+.endm
 
 FUNCTION memcpy
 	add x4, x1, x2				/* the ends */
@@ -50,18 +62,17 @@ small:	cmp x2, #16
 	strb w8, [x5, #-1]
 4:	ret
 5:	mov x3, x0
-	sub x2, x2, #64
-6:	ldp x6, x7, [x1], #64
-	ldp x8, x9, [x1, #-48]
-	ldp x10, x11, [x1, #-32]
-	ldp x12, x13, [x1, #-16]
-	stp x6, x7, [x3], #64
-	stp x8, x9, [x3, #-48]
-	stp x10, x11, [x3, #-32]
-	stp x12, x13, [x3, #-16]
-	subs x2, x2, #64
+	subs x2, x2, #128
+	b.ls 7f
+6:	MOVE_64
+	MOVE_64
+	subs x2, x2, #128
 	b.hi 6b
-	ldp x6, x7, [x4, #-64]			/* the last 64, some of them again */
+7:	adds x2, x2, #64			/* more than 64 left: once more */
+	b.le 8f
+	MOVE_64
+8:
+	ldp x6, x7, [x4, #-64]
 	ldp x8, x9, [x4, #-48]
 	ldp x10, x11, [x4, #-32]
 	ldp x12, x13, [x4, #-16]

@@ -3,8 +3,8 @@
  * User memory from the kernel. The caller has checked the range; here PAN is lifted for the instructions that touch it, and
  * each of those has an entry in the exception table. What a page fault cannot mend goes to the fixup.
  *
- * The copies move 64 bytes a turn and advance their pointers only when all of those have moved, so that the fixup can go on
- * byte by byte from there, to the exact place: it stops at the first byte that faults, and returns how many are left.
+ * The copies move 128 bytes a turn, in pieces after each of which the pointer on the user's side, and only it, is exact: its last
+ * access moves it. So the fixup knows from it how much is left, and goes on byte by byte up to the one that faults.
  */
 #include "asm.h"
 
@@ -24,52 +24,69 @@
 
 	.text
 
-/* size_t hal_copy_from_user(void *dst, uaddr_t src, size_t len) */
-FUNCTION hal_copy_from_user
-	PAN 0
-	subs x3, x2, #64
-	b.lo 2f
-1:	USER from_slow, ldp x4, x5, [x1]
+/* 64 bytes; [x1] or [x0] is the user's, which moves with the last access to it. */
+.macro FROM_USER_64
 	USER from_slow, ldp x6, x7, [x1, #16]
 	USER from_slow, ldp x8, x9, [x1, #32]
 	USER from_slow, ldp x10, x11, [x1, #48]
-	add x1, x1, #64
-	stp x4, x5, [x0]
-	stp x6, x7, [x0, #16]
-	stp x8, x9, [x0, #32]
-	stp x10, x11, [x0, #48]
-	add x0, x0, #64
-	mov x2, x3
-	subs x3, x3, #64
+	USER from_slow, ldp x4, x5, [x1], #64
+	stp x4, x5, [x0], #64
+	stp x6, x7, [x0, #-48]
+	stp x8, x9, [x0, #-32]
+	stp x10, x11, [x0, #-16]
+.endm
+
+.macro TO_USER_64
+	ldp x4, x5, [x1], #64
+	ldp x6, x7, [x1, #-48]
+	ldp x8, x9, [x1, #-32]
+	ldp x10, x11, [x1, #-16]
+	USER to_slow, stp x6, x7, [x0, #16]
+	USER to_slow, stp x8, x9, [x0, #32]
+	USER to_slow, stp x10, x11, [x0, #48]
+	USER to_slow, stp x4, x5, [x0], #64
+.endm
+
+/* size_t hal_copy_from_user(void *dst, uaddr_t src, size_t len) */
+FUNCTION hal_copy_from_user
+	PAN 0
+	add x3, x1, x2				/* the user's end */
+	cmp x2, #16
+	b.lo 5f
+	subs x12, x2, #128
+	b.lo 2f
+1:	FROM_USER_64
+	FROM_USER_64
+	subs x12, x12, #128
 	b.hs 1b
-2:	tbz x2, #5, 3f
-	USER from_slow, ldp x4, x5, [x1]
+2:	tbz x2, #6, 3f
+	FROM_USER_64
+3:	tbz x2, #5, 4f
 	USER from_slow, ldp x6, x7, [x1, #16]
-	add x1, x1, #32
-	stp x4, x5, [x0], #16
-	stp x6, x7, [x0], #16
-	sub x2, x2, #32
-3:	tbz x2, #4, 4f
+	USER from_slow, ldp x4, x5, [x1], #32
+	stp x4, x5, [x0], #32
+	stp x6, x7, [x0, #-16]
+4:	tbz x2, #4, 5f
 	USER from_slow, ldp x4, x5, [x1], #16
 	stp x4, x5, [x0], #16
-	sub x2, x2, #16
-4:	cbz x2, 8f
-	tbz x2, #3, 5f
+5:	tbz x2, #3, 6f
 	USER from_slow, ldr x4, [x1], #8
 	str x4, [x0], #8
-	sub x2, x2, #8
-5:	tbz x2, #2, 6f
+6:	tbz x2, #2, 7f
 	USER from_slow, ldr w4, [x1], #4
 	str w4, [x0], #4
-	sub x2, x2, #4
-6:	cbz x2, 8f
+7:	tst x2, #3
+	b.eq 9f
 from_slow:
-7:	cbz x2, 8f
-	USER 8f, ldrb w4, [x1], #1
+	sub x2, x3, x1
+8:	USER 10f, ldrb w4, [x1], #1
 	strb w4, [x0], #1
-	sub x2, x2, #1
-	b 7b
-8:	PAN 1
+	subs x2, x2, #1
+	b.ne 8b
+9:	PAN 1
+	mov x0, #0
+	ret
+10:	PAN 1
 	mov x0, x2
 	ret
 END_FUNCTION hal_copy_from_user
@@ -77,53 +94,45 @@ END_FUNCTION hal_copy_from_user
 /* size_t hal_copy_to_user(uaddr_t dst, const void *src, size_t len) */
 FUNCTION hal_copy_to_user
 	PAN 0
-	subs x3, x2, #64
+	add x3, x0, x2				/* the user's end */
+	add x13, x1, x2				/* the kernel's */
+	cmp x2, #16
+	b.lo 5f
+	subs x12, x2, #128
 	b.lo 2f
-1:	ldp x4, x5, [x1]
-	ldp x6, x7, [x1, #16]
-	ldp x8, x9, [x1, #32]
-	ldp x10, x11, [x1, #48]
-	USER to_slow, stp x4, x5, [x0]
-	USER to_slow, stp x6, x7, [x0, #16]
-	USER to_slow, stp x8, x9, [x0, #32]
-	USER to_slow, stp x10, x11, [x0, #48]
-	add x1, x1, #64
-	add x0, x0, #64
-	mov x2, x3
-	subs x3, x3, #64
+1:	TO_USER_64
+	TO_USER_64
+	subs x12, x12, #128
 	b.hs 1b
-2:	tbz x2, #5, 3f
-	ldp x4, x5, [x1]
-	ldp x6, x7, [x1, #16]
-	USER to_slow, stp x4, x5, [x0]
+2:	tbz x2, #6, 3f
+	TO_USER_64
+3:	tbz x2, #5, 4f
+	ldp x4, x5, [x1], #32
+	ldp x6, x7, [x1, #-16]
 	USER to_slow, stp x6, x7, [x0, #16]
-	add x1, x1, #32
-	add x0, x0, #32
-	sub x2, x2, #32
-3:	tbz x2, #4, 4f
-	ldp x4, x5, [x1]
+	USER to_slow, stp x4, x5, [x0], #32
+4:	tbz x2, #4, 5f
+	ldp x4, x5, [x1], #16
 	USER to_slow, stp x4, x5, [x0], #16
-	add x1, x1, #16
-	sub x2, x2, #16
-4:	cbz x2, 8f
-	tbz x2, #3, 5f
-	ldr x4, [x1]
+5:	tbz x2, #3, 6f
+	ldr x4, [x1], #8
 	USER to_slow, str x4, [x0], #8
-	add x1, x1, #8
-	sub x2, x2, #8
-5:	tbz x2, #2, 6f
-	ldr w4, [x1]
+6:	tbz x2, #2, 7f
+	ldr w4, [x1], #4
 	USER to_slow, str w4, [x0], #4
-	add x1, x1, #4
-	sub x2, x2, #4
-6:	cbz x2, 8f
+7:	tst x2, #3
+	b.eq 9f
 to_slow:
-7:	cbz x2, 8f
-	ldrb w4, [x1], #1
-	USER 8f, strb w4, [x0], #1
-	sub x2, x2, #1
-	b 7b
-8:	PAN 1
+	sub x2, x3, x0
+	sub x1, x13, x2
+8:	ldrb w4, [x1], #1
+	USER 10f, strb w4, [x0], #1
+	subs x2, x2, #1
+	b.ne 8b
+9:	PAN 1
+	mov x0, #0
+	ret
+10:	PAN 1
 	mov x0, x2
 	ret
 END_FUNCTION hal_copy_to_user

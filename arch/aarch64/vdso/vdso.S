@@ -63,14 +63,13 @@ __kernel_rt_sigreturn:
 	extr x3, x3, x4, #32
 .endm
 
-/* x3 = x3 / 10^9, x4 = x3 % 10^9, by multiplication: 10^9 = 2^9 * 5^9. Clobbers x5, x6. */
+/* x5 = x3 / 10^9, x4 = x3 % 10^9, by multiplication: 10^9 = 2^9 * 5^9. Clobbers x6. */
 .macro SPLIT
 	ldp x5, x6, [x2, #VDSO_RECIPROCAL]	/* and VDSO_SECOND */
 	lsr x4, x3, #9
 	umulh x4, x4, x5
 	lsr x5, x4, #11
 	msub x4, x5, x6, x3
-	mov x3, x5
 .endm
 
 /* int __kernel_clock_gettime(clockid_t, struct timespec *) */
@@ -84,7 +83,7 @@ FUNCTION __kernel_clock_gettime
 	b.eq 1f
 	NOW
 	SPLIT
-	stp x3, x4, [x1]
+	stp x5, x4, [x1]
 	mov w0, #0
 	ret
 1:	mov w8, #CLOCKS_WALL
@@ -94,7 +93,7 @@ FUNCTION __kernel_clock_gettime
 	ldr x4, [x2, #VDSO_WALL]
 	add x3, x3, x4
 	SPLIT
-	stp x3, x4, [x1]
+	stp x5, x4, [x1]
 	mov w0, #0
 	ret
 2:	mov x8, #SYS_clock_gettime
@@ -110,9 +109,9 @@ FUNCTION __kernel_gettimeofday
 	ldr x4, [x2, #VDSO_WALL]
 	add x3, x3, x4
 	SPLIT
-	mov x5, #1000
-	udiv x4, x4, x5
-	stp x3, x4, [x0]
+	mov x6, #1000
+	udiv x4, x4, x6
+	stp x5, x4, [x0]
 	mov x1, x7
 1:	cbz x1, 2f
 	str xzr, [x1]

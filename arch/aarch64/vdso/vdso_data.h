@@ -3,7 +3,7 @@
 #ifndef AARCH64_VDSO_DATA_H
 #define AARCH64_VDSO_DATA_H
 
-#define VDSO_SIGRETURN 0x1004 /* vdso.ld asserts it */
+#define VDSO_SIGRETURN 0x804 /* vdso.ld asserts it */
 
 #define VDSO_BASE	0  /* counter at the clock's 0                             */
 #define VDSO_MULT	8  /* ns = (counter - base) * mult / 2^32                  */
