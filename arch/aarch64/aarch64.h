@@ -145,6 +145,10 @@ void user_reload(struct hal_user *u);	  /* *u->fpu and u->tpidr were changed in 
 /* idreg.c */
 bool idreg_emulate(struct hal_user *u, uint32_t instruction);
 
+/* pci_assign.c */
+struct ecam;
+void pci_assign(const struct ecam *ecam, const struct dt_window *windows, unsigned count);
+
 /* vdso.c */
 void vdso_set_clock(uint64_t base_ticks, uint64_t mult, uint64_t wall_ns);
 
