@@ -15,6 +15,7 @@
 #include <sim/world.h>
 
 #define INSN_MAX 15 /* bytes of the longest x86 instruction */
+#define FULL_MAX 16 /* times in a row that the host has no room even for a few mappings */
 
 /* What a vCPU remembers from one stop to the next. */
 static struct {
@@ -22,6 +23,7 @@ static struct {
 	uaddr_t addr;
 	enum hal_access access;
 	uaddr_t retried_addr, retried_pc; /* the last miss that was answered with a mapping */
+	unsigned full;			  /* SIM_STOP_FULL in a row                          */
 } memory[SIM_CPU_MAX];
 
 enum next {
@@ -93,14 +95,28 @@ static enum next fault(struct hal_user *u, struct sim_stub *stub, const struct s
 	return NEXT_EXIT;
 }
 
-/* The thread comes back from a page fault: what it wanted is likely there now; mapping it at once saves a stop. */
-static void refill(struct hal_user *u, struct sim_stub *stub)
+static void fill_if_allowed(struct sim_stub *stub, uaddr_t addr, enum hal_access access)
 {
 	struct hal_aspace *as = sim_self()->aspace;
+
+	if (sim_walk_access(as, addr, access))
+		sim_tlb_fill(stub, as, addr);
+}
+
+/*
+ * Each miss costs two stops, so what the thread is sure to want is mapped ahead: what it left for with a page fault, of which
+ * the kernel has taken care by now, and in an empty stub its code and stack.
+ */
+static void refill(struct hal_user *u, struct sim_stub *stub)
+{
 	unsigned cpu = hal_cpu_id();
 
-	if (memory[cpu].faulted == u && sim_walk_access(as, memory[cpu].addr, memory[cpu].access))
-		sim_tlb_fill(stub, as, memory[cpu].addr);
+	if (stub->empty) {
+		fill_if_allowed(stub, u->regs.rip, HAL_ACCESS_EXEC);
+		fill_if_allowed(stub, u->regs.rsp, HAL_ACCESS_READ);
+	}
+	if (memory[cpu].faulted == u)
+		fill_if_allowed(stub, memory[cpu].addr, memory[cpu].access);
 	memory[cpu].faulted = NULL;
 }
 
@@ -115,6 +131,9 @@ static enum hal_exit_kind system_call(const struct hal_user *u, struct hal_exit 
 static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop, enum hal_exit_kind *kind,
 			 struct hal_exit *ret)
 {
+	unsigned *full = &memory[hal_cpu_id()].full;
+
+	*full = stop->kind == SIM_STOP_FULL ? *full + 1 : 0;
 	switch (stop->kind) {
 	case SIM_STOP_SYSCALL:
 		*kind = system_call(u, ret);
@@ -130,8 +149,12 @@ static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct
 		u->regs.fs_base = u->regs.gs_base = 0;
 		*kind = trap(ret, SIGSEGV, SI_KERNEL, 0);
 		return NEXT_EXIT;
-	case SIM_STOP_KICK:
 	case SIM_STOP_FULL:
+		if (*full == FULL_MAX)
+			host_fatal("the host has no room for the memory of user programs (vm.max_map_count, or memory)");
+		stub->empty = true;
+		break;
+	case SIM_STOP_KICK:
 		break;
 	}
 	return NEXT_RUN;

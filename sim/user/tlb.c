@@ -60,6 +60,13 @@ void hal_aspace_activate(struct hal_aspace *as)
 
 /* ---- flushing ---- */
 
+static void forget_all(struct sim_stub *stub)
+{
+	if (!stub->empty)
+		host_stub_unmap(stub->host, 0, HAL_USER_TOP);
+	stub->empty = true;
+}
+
 /* The stub of `as` on the calling vCPU, or null. */
 static struct sim_stub *own_stub(struct sim_vcpu *v, struct hal_aspace *as)
 {
@@ -75,7 +82,9 @@ void hal_tlb_flush_range(struct hal_aspace *as, uaddr_t start, uaddr_t end)
 	struct sim_vcpu *v = sim_self();
 	struct sim_stub *stub = own_stub(v, as);
 
-	if (stub)
+	if (stub && start == 0 && end == HAL_USER_TOP)
+		forget_all(stub);
+	else if (stub && !stub->empty)
 		host_stub_unmap(stub->host, start, end - start);
 	atomic_fetch_or(&as->stale, ~(atomic_load(&as->active) | UINT64_C(1) << v->id));
 }
@@ -107,8 +116,10 @@ static struct sim_stub *stub_claim(struct sim_vcpu *v)
 	}
 	if (i < SIM_STUBS_MAX) {
 		all[i].host = host_stub_create();
-		if (all[i].host)
+		if (all[i].host) {
+			all[i].empty = true;
 			return &all[i];
+		}
 	}
 	if (!oldest)
 		host_fatal("the host lets us make no process to run user programs in");
@@ -119,7 +130,7 @@ static struct sim_stub *stub_adopt(struct sim_vcpu *v, struct hal_aspace *as)
 {
 	struct sim_stub *stub = stub_claim(v);
 
-	host_stub_unmap(stub->host, 0, HAL_USER_TOP);
+	forget_all(stub);
 	atomic_store(&stub->owner, as);
 	as->stub[v->id] = (uint8_t)(1 + (stub - stubs[v->id].stub));
 	return stub;
@@ -137,7 +148,7 @@ struct sim_stub *sim_stub_select(struct sim_vcpu *v)
 	if (!stub)
 		stub = stub_adopt(v, as);
 	else if (stale)
-		host_stub_unmap(stub->host, 0, HAL_USER_TOP);
+		forget_all(stub);
 	stub->last_run = ++stubs[v->id].selections;
 	return stub;
 }
@@ -194,4 +205,5 @@ void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr)
 			run_add(stub, &run, start + i * PAGE_SIZE, pte);
 	}
 	run_flush(stub, &run);
+	stub->empty = false;
 }

@@ -13,6 +13,7 @@ _Static_assert(SIM_STUBS_MAX < 256, "hal_aspace.stub holds 1 + an index in a byt
 struct sim_stub {
 	struct host_stub *host;
 	struct hal_aspace *_Atomic owner;
+	bool empty;			 /* nothing is mapped in it                          */
 	const struct hal_user *fpu_user; /* whose FPU state it holds, if that thread agrees */
 	uint64_t last_run;		 /* of the vCPU's count of selections                */
 };
@@ -20,7 +21,7 @@ struct sim_stub {
 /* The stub of the vCPU's active address space, created or recycled if need be. */
 struct sim_stub *sim_stub_select(struct sim_vcpu *v);
 
-/* Maps the page of `addr`, which the entry allows, and neighbours that are present, into the stub. */
+/* Maps the page of `addr` and its neighbours into the stub, those that are present, as their entries allow. */
 void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr);
 
 /* The stub is about to run user code of `u`: its FPU shall hold u's state. -EINVAL when the host refuses that state. */
