@@ -151,19 +151,29 @@ static uint64_t leave(const struct efi_boot_services *boot, void *image)
 	return error;
 }
 
+/* GRUB makes an empty tree where the firmware has none (but ACPI, which this kernel does not read on aarch64). */
+static bool describes_machine(const void *tree)
+{
+	struct fdt fdt;
+
+	return tree != NULL && fdt_open(tree, fdt_total_size(tree), &fdt) == 0 && dt_decode(&fdt, &machine) == 0 &&
+	       machine.gic != DT_GIC_NONE;
+}
+
 uint64_t efi_main(void *image, struct efi_system_table *system, paddr_t *ret_fdt)
 {
 	static const struct efi_guid device_tree = {
 		0xb1b621d5, 0xf19c, 0x41a5, {0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0}};
-	static const struct efi_guid acpi = {
-		0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}};
 
 	if (system->signature != EFI_SYSTEM_SIGNATURE)
 		return EFI_UNSUPPORTED;
+	*ret_fdt = (paddr_t)find_table(system, &device_tree);
+	if (!describes_machine((const void *)*ret_fdt)) {
+		system->out->output_string(system->out, u"CloudOS: the firmware gives no device tree (QEMU: -M virt,acpi=off)\r\n");
+		return EFI_UNSUPPORTED;
+	}
 	take_command_line(system->boot, image);
 	efi_boot.initrd_loaded = load_initrd(system->boot);
-	efi_boot.rsdp = (paddr_t)find_table(system, &acpi);
-	*ret_fdt = (paddr_t)find_table(system, &device_tree);
 	take_time(system->runtime);
 	efi_boot.booted = true;
 	return leave(system->boot, image);

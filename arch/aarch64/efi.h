@@ -89,9 +89,16 @@ struct efi_configuration_table {
 	void *table;
 };
 
+struct efi_text_output {
+	void *reset;
+	uint64_t (*output_string)(struct efi_text_output *self, const uint16_t *text);
+};
+
 struct efi_system_table {
 	uint64_t signature, header[2];
-	void *unused[8];
+	void *unused0[5];
+	struct efi_text_output *out;
+	void *unused1[2];
 	struct efi_runtime_services *runtime;
 	struct efi_boot_services *boot;
 	uint64_t table_count;
