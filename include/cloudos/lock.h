@@ -21,6 +21,8 @@ enum lock_rank {
 	RANK_NONE = 0, /* not checked against others; only for locks that nothing nests in or around */
 	/* sleeping */
 	RANK_SERVICE = 10,
+	RANK_EPOLL_NEST = 12,
+	RANK_EPOLL = 14, /* around the poll operations of any file */
 	RANK_TTY = 20,
 	RANK_PROC_TREE = 30,
 	RANK_MOUNT = 40,
@@ -30,7 +32,6 @@ enum lock_rank {
 	RANK_PIPE = 52,
 	RANK_SOCKET = 56,
 	RANK_SOCKET_PEER = 57,
-	RANK_EPOLL = 60,
 	RANK_FILES = 64,
 	RANK_VM_VDSO = 68,
 	RANK_VM_SPACE = 70,
@@ -156,6 +157,7 @@ struct mutex {
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m);		/* may sleep */
 int mutex_lock_interruptible(struct mutex *m); /* 0 or -ERESTARTSYS */
+void mutex_lock_beside(struct mutex *m);
 bool mutex_try_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 bool mutex_held(const struct mutex *m); /* by this thread */

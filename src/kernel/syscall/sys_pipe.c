@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that make files for talking and waiting: pipe, eventfd, timerfd. */
 #include <asm/fcntl.h>
-#include <linux/eventfd.h>
 #include <linux/time.h>
 #include <linux/timerfd.h>
 #include <cloudos/errno.h>
@@ -61,14 +60,18 @@ int64_t sys_pipe(uaddr_t fds)
 	return sys_pipe2(fds, 0);
 }
 
-/* ---- event counters ---- */
+/* ---- event counters: <linux/eventfd.h> came only with Linux 6.7 ---- */
+
+#define EFD_SEMAPHORE 1u
+#define EFD_CLOEXEC   ((unsigned)O_CLOEXEC)
+#define EFD_NONBLOCK  ((unsigned)O_NONBLOCK)
 
 int64_t sys_eventfd2(unsigned count, unsigned flags)
 {
 	struct file *f;
 	int error;
 
-	if (flags & ~(unsigned)(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK))
+	if (flags & ~(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK))
 		return -EINVAL;
 	error = eventfd_create(count, flags & EFD_SEMAPHORE, flags & O_NONBLOCK, &f);
 	return error ? error : fd_give(f, flags & EFD_CLOEXEC);
