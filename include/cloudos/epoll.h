@@ -12,7 +12,7 @@ struct file;
 #define EPOLL_NESTING_MAX 4		     /* epolls that watch epolls that watch ...: ELOOP beyond */
 
 /* A file with one reference: 0, -ENOMEM, -ENFILE. */
-int epoll_create(struct file **ret);
+int epoll_file_create(struct file **ret);
 
 /* EPOLL_CTL_*; `event` is not looked at for DEL. 0, -EINVAL, -EEXIST, -ENOENT, -EPERM, -ELOOP, -ENOSPC, -ENOMEM. May sleep. */
 int epoll_control(struct file *epoll, int op, struct file *target, int fd, const struct epoll_event *event);
@@ -21,7 +21,7 @@ int epoll_control(struct file *epoll, int op, struct file *target, int fd, const
  * Waits for events and writes up to `max` of them to user memory. How many; 0 when the time was up; -EINTR, -EFAULT, -EINVAL.
  * deadline_ns as for poll_items().
  */
-int64_t epoll_wait(struct file *epoll, uaddr_t events, uint32_t max, uint64_t deadline_ns);
+int64_t epoll_collect(struct file *epoll, uaddr_t events, uint32_t max, uint64_t deadline_ns);
 
 /*
  * The last reference of a file that some epoll watched is gone: called before its release operation, if file.epoll_links.next is not

@@ -8,9 +8,9 @@
 struct file;
 
 /* Each gives a file with one reference; `flags` of O_NONBLOCK. 0, -ENOMEM, -ENFILE. */
-int eventfd_create(uint64_t count, bool semaphore, uint32_t flags, struct file **ret);
+int eventfd_file_create(uint64_t count, bool semaphore, uint32_t flags, struct file **ret);
 /* `wall`: deadlines are on the wall clock; else since boot. */
-int timerfd_create(int clock, bool wall, uint32_t flags, struct file **ret);
+int timerfd_file_create(int clock, bool wall, uint32_t flags, struct file **ret);
 
 /* What is left until the next expiry (0: disarmed), and the period, in ns. */
 struct timerfd_setting {

@@ -17,7 +17,7 @@ int64_t sys_epoll_create1(unsigned flags)
 
 	if (flags & ~(unsigned)EPOLL_CLOEXEC)
 		return -EINVAL;
-	error = epoll_create(&f);
+	error = epoll_file_create(&f);
 	return error ? error : fd_give(f, flags & EPOLL_CLOEXEC);
 }
 
@@ -58,7 +58,7 @@ static int64_t wait_on(int epfd, uaddr_t events, int max, uint64_t deadline_ns)
 	epoll = fd_begin(epfd, &put);
 	if (!epoll)
 		return -EBADF;
-	result = epoll_wait(epoll, events, (uint32_t)max, deadline_ns);
+	result = epoll_collect(epoll, events, (uint32_t)max, deadline_ns);
 	fd_end(epoll, put);
 	return result;
 }

@@ -73,7 +73,7 @@ int64_t sys_eventfd2(unsigned count, unsigned flags)
 
 	if (flags & ~(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK))
 		return -EINVAL;
-	error = eventfd_create(count, flags & EFD_SEMAPHORE, flags & O_NONBLOCK, &f);
+	error = eventfd_file_create(count, flags & EFD_SEMAPHORE, flags & O_NONBLOCK, &f);
 	return error ? error : fd_give(f, flags & EFD_CLOEXEC);
 }
 
@@ -93,7 +93,7 @@ int64_t sys_timerfd_create(int clock, unsigned flags)
 		return -EINVAL;
 	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
 		return -EINVAL;
-	error = timerfd_create(clock, clock == CLOCK_REALTIME, flags & O_NONBLOCK, &f);
+	error = timerfd_file_create(clock, clock == CLOCK_REALTIME, flags & O_NONBLOCK, &f);
 	return error ? error : fd_give(f, flags & TFD_CLOEXEC);
 }
 

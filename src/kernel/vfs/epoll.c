@@ -459,7 +459,7 @@ static int64_t collect_locked(struct epoll *ep, uaddr_t to, uint32_t max)
 	return n;
 }
 
-int64_t epoll_wait(struct file *epoll, uaddr_t events, uint32_t max, uint64_t deadline_ns)
+int64_t epoll_collect(struct file *epoll, uaddr_t events, uint32_t max, uint64_t deadline_ns)
 {
 	struct epoll *ep = epoll_of(epoll);
 
@@ -544,7 +544,7 @@ static const struct file_ops epoll_ops = {
 	.name = epoll_name,
 };
 
-int epoll_create(struct file **ret)
+int epoll_file_create(struct file **ret)
 {
 	struct epoll *ep = kzalloc(sizeof(*ep));
 	int error;

@@ -117,7 +117,7 @@ static const struct file_ops eventfd_ops = {
 	.name = eventfd_name,
 };
 
-int eventfd_create(uint64_t count, bool semaphore, uint32_t flags, struct file **ret)
+int eventfd_file_create(uint64_t count, bool semaphore, uint32_t flags, struct file **ret)
 {
 	struct eventfd *e = kzalloc(sizeof(*e));
 	int error;

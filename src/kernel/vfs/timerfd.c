@@ -124,7 +124,7 @@ static const struct file_ops timerfd_ops = {
 	.name = timerfd_name,
 };
 
-int timerfd_create(int clock, bool wall, uint32_t flags, struct file **ret)
+int timerfd_file_create(int clock, bool wall, uint32_t flags, struct file **ret)
 {
 	struct timerfd *t = kzalloc(sizeof(*t));
 	int error;
