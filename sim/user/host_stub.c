@@ -16,7 +16,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -35,6 +34,7 @@
 #undef PAGE_MASK
 #include <hal/mmu.h>
 #include <sim/host.h>
+#include <sim/sanitizer.h>
 #include <sim/stub.h>
 
 #define STUBS_MAX    2048 /* data pages; more than SIM_CPU_MAX * SIM_STUBS_MAX */
@@ -58,7 +58,9 @@ struct host_stub {
 	uint64_t data_offset; /* in the memfd of data pages */
 };
 
+/* In host_stub_x86_64.S. */
 extern const char host_stub_code[], host_stub_code_end[];
+int host_clone_vfork(int (*fn)(void *), void *arg, void *stack_top);
 #define CODE_BATCH 3 /* offset of the loop in host_stub_code */
 
 static struct {
@@ -129,24 +131,23 @@ int host_stub_setup(void)
 
 /* ---- making a stub ---- */
 
-/* In the child, sharing our memory until it executes: system calls only. */
-static int child(void *arg)
+/* In the child, which shares our memory until it executes the stub: system calls only, and none that a sanitizer would count as ours. */
+SIM_NO_TSAN static int child(void *arg)
 {
 	static char *const none[] = {NULL};
-	sigset_t empty;
+	static const uint64_t no_signals;
 
 	(void)arg;
-	sigemptyset(&empty);
-	sigprocmask(SIG_SETMASK, &empty, NULL);
-	setsid();
-	personality(ADDR_NO_RANDOMIZE); /* the stack shall not land on SIM_STUB_CODE */
-	if (dup2(host_ram_fd(), STUB_RAM_FD) < 0 || dup2(all.data_fd, STUB_DATA_FD) < 0)
-		_exit(1);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
+	syscall(SYS_setsid);
+	syscall(SYS_personality, ADDR_NO_RANDOMIZE); /* the stack shall not land on SIM_STUB_CODE */
+	if (syscall(SYS_dup2, host_ram_fd(), STUB_RAM_FD) < 0 || syscall(SYS_dup2, all.data_fd, STUB_DATA_FD) < 0)
+		return 1;
 	syscall(SYS_close_range, STUB_DATA_FD + 1, KEEP_FD - 1, 0);
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(1);
+	if (syscall(SYS_ptrace, PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		return 1;
 	syscall(SYS_execveat, all.image_fd, "", none, none, AT_EMPTY_PATH);
-	_exit(1);
+	return 1;
 }
 
 /* Waits for the stub's next stop; the signal, with 0x80 set for a system call. */
@@ -236,7 +237,7 @@ struct host_stub *host_stub_create(void)
 		goto fail;
 	stub->data_offset = number * PAGE_SIZE;
 	stub->data = (void *)((char *)all.data + stub->data_offset);
-	stub->pid = clone(child, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+	stub->pid = host_clone_vfork(child, NULL, stack + STACK_SIZE);
 	if (stub->pid < 0)
 		goto fail;
 	if (wait_stop(stub) != SIGTRAP || !settle(stub)) {

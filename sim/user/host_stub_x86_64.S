@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The code of a stub process, copied into an ELF image of one page (host_stub.c). It runs from SIM_STUB_CODE, has no data and no
+ * Assembly of the stubs: their own code, and the call that makes them.
+ *
+ * The code of a stub process is copied into an ELF image of one page (host_stub.c). It runs from SIM_STUB_CODE, has no data and no
  * stack, and does nothing but make the system calls that it is told to.
  */
 	.section .rodata
@@ -29,5 +31,37 @@ host_stub_code:
 	jmp	1b
 2:	int3
 host_stub_code_end:
+
+/*
+ * int host_clone_vfork(int (*fn)(void *), void *arg, void *stack_top): a child that shares our memory and lets us wait until it has executed
+ * another program or ended. The C library's clone() would do, but ThreadSanitizer takes it for a fork of its own runtime.
+ */
+	.text
+	.globl	host_clone_vfork
+	.hidden	host_clone_vfork
+	.type	host_clone_vfork, @function
+	.balign	16
+host_clone_vfork:
+	movq	%rdi, -16(%rdx)
+	movq	%rsi, -8(%rdx)
+	leaq	-16(%rdx), %rsi
+	movl	$0x4111, %edi		/* CLONE_VFORK | CLONE_VM | SIGCHLD */
+	xorl	%edx, %edx
+	xorl	%r10d, %r10d
+	xorl	%r8d, %r8d
+	movl	$56, %eax		/* clone */
+	syscall
+	testl	%eax, %eax
+	jz	3f
+	ret
+3:	xorl	%ebp, %ebp
+	popq	%rax
+	popq	%rdi
+	call	*%rax
+	movl	%eax, %edi
+	movl	$60, %eax		/* exit */
+	syscall
+	hlt
+	.size	host_clone_vfork, . - host_clone_vfork
 
 	.section .note.GNU-stack, "", @progbits
