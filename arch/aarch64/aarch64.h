@@ -9,15 +9,16 @@
 
 #define AARCH64_STRING_(text) #text
 #define AARCH64_STRING(text)  AARCH64_STRING_(text) /* a macro's value, not its name */
-#define read_sysreg(name)                                           \
-	({                                                          \
-		uint64_t sysreg_value;                              \
-		__asm__ volatile("mrs %0, " AARCH64_STRING(name) : "=r"(sysreg_value)::"memory"); \
-		sysreg_value;                                       \
+#define read_sysreg(name)                                                                                    \
+	({                                                                                                   \
+		uint64_t sysreg_value;                                                                       \
+		__asm__ volatile("mrs %0, " AARCH64_STRING(name) : "=r"(sysreg_value)::"memory");            \
+		sysreg_value;                                                                                \
 	})
-#define write_sysreg(name, value) __asm__ volatile("msr " AARCH64_STRING(name) ", %0" ::"r"((uint64_t)(value)) : "memory")
-#define isb()			  __asm__ volatile("isb" ::: "memory")
-#define dsb(domain)		  __asm__ volatile("dsb " #domain ::: "memory")
+#define write_sysreg(name, value)                                                                            \
+	__asm__ volatile("msr " AARCH64_STRING(name) ", %0" ::"r"((uint64_t)(value)) : "memory")
+#define isb()	    __asm__ volatile("isb" ::: "memory")
+#define dsb(domain) __asm__ volatile("dsb " #domain ::: "memory")
 
 static inline struct hal_cpu *this_hal_cpu(void)
 {
@@ -67,7 +68,8 @@ extern struct hal_cpu boot_cpu;
 _Noreturn void boot_fail(const char *why);
 
 /* mmu.c */
-void mmu_map_memory(struct memmap *m); /* the direct map of what *m lists; what cannot be mapped is removed from it */
+void mmu_map_memory(
+    struct memmap *m); /* the direct map of what *m lists; what cannot be mapped is removed from it */
 void mmu_forget_fdt_window(void);
 
 /* Physical address of something in the kernel's image. */
@@ -101,7 +103,7 @@ struct gic_ops {
 	int (*init)(const struct dt_machine *m);
 	int (*init_cpu)(struct hal_cpu *cpu);
 	void (*prepare)(uint32_t line); /* a device's: priority, and the boot CPU as target */
-	uint32_t (*acknowledge)(void); /* the whole word that `end` wants back */
+	uint32_t (*acknowledge)(void);	/* the whole word that `end` wants back */
 	void (*end)(uint32_t word);
 	void (*set_enabled)(uint32_t line, bool on); /* lines below 32: this CPU's */
 	void (*send)(const struct hal_cpu *to, unsigned ipi);
@@ -138,8 +140,10 @@ enum hal_exit_kind exception_user(struct hal_user *u, struct hal_exit *ret, uint
 /* user.S, user.c */
 void fpu_save(struct aarch64_fpu *to);
 void fpu_load(const struct aarch64_fpu *from);
-void user_fpu_arrive(struct hal_user *u); /* called by hal_user_run() when the registers hold another's state */
-void user_reload(struct hal_user *u);	  /* *u->fpu and u->tpidr were changed in memory: the registers follow if u is live */
+void user_fpu_arrive(
+    struct hal_user *u); /* called by hal_user_run() when the registers hold another's state */
+void user_reload(
+    struct hal_user *u); /* *u->fpu and u->tpidr were changed in memory: the registers follow if u is live */
 
 /* idreg.c */
 bool idreg_emulate(struct hal_user *u, uint32_t instruction);

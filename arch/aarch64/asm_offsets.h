@@ -10,16 +10,16 @@
 #define CPU_ID	     32
 
 /* struct hal_user */
-#define USER_X(n)     ((n) * 8)
-#define USER_PC	      256
-#define USER_ORIG_X0  272
+#define USER_X(n)    ((n)*8)
+#define USER_PC	     256
+#define USER_ORIG_X0 272
 
 /* struct hal_context */
 #define CONTEXT_PC 88
 #define CONTEXT_SP 96
 
 /* struct trap_frame: x0..x30, sp, pc, pstate */
-#define TRAP_X(n) ((n) * 8)
+#define TRAP_X(n) ((n)*8)
 #define TRAP_SP	  248
 #define TRAP_PC	  256
 #define TRAP_SIZE 272
@@ -29,7 +29,7 @@
 #define EXIT_INTERRUPT 3
 
 /* Virtual addresses: <hal/arch.h> */
-#define KERNEL_VA 0xffff800000000000
+#define KERNEL_VA   0xffff800000000000
 #define KSTACK_SIZE 16384
 
 /* ESR_EL1.EC of `svc` in AArch64 */

@@ -2,23 +2,24 @@
 /*
  * User address spaces: ASIDs, TTBR0, and invalidation by broadcast.
  *
- * An address space owns its ASID from init to fini, which forgets it on every CPU before the number is given out again; so
- * there are no generations and no rollover. A CPU with 8-bit ASIDs may run out: the spaces beyond share ASID_SHARED, of which
- * a CPU's TLB holds one space at a time, for activation then drops what the last one left.
+ * An address space owns its ASID from init to fini, which forgets it on every CPU before the number is given
+ * out again; so there are no generations and no rollover. A CPU with 8-bit ASIDs may run out: the spaces
+ * beyond share ASID_SHARED, of which a CPU's TLB holds one space at a time, for activation then drops what
+ * the last one left.
  *
  * ASID 0 is the kernel's, with an empty lower half.
  */
 #include "aarch64.h"
 #include <arch/spin.h>
 
-#define ASID_SHARED   1u
-#define ASID_FIRST    2u
-#define ASIDS_MAX     65536
-#define RANGE_MAX     64 /* pages: beyond, the whole address space is dropped */
-#define ASID_SHIFT    48
+#define ASID_SHARED 1u
+#define ASID_FIRST  2u
+#define ASIDS_MAX   65536
+#define RANGE_MAX   64 /* pages: beyond, the whole address space is dropped */
+#define ASID_SHIFT  48
 
 static struct arch_spin lock;
-static uint64_t used[ASIDS_MAX / 64]; /* by lock */
+static uint64_t used[ASIDS_MAX / 64];		/* by lock */
 static unsigned asids = 256, next = ASID_FIRST; /* by lock */
 static uint64_t none_ttbr;
 
@@ -30,7 +31,8 @@ void aspace_init(void)
 	none_ttbr = mmu_image_phys(empty_table);
 }
 
-/* The next free number after the last one given, so that one is not soon used again; ASID_SHARED if none is. */
+/* The next free number after the last one given, so that one is not soon used again; ASID_SHARED if none is.
+ */
 static unsigned asid_take(void)
 {
 	unsigned long irq = arch_spin_lock(&lock);
@@ -89,7 +91,8 @@ void hal_aspace_activate(struct hal_aspace *as)
 
 static inline void forget_page(uint64_t asid_bits, uaddr_t addr)
 {
-	__asm__ volatile("tlbi vae1is, %0" ::"r"(asid_bits | (addr >> PAGE_SHIFT & UINT64_C(0xfffffffffff))) : "memory");
+	__asm__ volatile("tlbi vae1is, %0" ::"r"(asid_bits | (addr >> PAGE_SHIFT & UINT64_C(0xfffffffffff)))
+			 : "memory");
 }
 
 static inline uint64_t asid_bits(const struct hal_aspace *as)
@@ -127,8 +130,8 @@ void hal_tlb_flush_all(struct hal_aspace *as)
 }
 
 /*
- * Sets the access flag of the active address space's entry for addr, on CPUs that do not do so themselves. Runs with
- * interrupts off or in the thread that faulted; tables of the active space are not freed meanwhile.
+ * Sets the access flag of the active address space's entry for addr, on CPUs that do not do so themselves.
+ * Runs with interrupts off or in the thread that faulted; tables of the active space are not freed meanwhile.
  */
 bool aspace_mark_accessed(uaddr_t addr)
 {
@@ -141,8 +144,8 @@ bool aspace_mark_accessed(uaddr_t addr)
 		if ((pte & PTE_VALID) == 0)
 			return false;
 		if (level == 0)
-			return __atomic_compare_exchange_n(entry, &pte, pte | PTE_ACCESSED, false, __ATOMIC_RELAXED,
-							   __ATOMIC_RELAXED) ||
+			return __atomic_compare_exchange_n(entry, &pte, pte | PTE_ACCESSED, false,
+							   __ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
 			       hal_pte_present(pte);
 		table = hal_phys_to_virt(hal_pte_paddr(pte));
 	}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the first C code at the kernel's virtual address to kernel_main(): what the loader left is read, the memory map and the
- * direct map are made, and the devices that the seam needs come up. Boot CPU only, interrupts off, on the boot stack.
+ * From the first C code at the kernel's virtual address to kernel_main(): what the loader left is read, the
+ * memory map and the direct map are made, and the devices that the seam needs come up. Boot CPU only,
+ * interrupts off, on the boot stack.
  *
- * Order matters: the device tree is read through its window, before any memory is handed out; the direct map comes before
- * everything that maps registers; the console before everything that may have something to say. The tree is not reserved:
- * dt_decode() copied what is needed of it.
+ * Order matters: the device tree is read through its window, before any memory is handed out; the direct map
+ * comes before everything that maps registers; the console before everything that may have something to say.
+ * The tree is not reserved: dt_decode() copied what is needed of it.
  */
 #include "aarch64.h"
 #include <arch/note.h>
@@ -66,7 +67,8 @@ static void merge_efi(void)
 static void report(void)
 {
 	if (machine.left_out != 0 || memory.dropped != 0)
-		arch_note("boot", "memory ranges left out: the table is full, or they are smaller than a page");
+		arch_note("boot",
+			  "memory ranges left out: the table is full, or they are smaller than a page");
 	if (machine.cmdline_cut)
 		arch_note("boot", "the kernel command line was cut");
 	if (machine.cpus_ignored != 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernel contexts, and backtraces through frame records (AAPCS64 6.4.6): x29 points to { caller's x29, return address }. */
+/* Kernel contexts, and backtraces through frame records (AAPCS64 6.4.6): x29 points to { caller's x29, return
+ * address }. */
 #include "aarch64.h"
 
 void context_start(void);
@@ -7,9 +8,9 @@ void context_start(void);
 void hal_context_init(struct hal_context *c, void *stack, size_t size, void (*entry)(void *), void *arg)
 {
 	*c = (struct hal_context){
-		.x19_x28 = {(uintptr_t)entry, (uintptr_t)arg},
-		.pc = (uintptr_t)context_start,
-		.sp = (uintptr_t)stack + size,
+	    .x19_x28 = {(uintptr_t)entry, (uintptr_t)arg},
+	    .pc = (uintptr_t)context_start,
+	    .sp = (uintptr_t)stack + size,
 	};
 }
 

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decodes a device tree in one pass. A node's properties come before its children, so that a stack of open nodes, each with
- * the few properties that matter, is all the state there is; a node is looked at when it ends. Pure: the tests and the fuzzer
- * run this file on the host.
+ * Decodes a device tree in one pass. A node's properties come before its children, so that a stack of open
+ * nodes, each with the few properties that matter, is all the state there is; a node is looked at when it
+ * ends. Pure: the tests and the fuzzer run this file on the host.
  *
- * A tree is hostile until shown otherwise: a property with a wrong length counts as absent; a device without what it needs is
- * left out; nodes deeper
- * than DEPTH_MAX are passed over.
+ * A tree is hostile until shown otherwise: a property with a wrong length counts as absent; a device without
+ * what it needs is left out; nodes deeper than DEPTH_MAX are passed over.
  */
 #include "dt.h"
 #include <cloudos/string.h>
 #include <linux/errno.h>
 
-#define DEPTH_MAX   4 /* /soc/interrupt-controller/v2m */
-#define CELLS_MAX   4
-#define SPI_FIRST   32
-#define PPI_FIRST   16
-#define PCI_CELLS   3
-#define GIC_CELLS   3
+#define DEPTH_MAX 4 /* /soc/interrupt-controller/v2m */
+#define CELLS_MAX 4
+#define SPI_FIRST 32
+#define PPI_FIRST 16
+#define PCI_CELLS 3
+#define GIC_CELLS 3
 
 struct property {
 	const uint8_t *value;
@@ -64,9 +63,23 @@ struct walk {
 };
 
 static const char names[P_COUNT][20] = {
-	"compatible", "reg",	 "interrupts", "device_type",	     "status",		"ranges",
-	"bootargs",   "linux,initrd-start", "linux,initrd-end", "stdout-path", "rng-seed", "method",
-	"cpu_on",     "bus-range", "interrupt-map", "interrupt-map-mask", "model",
+    "compatible",
+    "reg",
+    "interrupts",
+    "device_type",
+    "status",
+    "ranges",
+    "bootargs",
+    "linux,initrd-start",
+    "linux,initrd-end",
+    "stdout-path",
+    "rng-seed",
+    "method",
+    "cpu_on",
+    "bus-range",
+    "interrupt-map",
+    "interrupt-map-mask",
+    "model",
 };
 
 static bool name_is(const char *a, const char *b)
@@ -167,7 +180,9 @@ static uint32_t intid(const uint8_t *cells)
 
 static uint32_t interrupt(const struct node *n, unsigned i)
 {
-	return n->p[P_INTERRUPTS].len / (4 * GIC_CELLS) > i ? intid(n->p[P_INTERRUPTS].value + i * 4 * GIC_CELLS) : 0;
+	return n->p[P_INTERRUPTS].len / (4 * GIC_CELLS) > i
+		   ? intid(n->p[P_INTERRUPTS].value + i * 4 * GIC_CELLS)
+		   : 0;
 }
 
 static void copy_string(char *dst, size_t size, struct property p, bool *ret_cut)
@@ -257,7 +272,8 @@ static void take_gic(struct walk *w, enum dt_gic kind)
 		return;
 	if (kind == DT_GIC_V2 && !reg(w, 1, &m->gic_cpu))
 		return;
-	for (unsigned i = 0; kind == DT_GIC_V3 && i < DT_REDISTRIBUTORS_MAX && reg(w, 1 + i, &m->gic_redistributor[i]); i++)
+	for (unsigned i = 0;
+	     kind == DT_GIC_V3 && i < DT_REDISTRIBUTORS_MAX && reg(w, 1 + i, &m->gic_redistributor[i]); i++)
 		m->gic_redistributors = i + 1;
 	m->gic = kind;
 }
@@ -284,11 +300,11 @@ static void take_pcie_windows(struct walk *w, struct dt_pcie *pcie)
 		const uint8_t *r = p.value + at;
 		uint32_t kind = (uint32_t)fdt_cells(r, 1);
 		struct dt_window window = {
-			.pci = fdt_cells(r + 4, 2),
-			.cpu = fdt_cells(r + 4 * PCI_CELLS, cpu),
-			.size = fdt_cells(r + 4 * (PCI_CELLS + cpu), 2),
-			.prefetchable = (kind & 0x40000000) != 0,
-			.wide = (kind >> 24 & 3) == 3,
+		    .pci = fdt_cells(r + 4, 2),
+		    .cpu = fdt_cells(r + 4 * PCI_CELLS, cpu),
+		    .size = fdt_cells(r + 4 * (PCI_CELLS + cpu), 2),
+		    .prefetchable = (kind & 0x40000000) != 0,
+		    .wide = (kind >> 24 & 3) == 3,
 		};
 
 		if ((kind >> 24 & 3) >= 2 && window.size != 0)
@@ -312,13 +328,14 @@ static void take_pcie_lines(struct walk *w, struct dt_pcie *pcie)
 
 		for (uint32_t at = 0; plausible && at < map.len; at += step)
 			plausible = intid(map.value + at + step - 4 * GIC_CELLS) >= SPI_FIRST;
-		for (uint32_t at = 0; plausible && at < map.len && pcie->intx_count < DT_INTX_MAX; at += step) {
+		for (uint32_t at = 0; plausible && at < map.len && pcie->intx_count < DT_INTX_MAX;
+		     at += step) {
 			const uint8_t *e = map.value + at;
 
 			pcie->intx[pcie->intx_count++] = (struct dt_intx){
-				.devfn = (uint16_t)(fdt_cells(e, 1) >> 8) & pcie->intx_devfn_mask,
-				.pin = (uint8_t)fdt_cells(e + 4 * PCI_CELLS, 1),
-				.line = intid(e + step - 4 * GIC_CELLS),
+			    .devfn = (uint16_t)(fdt_cells(e, 1) >> 8) & pcie->intx_devfn_mask,
+			    .pin = (uint8_t)fdt_cells(e + 4 * PCI_CELLS, 1),
+			    .line = intid(e + step - 4 * GIC_CELLS),
 			};
 		}
 		if (plausible)

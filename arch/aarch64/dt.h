@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel takes from a device tree: memory, boot arguments and the few devices that it must know before it can look
- * for others. Everything is copied, so that the tree's memory can be given back.
+ * What the kernel takes from a device tree: memory, boot arguments and the few devices that it must know
+ * before it can look for others. Everything is copied, so that the tree's memory can be given back.
  */
 #ifndef AARCH64_DT_H
 #define AARCH64_DT_H
@@ -9,11 +9,11 @@
 #include <hal/boot.h>
 #include <arch/fdt.h>
 
-#define DT_CPUS_MAX    64
-#define DT_MEMORY_MAX  32
-#define DT_WINDOWS_MAX 4
-#define DT_INTX_MAX    128
-#define DT_SEED_MAX    64
+#define DT_CPUS_MAX	      64
+#define DT_MEMORY_MAX	      32
+#define DT_WINDOWS_MAX	      4
+#define DT_INTX_MAX	      128
+#define DT_SEED_MAX	      64
 #define DT_REDISTRIBUTORS_MAX 4
 
 struct dt_range {
@@ -70,7 +70,8 @@ struct dt_machine {
 	char model[64];
 };
 
-/* Reads the whole tree; 0, or -EINVAL where it is broken: what was read up to there is kept. *m is overwritten. */
+/* Reads the whole tree; 0, or -EINVAL where it is broken: what was read up to there is kept. *m is
+ * overwritten. */
 int dt_decode(const struct fdt *fdt, struct dt_machine *m);
 
 #endif

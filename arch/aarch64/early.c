@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's first page tables, built with the MMU off. This file runs at the image's physical address: symbols are reached
- * relative to the program counter and so are physical addresses here, no static pointer may be followed, and memory is Device
- * memory to the CPU, which forbids unaligned access.
+ * The kernel's first page tables, built with the MMU off. This file runs at the image's physical address:
+ * symbols are reached relative to the program counter and so are physical addresses here, no static pointer
+ * may be followed, and memory is Device memory to the CPU, which forbids unaligned access.
  *
- * Three things get mapped: the image at its virtual address, each part with its own permissions and the boot stack's guard page
- * with none; the same pages in the direct map, where text and constants stay read-only, so that later tables can be reached
- * there; and the device tree, read-only, in a window. The lower half maps one page, the code that turns the MMU on.
+ * Three things get mapped: the image at its virtual address, each part with its own permissions and the boot
+ * stack's guard page with none; the same pages in the direct map, where text and constants stay read-only, so
+ * that later tables can be reached there; and the device tree, read-only, in a window. The lower half maps
+ * one page, the code that turns the MMU on.
  *
  * Tables come from a pool at the image's end. What is left of it serves mmu.c.
  */
@@ -18,7 +19,8 @@
 
 #define EARLY __attribute__((section(".data.early")))
 
-/* Written with caches off, read with caches on: invalidated in between. Not in .bss, which is cleared later. */
+/* Written with caches off, read with caches on: invalidated in between. Not in .bss, which is cleared later.
+ */
 EARLY paddr_t kernel_image_pa = 0;
 EARLY paddr_t kernel_root_pointer = 0;
 EARLY paddr_t idmap_root_pointer = 0;
@@ -117,7 +119,8 @@ paddr_t early_prepare(paddr_t fdt)
 	map_part(root, _data, _boot_stack_guard, PTMAP_WRITE);
 	map_part(root, _boot_stack, _end, PTMAP_WRITE);
 	map_fdt(root, fdt);
-	map_pages(idmap, (uint64_t)_head_text, (paddr_t)_head_text, (paddr_t)_head_text + PAGE_SIZE, PTMAP_EXEC);
+	map_pages(idmap, (uint64_t)_head_text, (paddr_t)_head_text, (paddr_t)_head_text + PAGE_SIZE,
+		  PTMAP_EXEC);
 	kernel_root_pointer = (paddr_t)root;
 	idmap_root_pointer = (paddr_t)idmap;
 	cache_drop(_early_tables, (const char *)early_tables_next);

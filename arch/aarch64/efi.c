@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The EFI stub: what the image does when firmware, or GRUB by way of firmware, starts it as an application. It collects the
- * memory map, the device tree, the command line and the initramfs into efi_boot, ends the firmware's boot services, and lets
- * head.S go on as after any other loader.
+ * The EFI stub: what the image does when firmware, or GRUB by way of firmware, starts it as an application.
+ * It collects the memory map, the device tree, the command line and the initramfs into efi_boot, ends the
+ * firmware's boot services, and lets head.S go on as after any other loader.
  *
- * It runs at the image's physical address with the firmware's MMU, stack and identity map, so that no static pointer may be
- * followed; and efi_boot is not in .bss, which head.S clears afterwards.
+ * It runs at the image's physical address with the firmware's MMU, stack and identity map, so that no static
+ * pointer may be followed; and efi_boot is not in .bss, which head.S clears afterwards.
  *
- * The initramfs comes from the LoadFile2 protocol on Linux's vendor media path, if the loader offers that; else from the device
- * tree's chosen node, where older GRUBs put it.
+ * The initramfs comes from the LoadFile2 protocol on Linux's vendor media path, if the loader offers that;
+ * else from the device tree's chosen node, where older GRUBs put it.
  */
 #include "aarch64.h"
 #include "efi.h"
@@ -37,7 +37,7 @@ static void *find_table(const struct efi_system_table *system, const struct efi_
 static void take_command_line(const struct efi_boot_services *boot, void *image)
 {
 	static const struct efi_guid loaded_image = {
-		0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
+	    0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
 	void *found;
 	size_t n = 0;
 
@@ -58,15 +58,15 @@ static void take_command_line(const struct efi_boot_services *boot, void *image)
 static bool load_initrd(const struct efi_boot_services *boot)
 {
 	static const struct efi_guid load_file2 = {
-		0x4006c0c1, 0xfcb3, 0x403e, {0x99, 0x6d, 0x4a, 0x6c, 0x87, 0x24, 0xe0, 0x6d}};
+	    0x4006c0c1, 0xfcb3, 0x403e, {0x99, 0x6d, 0x4a, 0x6c, 0x87, 0x24, 0xe0, 0x6d}};
 	struct {
 		struct efi_device_path vendor_media;
 		struct efi_guid linux_initrd;
 		struct efi_device_path end;
 	} __attribute__((packed)) full_path = {
-		{4, 3, {20, 0}},
-		{0x5568e427, 0x68fc, 0x4f3d, {0xac, 0x74, 0xca, 0x55, 0x52, 0x31, 0xcc, 0x68}},
-		{0x7f, 0xff, {4, 0}},
+	    {4, 3, {20, 0}},
+	    {0x5568e427, 0x68fc, 0x4f3d, {0xac, 0x74, 0xca, 0x55, 0x52, 0x31, 0xcc, 0x68}},
+	    {0x7f, 0xff, {4, 0}},
 	};
 	struct efi_device_path *path = &full_path.vendor_media;
 	void *device, *protocol;
@@ -78,7 +78,8 @@ static bool load_initrd(const struct efi_boot_services *boot)
 		return false;
 	struct efi_load_file2 *file = protocol;
 	if (file->load_file(file, path, false, &size, NULL) != EFI_BUFFER_TOO_SMALL || size == 0 ||
-	    boot->allocate_pages(EFI_ALLOCATE_ANY, EFI_LOADER_DATA, (size + PAGE_SIZE - 1) / PAGE_SIZE, &pa) != 0 ||
+	    boot->allocate_pages(EFI_ALLOCATE_ANY, EFI_LOADER_DATA, (size + PAGE_SIZE - 1) / PAGE_SIZE,
+				 &pa) != 0 ||
 	    file->load_file(file, path, false, &size, (void *)pa) != 0)
 		return false;
 	efi_boot.initrd = pa;
@@ -94,15 +95,16 @@ static void take_time(const struct efi_runtime_services *runtime)
 	if (runtime->get_time(&t, NULL) != 0 || t.month < 1 || t.month > 12 || t.year < 1970)
 		return;
 	int64_t zone = t.zone_minutes != EFI_TIME_LOCAL ? t.zone_minutes : 0;
-	efi_boot.wall_seconds = rtc_seconds(t.year, t.month, t.day) + t.hour * 3600u + t.minute * 60u + t.second +
-				(uint64_t)(zone * 60);
+	efi_boot.wall_seconds = rtc_seconds(t.year, t.month, t.day) + t.hour * 3600u + t.minute * 60u +
+				t.second + (uint64_t)(zone * 60);
 }
 
-/* All that is RAM is listed, so that the direct map has few edges; what the firmware keeps of it is then reserved. */
+/* All that is RAM is listed, so that the direct map has few edges; what the firmware keeps of it is then
+ * reserved. */
 static bool is_ram(const struct efi_memory_descriptor *d)
 {
-	bool ram = (d->type >= EFI_LOADER_CODE && d->type <= EFI_CONVENTIONAL) || d->type == EFI_ACPI_RECLAIM ||
-		   d->type == EFI_ACPI_NVS;
+	bool ram = (d->type >= EFI_LOADER_CODE && d->type <= EFI_CONVENTIONAL) ||
+		   d->type == EFI_ACPI_RECLAIM || d->type == EFI_ACPI_NVS;
 
 	return ram && (d->attribute & EFI_MEMORY_WRITE_BACK) != 0;
 }
@@ -129,7 +131,8 @@ static void list_memory(const uint8_t *map, uint64_t size, uint64_t step)
 	}
 }
 
-/* The map that the firmware agrees to be left with: taking it and leaving may need a second try (UEFI 2.10, 7.4.6). */
+/* The map that the firmware agrees to be left with: taking it and leaving may need a second try
+ * (UEFI 2.10, 7.4.6). */
 static uint64_t leave(const struct efi_boot_services *boot, void *image)
 {
 	uint64_t room = 0, key, step = 0, size = 0, error;
@@ -151,25 +154,27 @@ static uint64_t leave(const struct efi_boot_services *boot, void *image)
 	return error;
 }
 
-/* GRUB makes an empty tree where the firmware has none (but ACPI, which this kernel does not read on aarch64). */
+/* GRUB makes an empty tree where the firmware has none (but ACPI, which this kernel does not read on
+ * aarch64). */
 static bool describes_machine(const void *tree)
 {
 	struct fdt fdt;
 
-	return tree != NULL && fdt_open(tree, fdt_total_size(tree), &fdt) == 0 && dt_decode(&fdt, &machine) == 0 &&
-	       machine.gic != DT_GIC_NONE;
+	return tree != NULL && fdt_open(tree, fdt_total_size(tree), &fdt) == 0 &&
+	       dt_decode(&fdt, &machine) == 0 && machine.gic != DT_GIC_NONE;
 }
 
 uint64_t efi_main(void *image, struct efi_system_table *system, paddr_t *ret_fdt)
 {
 	static const struct efi_guid device_tree = {
-		0xb1b621d5, 0xf19c, 0x41a5, {0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0}};
+	    0xb1b621d5, 0xf19c, 0x41a5, {0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0}};
 
 	if (system->signature != EFI_SYSTEM_SIGNATURE)
 		return EFI_UNSUPPORTED;
 	*ret_fdt = (paddr_t)find_table(system, &device_tree);
 	if (!describes_machine((const void *)*ret_fdt)) {
-		system->out->output_string(system->out, u"CloudOS: the firmware gives no device tree (QEMU: -M virt,acpi=off)\r\n");
+		system->out->output_string(
+		    system->out, u"CloudOS: the firmware gives no device tree (QEMU: -M virt,acpi=off)\r\n");
 		return EFI_UNSUPPORTED;
 	}
 	take_command_line(system->boot, image);

@@ -62,7 +62,8 @@ struct efi_boot_services {
 	void *unused2[10];
 	uint64_t (*handle_protocol)(void *handle, const struct efi_guid *protocol, void **ret);
 	void *unused3[3];
-	uint64_t (*locate_device_path)(const struct efi_guid *protocol, struct efi_device_path **path, void **ret);
+	uint64_t (*locate_device_path)(const struct efi_guid *protocol, struct efi_device_path **path,
+				       void **ret);
 	void *unused4[5];
 	uint64_t (*exit_boot_services)(void *image, uint64_t key);
 };

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an exception means (Arm ARM D17.2.37, ESR_EL1). From user mode each one becomes an exit with the signal that Linux
- * would send. In the kernel a fault on a user address at an instruction of the exception table asks the kernel to mend it;
- * every other one is the kernel's own, and the end.
+ * What an exception means (Arm ARM D17.2.37, ESR_EL1). From user mode each one becomes an exit with the
+ * signal that Linux would send. In the kernel a fault on a user address at an instruction of the exception
+ * table asks the kernel to mend it; every other one is the kernel's own, and the end.
  */
 #include "aarch64.h"
 #include <linux/signal.h>
 
-enum { /* exception classes */
+/* exception classes */
+enum {
 	EC_UNKNOWN = 0x00,
 	EC_SYSREG = 0x18,
 	EC_IABT_USER = 0x20,
@@ -101,10 +102,12 @@ static _Noreturn void die(const char *what, struct trap_frame *f, uint64_t esr, 
 static const char *memory_fault_name(uint64_t esr, uint64_t far)
 {
 	static const char *const names[3][3] = {
-		{"page fault: read of unmapped", "page fault: write to unmapped", "page fault: execution of unmapped"},
-		{"page fault: read of forbidden", "page fault: write to read-only", "page fault: execution of data"},
-		{"user address read by the kernel", "user address written by the kernel",
-		 "user address executed by the kernel"},
+	    {"page fault: read of unmapped", "page fault: write to unmapped",
+	     "page fault: execution of unmapped"},
+	    {"page fault: read of forbidden", "page fault: write to read-only",
+	     "page fault: execution of data"},
+	    {"user address read by the kernel", "user address written by the kernel",
+	     "user address executed by the kernel"},
 	};
 	enum hal_access access = fault_access(esr);
 	unsigned column = access == HAL_ACCESS_READ ? 0 : access == HAL_ACCESS_WRITE ? 1 : 2;
@@ -204,7 +207,8 @@ static enum hal_exit_kind trap(struct hal_exit *ret, int signo, int code, uaddr_
 
 static enum hal_exit_kind user_memory(struct hal_exit *ret, uint64_t esr, uint64_t far)
 {
-	uaddr_t addr = (far & UINT64_C(1) << 55) != 0 ? far : far & ~(UINT64_C(0xff) << 56); /* without the tag */
+	uaddr_t addr =
+	    (far & UINT64_C(1) << 55) != 0 ? far : far & ~(UINT64_C(0xff) << 56); /* without the tag */
 	enum fault_class class = fault_class(esr);
 
 	if (class == FAULT_ALIGNMENT)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts: what both models of the GIC (gicv2.c, gicv3.c) have in common, and the seam's side of it. Lines are INTIDs: below
- * 16 software-generated (IPIs), 16 to 31 a CPU's own (its timer), from 32 on those of devices, all of which go to the boot CPU.
+ * Interrupts: what both models of the GIC (gicv2.c, gicv3.c) have in common, and the seam's side of it. Lines
+ * are INTIDs: below 16 software-generated (IPIs), 16 to 31 a CPU's own (its timer), from 32 on those of
+ * devices, all of which go to the boot CPU.
  *
- * Locking: `lock` guards the table of handlers while one is added; interrupt context reads it without (a slot is published by a
- * release store of its index, and never changes after).
+ * Locking: `lock` guards the table of handlers while one is added; interrupt context reads it without (a slot
+ * is published by a release store of its index, and never changes after).
  */
 #include "aarch64.h"
 #include <arch/spin.h>

@@ -3,7 +3,8 @@
 #include "aarch64.h"
 #include <linux/errno.h>
 
-enum { /* distributor */
+/* distributor */
+enum {
 	GICD_CTLR = 0x000,
 	GICD_TYPER = 0x004,
 	GICD_ISENABLER = 0x100,
@@ -12,7 +13,8 @@ enum { /* distributor */
 	GICD_ITARGETSR = 0x800,
 	GICD_SGIR = 0xf00,
 };
-enum { /* CPU interface */
+/* CPU interface */
+enum {
 	GICC_CTLR = 0x00,
 	GICC_PMR = 0x04,
 	GICC_IAR = 0x0c,
@@ -96,12 +98,12 @@ static void gicv2_send_others(unsigned ipi)
 }
 
 const struct gic_ops gicv2_ops = {
-	.init = gicv2_init,
-	.init_cpu = gicv2_init_cpu,
-	.prepare = gicv2_prepare,
-	.acknowledge = gicv2_acknowledge,
-	.end = gicv2_end,
-	.set_enabled = gicv2_set_enabled,
-	.send = gicv2_send,
-	.send_others = gicv2_send_others,
+    .init = gicv2_init,
+    .init_cpu = gicv2_init_cpu,
+    .prepare = gicv2_prepare,
+    .acknowledge = gicv2_acknowledge,
+    .end = gicv2_end,
+    .set_enabled = gicv2_set_enabled,
+    .send = gicv2_send,
+    .send_others = gicv2_send_others,
 };

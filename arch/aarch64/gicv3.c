@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GICv3 and later (Arm IHI 0069): one distributor, a redistributor a CPU, the CPU interface in system registers. Affinity routing
- * is on; all interrupts are group 1, and go to the boot CPU unless they are a CPU's own.
+ * GICv3 and later (Arm IHI 0069): one distributor, a redistributor a CPU, the CPU interface in system
+ * registers. Affinity routing is on; all interrupts are group 1, and go to the boot CPU unless they are a
+ * CPU's own.
  */
 #include "aarch64.h"
 #include <linux/errno.h>
 
-enum { /* distributor; the first block also in a redistributor's SGI frame, for lines below 32 */
+/* distributor; the first block also in a redistributor's SGI frame, for lines below 32 */
+enum {
 	GICD_CTLR = 0x0000,
 	GICD_TYPER = 0x0004,
 	GICD_IGROUPR = 0x0080,
@@ -15,7 +17,8 @@ enum { /* distributor; the first block also in a redistributor's SGI frame, for 
 	GICD_IPRIORITYR = 0x0400,
 	GICD_IROUTER = 0x6000,
 };
-enum { /* redistributor */
+/* redistributor */
+enum {
 	GICR_TYPER = 0x08,
 	GICR_WAKER = 0x14,
 	GICR_SGI_FRAME = 0x10000,
@@ -96,7 +99,8 @@ static volatile uint8_t *find_redistributor(unsigned region, uint64_t mpidr)
 {
 	uint64_t size;
 
-	for (uint64_t at = 0; regions[region].base != NULL && at + 0x20000 <= regions[region].size; at += size) {
+	for (uint64_t at = 0; regions[region].base != NULL && at + 0x20000 <= regions[region].size;
+	     at += size) {
 		volatile uint8_t *r = regions[region].base + at;
 		uint64_t typer = *(volatile uint64_t *)(r + GICR_TYPER);
 
@@ -139,7 +143,7 @@ static int gicv3_init_cpu(struct hal_cpu *cpu)
 	isb();
 	write_sysreg(ICC_PMR_EL1, 0xf0);
 	write_sysreg(ICC_BPR1_EL1, 0);
-	write_sysreg(ICC_CTLR_EL1, 0);   /* end drops priority and deactivates */
+	write_sysreg(ICC_CTLR_EL1, 0); /* end drops priority and deactivates */
 	write_sysreg(ICC_IGRPEN1_EL1, 1);
 	isb();
 	return 0;
@@ -187,8 +191,8 @@ static void gicv3_send(const struct hal_cpu *to, unsigned ipi)
 {
 	uint64_t m = to->mpidr;
 
-	gicv3_sgi((m >> 32 & 0xff) << 48 | (m >> 4 & 0xf) << 44 | (m >> 16 & 0xff) << 32 | (uint64_t)ipi << 24 |
-		  (m >> 8 & 0xff) << 16 | UINT64_C(1) << (m & 0xf));
+	gicv3_sgi((m >> 32 & 0xff) << 48 | (m >> 4 & 0xf) << 44 | (m >> 16 & 0xff) << 32 |
+		  (uint64_t)ipi << 24 | (m >> 8 & 0xff) << 16 | UINT64_C(1) << (m & 0xf));
 }
 
 static void gicv3_send_others(unsigned ipi)
@@ -197,12 +201,12 @@ static void gicv3_send_others(unsigned ipi)
 }
 
 const struct gic_ops gicv3_ops = {
-	.init = gicv3_init,
-	.init_cpu = gicv3_init_cpu,
-	.prepare = gicv3_prepare,
-	.acknowledge = gicv3_acknowledge,
-	.end = gicv3_end,
-	.set_enabled = gicv3_set_enabled,
-	.send = gicv3_send,
-	.send_others = gicv3_send_others,
+    .init = gicv3_init,
+    .init_cpu = gicv3_init_cpu,
+    .prepare = gicv3_prepare,
+    .acknowledge = gicv3_acknowledge,
+    .end = gicv3_end,
+    .set_enabled = gicv3_set_enabled,
+    .send = gicv3_send,
+    .send_others = gicv3_send_others,
 };

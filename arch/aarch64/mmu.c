@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's half of the address space after early.c: the direct map of all RAM, device registers, and the kernel's virtual
- * area. One root table for all CPUs; entries are global.
+ * The kernel's half of the address space after early.c: the direct map of all RAM, device registers, and the
+ * kernel's virtual area. One root table for all CPUs; entries are global.
  *
- * Table pages come from what early.c left of its pool; during boot then from the memory map, below the end of the gigabyte that
- * the kernel lies in, which is mapped first; after boot from hal_upcalls.page_alloc(). All are thus in the direct map.
+ * Table pages come from what early.c left of its pool; during boot then from the memory map, below the end of
+ * the gigabyte that the kernel lies in, which is mapped first; after boot from hal_upcalls.page_alloc(). All
+ * are thus in the direct map.
  *
- * Locking: `lock` guards the pool and creation of entries; the kernel virtual area's slots are its caller's to serialise.
+ * Locking: `lock` guards the pool and creation of entries; the kernel virtual area's slots are its caller's
+ * to serialise.
  */
 #include "aarch64.h"
 #include "asm_offsets.h"

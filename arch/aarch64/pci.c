@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PCI: configuration space in memory, where the machine's description says; looked at when somebody first asks for it, so that a
- * boot without PCI drivers pays nothing. Legacy interrupts are wired as the description's table says.
+ * PCI: configuration space in memory, where the machine's description says; looked at when somebody first
+ * asks for it, so that a boot without PCI drivers pays nothing. Legacy interrupts are wired as the
+ * description's table says.
  */
 #include "aarch64.h"
 #include <arch/ecam.h>

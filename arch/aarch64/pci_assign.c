@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives addresses to PCI functions that have none: a kernel that was loaded without firmware finds all base address registers
- * zero (PCI Local Bus 3.0, 6.2.5.1). Registers that firmware has set stay, and if there is one, so do all.
+ * Gives addresses to PCI functions that have none: a kernel that was loaded without firmware finds all base
+ * address registers zero (PCI Local Bus 3.0, 6.2.5.1). Registers that firmware has set stay, and if there is
+ * one, so do all.
  *
- * First bus only; functions behind bridges stay without, as firmware would have to number the buses first. A 64-bit register
- * gets room in a 64-bit window if there is one, everything else in a 32-bit window; what finds no room stays zero, and its
- * driver will find it so. Windows that PCI and CPU address differently are not used.
+ * First bus only; functions behind bridges stay without, as firmware would have to number the buses first. A
+ * 64-bit register gets room in a 64-bit window if there is one, everything else in a 32-bit window; what
+ * finds no room stays zero, and its driver will find it so. Windows that PCI and CPU address differently are
+ * not used.
  */
 #include "aarch64.h"
 #include <arch/ecam.h>

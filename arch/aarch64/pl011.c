@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The console: a PL011 serial port (Arm DDI 0183). Output is polled, so that it works in any context; input comes by interrupt.
- * What is written before the port is known waits in a small buffer.
+ * The console: a PL011 serial port (Arm DDI 0183). Output is polled, so that it works in any context; input
+ * comes by interrupt. What is written before the port is known waits in a small buffer.
  *
- * Back-pressure: when the kernel takes less than it is offered, the rest stays in `pending` and the receive interrupt is masked;
- * hal_console_input_resume() goes on from there. Who sets `receiving` owns the fields marked R; nobody waits for it, so that
- * the kernel may call resume under a lock that its console_input() takes.
+ * Back-pressure: when the kernel takes less than it is offered, the rest stays in `pending` and the receive
+ * interrupt is masked; hal_console_input_resume() goes on from there. Who sets `receiving` owns the fields
+ * marked R; nobody waits for it, so that the kernel may call resume under a lock that its console_input()
+ * takes.
  */
 #include "aarch64.h"
 #include <linux/errno.h>
 
-enum { /* registers */
+/* registers */
+enum {
 	UART_DR = 0x00,
 	UART_FR = 0x18,
 	UART_LCR_H = 0x2c,
@@ -32,7 +34,7 @@ static char early[512];
 static size_t early_len;
 
 static bool receiving, wanted;
-static char pending[64]; /* R */
+static char pending[64];   /* R */
 static size_t pending_len; /* R */
 
 static uint32_t get(unsigned reg)
@@ -77,7 +79,8 @@ void hal_console_write(const char *buf, size_t len)
 /* Offers what is pending; true if all of it was taken. */
 static bool deliver(void)
 {
-	size_t taken = hal_upcalls.console_input != NULL ? hal_upcalls.console_input(pending, pending_len) : pending_len;
+	size_t taken =
+	    hal_upcalls.console_input != NULL ? hal_upcalls.console_input(pending, pending_len) : pending_len;
 
 	if (taken > pending_len)
 		taken = pending_len;

@@ -9,7 +9,8 @@ uint64_t rtc_read_seconds(const struct dt_range *regs)
 	return rtc != NULL ? rtc[0] : 0;
 }
 
-/* Days are counted from 0000-03-01, so that a leap day ends its year (Gregorian calendar; 719468 days to 1970-01-01). */
+/* Days are counted from 0000-03-01, so that a leap day ends its year (Gregorian calendar; 719468 days to
+ * 1970-01-01). */
 uint64_t rtc_seconds(unsigned year, unsigned month, unsigned day)
 {
 	unsigned y = month > 2 ? year : year - 1, m = month > 2 ? month - 3 : month + 9;

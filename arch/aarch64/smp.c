@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPUs: who is there, starting them, and stopping all. Number 0 is the CPU that booted; the others follow in the device tree's
- * order. A CPU that starts takes its stack and entry from `start`, of which there is one: they are started one by one.
+ * CPUs: who is there, starting them, and stopping all. Number 0 is the CPU that booted; the others follow in
+ * the device tree's order. A CPU that starts takes its stack and entry from `start`, of which there is one:
+ * they are started one by one.
  */
 #include "aarch64.h"
 #include <arch/note.h>
 #include <linux/errno.h>
 
-#define MPIDR_AFFINITY	 UINT64_C(0xff00ffffff)
+#define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
 _Static_assert(DT_CPUS_MAX == HAL_CPU_MAX, "a machine has room for as many");
 
 #define START_TIMEOUT_NS UINT64_C(1000000000)

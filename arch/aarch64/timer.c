@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time: the generic timer's virtual counter and its comparator (Arm ARM D11). The counter runs at one rate on all CPUs, from
- * before boot; the kernel's clock begins at 0 with the kernel's first instruction.
+ * Time: the generic timer's virtual counter and its comparator (Arm ARM D11). The counter runs at one rate on
+ * all CPUs, from before boot; the kernel's clock begins at 0 with the kernel's first instruction.
  *
- * ns = ticks * mult / 2^32 and ticks = ns * inverse / 2^32, in 128 bits; the factors are rounded down, so that a deadline is
- * turned into one tick more than the product says, and is never early.
+ * ns = ticks * mult / 2^32 and ticks = ns * inverse / 2^32, in 128 bits; the factors are rounded down, so
+ * that a deadline is turned into one tick more than the product says, and is never early.
  */
 #include "aarch64.h"
 #include <arch/note.h>
@@ -31,7 +31,8 @@ void timer_init(uint64_t counter_at_boot)
 	uint64_t frequency = read_sysreg(cntfrq_el0);
 
 	if (frequency == 0 || frequency > UINT32_MAX) {
-		arch_note_hex("timer", "the counter's frequency makes no sense, 62.5 MHz assumed:", frequency);
+		arch_note_hex("timer",
+			      "the counter's frequency makes no sense, 62.5 MHz assumed:", frequency);
 		frequency = 62500000;
 	}
 	base_ticks = counter_at_boot;

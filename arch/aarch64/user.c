@@ -2,14 +2,15 @@
 /*
  * The part of a user thread that stays in the CPU while the kernel runs: FPU registers and thread pointer.
  *
- * I1  cpu->fpu_live == u: this CPU's registers hold u's state, and only they do; *u->fpu and u->tpidr are stale.
- * I2  cpu->fpu_last == u and u->fpu_cpu == cpu->id: the registers hold u's state, and memory holds the same. So a thread that
- *     comes back to a CPU that ran no other in between needs no load. fpu_cpu becomes UINT32_MAX when memory changes.
- * I3  hal_user_run() finds I1 or makes it so.
+ * I1  cpu->fpu_live == u: this CPU's registers hold u's state, and only they do; *u->fpu and u->tpidr are
+ * stale. I2  cpu->fpu_last == u and u->fpu_cpu == cpu->id: the registers hold u's state, and memory holds the
+ * same. So a thread that comes back to a CPU that ran no other in between needs no load. fpu_cpu becomes
+ * UINT32_MAX when memory changes. I3  hal_user_run() finds I1 or makes it so.
  *
  * A thread that ends may leave its name in fpu_live; the next one that arrives puts its own over it.
  *
- * All with interrupts off: what interrupts could at most do is switch threads, by which the registers change hands.
+ * All with interrupts off: what interrupts could at most do is switch threads, by which the registers change
+ * hands.
  */
 #include "aarch64.h"
 
@@ -63,7 +64,8 @@ void hal_user_save(struct hal_user *u)
 	u->fpu_cpu = cpu->id;
 }
 
-/* hal_user_run() loads what is not there yet; a thread that sleeps again before it gets there costs nothing. */
+/* hal_user_run() loads what is not there yet; a thread that sleeps again before it gets there costs nothing.
+ */
 void hal_user_load(struct hal_user *u)
 {
 	(void)u;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The flattened device tree, as a stream of items: see <arch/fdt.h>. A tree comes from firmware or from whoever wrote the disk
- * image, so that every offset and length in it is checked against the block that it points into before it is used.
+ * The flattened device tree, as a stream of items: see <arch/fdt.h>. A tree comes from firmware or from
+ * whoever wrote the disk image, so that every offset and length in it is checked against the block that it
+ * points into before it is used.
  *
  * I1  structure, strings and reserved lie within the buffer given to fdt_open().
  * I2  The strings block ends in NUL, so that every offset into it is a string.
- * I3  fdt_next() moves the cursor by at least one token, or fails: a walk takes at most structure_len / 4 steps.
+ * I3  fdt_next() moves the cursor by at least one token, or fails: a walk takes at most structure_len / 4
+ * steps.
  */
 #include <arch/fdt.h>
 #include <linux/errno.h>
@@ -14,7 +16,8 @@
 #define VERSION_MIN 16 /* we read versions that are compatible with this one */
 #define TOKEN_NOP   4
 
-enum { /* byte offsets in the header */
+/* byte offsets in the header */
+enum {
 	AT_MAGIC = 0,
 	AT_TOTAL_SIZE = 4,
 	AT_STRUCTURE = 8,

@@ -62,13 +62,13 @@ static void text(struct tree *t, const char *name, const char *value)
 	property(t, name, value, (uint32_t)strlen(value) + 1);
 }
 
-#define cells(t, name, ...)                                                        \
-	do {                                                                       \
-		uint32_t list[] = {__VA_ARGS__};                                   \
-		uint8_t raw[sizeof(list)];                                         \
-		for (size_t c = 0; c < sizeof(list) / 4; c++)                      \
-			put32(raw + 4 * c, list[c]);                               \
-		property(t, name, raw, sizeof(list));                              \
+#define cells(t, name, ...)                                                                                  \
+	do {                                                                                                 \
+		uint32_t list[] = {__VA_ARGS__};                                                             \
+		uint8_t raw[sizeof(list)];                                                                   \
+		for (size_t c = 0; c < sizeof(list) / 4; c++)                                                \
+			put32(raw + 4 * c, list[c]);                                                         \
+		property(t, name, raw, sizeof(list));                                                        \
 	} while (0)
 
 static void finish(struct tree *t)
@@ -79,8 +79,8 @@ static void finish(struct tree *t)
 	word(t, FDT_END);
 	at_strings = at_structure + t->structure_len;
 	t->total = at_strings + t->strings_len;
-	uint32_t header[10] = {0xd00dfeed, t->total, at_structure, at_strings, at_reserved, 17, 16, 0,
-			       t->strings_len, t->structure_len};
+	uint32_t header[10] = {0xd00dfeed, t->total, at_structure,   at_strings,      at_reserved, 17,
+			       16,	   0,	     t->strings_len, t->structure_len};
 	for (int i = 0; i < 10; i++)
 		put32(b + 4 * i, header[i]);
 	for (int i = 0; i < 4; i++) {
@@ -267,7 +267,8 @@ static void bent_words_never_break_the_reader(void **state)
 		for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
 			put32(t->blob + at, values[v]);
 			(void)decode(t, t->total, &machine);
-			assert_true(machine.memory_count <= DT_MEMORY_MAX && machine.cpu_count <= DT_CPUS_MAX);
+			assert_true(machine.memory_count <= DT_MEMORY_MAX &&
+				    machine.cpu_count <= DT_CPUS_MAX);
 		}
 		memcpy(t->blob + at, original + at, 4);
 	}
@@ -369,8 +370,7 @@ static void pci_lines_and_windows_are_read(void **state)
 	cells(t, "reg", 0x40, 0x10000000, 0, 0x10000000);
 	cells(t, "bus-range", 0, 255);
 	cells(t, "ranges", 0x1000000, 0, 0, 0, 0x3eff0000, 0, 0x10000, /* ports: not memory */
-	      0x2000000, 0, 0x10000000, 0, 0x10000000, 0, 0x2eff0000,
-	      0x3000000, 0x80, 0, 0x80, 0, 0x80, 0);
+	      0x2000000, 0, 0x10000000, 0, 0x10000000, 0, 0x2eff0000, 0x3000000, 0x80, 0, 0x80, 0, 0x80, 0);
 	cells(t, "interrupt-map-mask", 0x1800, 0, 0, 7);
 	cells(t, "interrupt-map", 0, 0, 0, 1, 0x8001, 0, 0, 0, 3, 4, 0x800, 0, 0, 2, 0x8001, 0, 0, 0, 5, 4);
 	end(t);
@@ -405,18 +405,18 @@ static void a_list_is_searched_by_whole_strings(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_machine_is_read),
-		cmocka_unit_test(stdout_path_chooses_the_port_and_ranges_translate),
-		cmocka_unit_test(a_tree_cut_anywhere_is_refused_or_read_in_part),
-		cmocka_unit_test(a_shrunk_total_size_is_refused),
-		cmocka_unit_test(bent_words_never_break_the_reader),
-		cmocka_unit_test(a_missing_end_is_an_error_and_what_came_before_is_kept),
-		cmocka_unit_test(deep_trees_are_passed_over),
-		cmocka_unit_test(full_tables_are_counted),
-		cmocka_unit_test(a_long_command_line_is_cut),
-		cmocka_unit_test(ranges_that_wrap_are_left_out),
-		cmocka_unit_test(pci_lines_and_windows_are_read),
-		cmocka_unit_test(a_list_is_searched_by_whole_strings),
+	    cmocka_unit_test(a_machine_is_read),
+	    cmocka_unit_test(stdout_path_chooses_the_port_and_ranges_translate),
+	    cmocka_unit_test(a_tree_cut_anywhere_is_refused_or_read_in_part),
+	    cmocka_unit_test(a_shrunk_total_size_is_refused),
+	    cmocka_unit_test(bent_words_never_break_the_reader),
+	    cmocka_unit_test(a_missing_end_is_an_error_and_what_came_before_is_kept),
+	    cmocka_unit_test(deep_trees_are_passed_over),
+	    cmocka_unit_test(full_tables_are_counted),
+	    cmocka_unit_test(a_long_command_line_is_cut),
+	    cmocka_unit_test(ranges_that_wrap_are_left_out),
+	    cmocka_unit_test(pci_lines_and_windows_are_read),
+	    cmocka_unit_test(a_list_is_searched_by_whole_strings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

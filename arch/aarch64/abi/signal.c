@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signal frames, byte for byte as Linux's on aarch64 (asm/sigcontext.h, asm/ucontext.h). From the stack's top downwards:
+ * Signal frames, byte for byte as Linux's on aarch64 (asm/sigcontext.h, asm/ucontext.h). From the stack's top
+ * downwards:
  *
  *   frame record { x29, x30 }    the handler's x29 points here, so that a debugger walks on through it
  *   struct rt_sigframe           siginfo, ucontext with the registers; the handler's sp
  *
- * The ucontext ends in 4096 reserved bytes that hold records (FP state, then the fault's syndrome if there was one, then an empty
- * one); only what is used of them is written. What comes back at sigreturn is the program's to forge: registers are anything it
- * likes, PSTATE is cut to the flags, and records are read within bounds.
+ * The ucontext ends in 4096 reserved bytes that hold records (FP state, then the fault's syndrome if there
+ * was one, then an empty one); only what is used of them is written. What comes back at sigreturn is the
+ * program's to forge: registers are anything it likes, PSTATE is cut to the flags, and records are read
+ * within bounds.
  */
 #include "../aarch64.h"
 #include "../vdso/vdso_data.h"
@@ -30,8 +32,10 @@ struct frame_record {
 };
 _Static_assert(sizeof(struct rt_sigframe) == 4688, "Linux's struct rt_sigframe");
 _Static_assert(offsetof(struct rt_sigframe, uc.uc_mcontext) == 128 + 176, "vdso.S tells unwinders");
-_Static_assert(sizeof(struct rt_sigframe) + 2 * sizeof(struct frame_record) == HAL_ABI_MINSIGSTKSZ, "with alignment");
-_Static_assert(offsetof(struct ucontext, uc_stack) == 16 && sizeof(stack_t) == sizeof(struct hal_altstack), "stack_t");
+_Static_assert(sizeof(struct rt_sigframe) + 2 * sizeof(struct frame_record) == HAL_ABI_MINSIGSTKSZ,
+	       "with alignment");
+_Static_assert(offsetof(struct ucontext, uc_stack) == 16 && sizeof(stack_t) == sizeof(struct hal_altstack),
+	       "stack_t");
 
 #define RESERVED_AT (offsetof(struct rt_sigframe, uc) + offsetof(struct ucontext, uc_mcontext.__reserved))
 
@@ -51,7 +55,8 @@ struct frame_image {
 	struct _aarch64_ctx end;
 	uint64_t pad3;
 };
-_Static_assert(offsetof(struct frame_image, fault_address) == offsetof(struct rt_sigframe, uc.uc_mcontext), "mcontext");
+_Static_assert(offsetof(struct frame_image, fault_address) == offsetof(struct rt_sigframe, uc.uc_mcontext),
+	       "mcontext");
 _Static_assert(offsetof(struct frame_image, fpsimd) == RESERVED_AT, "records");
 _Static_assert(sizeof(struct aarch64_fpu) >= 520 && sizeof(struct fpsimd_context) == 528, "FP state");
 
@@ -147,7 +152,8 @@ static int get_fpu(uaddr_t at, uint32_t size, struct aarch64_fpu *ret)
 	return 0;
 }
 
-/* The FP record among the reserved bytes, of which there must be one; records nobody knows are an error, as on Linux. */
+/* The FP record among the reserved bytes, of which there must be one; records nobody knows are an error, as
+ * on Linux. */
 static int find_fpu(uaddr_t frame, struct aarch64_fpu *ret)
 {
 	uaddr_t at = frame + RESERVED_AT;

@@ -6,9 +6,12 @@
 struct vdso_data {
 	uint64_t base, mult, reciprocal, second, wall;
 };
-_Static_assert(offsetof(struct vdso_data, base) == VDSO_BASE && offsetof(struct vdso_data, mult) == VDSO_MULT, "clock");
+_Static_assert(offsetof(struct vdso_data, base) == VDSO_BASE && offsetof(struct vdso_data, mult) == VDSO_MULT,
+	       "clock");
 _Static_assert(offsetof(struct vdso_data, reciprocal) == VDSO_RECIPROCAL, "division");
-_Static_assert(offsetof(struct vdso_data, second) == VDSO_SECOND && offsetof(struct vdso_data, wall) == VDSO_WALL, "");
+_Static_assert(offsetof(struct vdso_data, second) == VDSO_SECOND &&
+		   offsetof(struct vdso_data, wall) == VDSO_WALL,
+	       "");
 
 extern const char vdso_image[], vdso_image_end[]; /* page aligned, whole pages */
 
@@ -23,11 +26,11 @@ static union {
 void vdso_set_clock(uint64_t base_ticks, uint64_t mult, uint64_t wall_ns)
 {
 	page.data = (struct vdso_data){
-		.base = base_ticks,
-		.mult = mult,
-		.reciprocal = RECIPROCAL,
-		.second = 1000000000,
-		.wall = wall_ns,
+	    .base = base_ticks,
+	    .mult = mult,
+	    .reciprocal = RECIPROCAL,
+	    .second = 1000000000,
+	    .wall = wall_ns,
 	};
 }
 

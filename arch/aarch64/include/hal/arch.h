@@ -9,8 +9,8 @@
  *   0xffff_8000_4000_0000   device registers
  *   0xffff_8010_0000_0000   kernel virtual area
  *
- * x18 is reserved in the whole kernel (-ffixed-x18) and points to this CPU's struct hal_cpu, so that the running
- * thread and the CPU's data are one load away. User code has its own x18; entry and exit swap them.
+ * x18 is reserved in the whole kernel (-ffixed-x18) and points to this CPU's struct hal_cpu, so that the
+ * running thread and the CPU's data are one load away. User code has its own x18; entry and exit swap them.
  */
 #ifndef HAL_ARCH_H
 #define HAL_ARCH_H
@@ -135,8 +135,9 @@ static inline paddr_t hal_virt_to_phys(const void *v)
 }
 
 /*
- * Entries: VMSAv8-64, 4 KiB granule (Arm ARM D8.3). Two kinds have bit 0 clear and are nothing to the MMU: PROT_NONE pages
- * (bit 61 set; else as a leaf, so that they keep their address) and the kernel's own values, in bits 1 to 60.
+ * Entries: VMSAv8-64, 4 KiB granule (Arm ARM D8.3). Two kinds have bit 0 clear and are nothing to the MMU:
+ * PROT_NONE pages (bit 61 set; else as a leaf, so that they keep their address) and the kernel's own values,
+ * in bits 1 to 60.
  */
 typedef uint64_t hal_pte_t;
 
@@ -153,7 +154,8 @@ typedef uint64_t hal_pte_t;
 #define PTE_NONE      (UINT64_C(1) << 61)
 #define PTE_ADDR      UINT64_C(0x0000fffffffff000)
 
-enum { /* indices into MAIR_EL1 */
+/* indices into MAIR_EL1 */
+enum {
 	AARCH64_MEM_DEVICE = 0,
 	AARCH64_MEM_NORMAL = 1,
 };
@@ -164,7 +166,8 @@ void aarch64_icache_sync(paddr_t page);
 
 static inline hal_pte_t hal_pte_leaf(paddr_t pa, unsigned prot)
 {
-	hal_pte_t pte = pa | PTE_TABLE | PTE_ATTR(AARCH64_MEM_NORMAL) | PTE_SHARED | PTE_ACCESSED | PTE_NOTGLOBAL | PTE_PXN;
+	hal_pte_t pte = pa | PTE_TABLE | PTE_ATTR(AARCH64_MEM_NORMAL) | PTE_SHARED | PTE_ACCESSED |
+			PTE_NOTGLOBAL | PTE_PXN;
 
 	pte |= (prot & 7) != 0 ? PTE_VALID | PTE_USER : PTE_NONE;
 	if ((prot & 2) == 0)
@@ -230,15 +233,17 @@ static inline hal_pte_t hal_pte_clear_accessed(hal_pte_t pte)
 }
 
 /*
- * A release: whoever walks to the entry sees the page's contents. There is no DSB: an access of this CPU that comes before its
- * own store is walkable faults once more, and the kernel then finds the page mapped and goes on.
+ * A release: whoever walks to the entry sees the page's contents. There is no DSB: an access of this CPU that
+ * comes before its own store is walkable faults once more, and the kernel then finds the page mapped and goes
+ * on.
  */
 static inline void hal_pte_set(hal_pte_t *slot, hal_pte_t pte)
 {
 	__atomic_store_n(slot, pte, __ATOMIC_RELEASE);
 }
 
-/* The ASID belongs to the address space from init to fini; ASID_SHARED is for those beyond the CPU's supply (aspace.c). */
+/* The ASID belongs to the address space from init to fini; ASID_SHARED is for those beyond the CPU's supply
+ * (aspace.c). */
 struct hal_aspace {
 	uint64_t ttbr; /* TTBR0_EL1: ASID in the top 16 bits */
 };
@@ -254,10 +259,10 @@ struct aarch64_fpu {
 struct hal_user {
 	struct hal_regs regs;
 	struct aarch64_fpu *fpu;
-	uint64_t tpidr;	      /* thread pointer, as of the last save              */
-	uint32_t fpu_cpu;     /* CPU whose registers may equal *fpu, or UINT32_MAX */
+	uint64_t tpidr;	  /* thread pointer, as of the last save              */
+	uint32_t fpu_cpu; /* CPU whose registers may equal *fpu, or UINT32_MAX */
 	uint32_t reserved;
-	uint64_t fault_esr;   /* of the last fault or trap: a signal frame tells   */
+	uint64_t fault_esr; /* of the last fault or trap: a signal frame tells   */
 	uint64_t fault_addr;
 };
 

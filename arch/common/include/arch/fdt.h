@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads a flattened device tree (Devicetree Specification 0.4, chapter 5). Pure functions over a buffer: nothing is copied or
- * changed, no byte outside the buffer is read whatever the tree says, and every walk ends.
+ * Reads a flattened device tree (Devicetree Specification 0.4, chapter 5). Pure functions over a buffer:
+ * nothing is copied or changed, no byte outside the buffer is read whatever the tree says, and every walk
+ * ends.
  */
 #ifndef ARCH_FDT_H
 #define ARCH_FDT_H
@@ -29,13 +30,15 @@ struct fdt_item {
 	uint32_t len;
 };
 
-/* Size of the tree that begins at `blob`, of which FDT_HEADER_SIZE bytes can be read; 0 when there is none. */
+/* Size of the tree that begins at `blob`, of which FDT_HEADER_SIZE bytes can be read; 0 when there is none.
+ */
 uint32_t fdt_total_size(const void *blob);
 
 /* 0, or -EINVAL when the header does not describe a tree within blob[0..len). Borrows blob. */
 int fdt_open(const void *blob, size_t len, struct fdt *ret);
 
-/* The item at *cursor (first 0), which moves on. 0, or -EINVAL where the tree is broken: the walk ends there. */
+/* The item at *cursor (first 0), which moves on. 0, or -EINVAL where the tree is broken: the walk ends there.
+ */
 int fdt_next(const struct fdt *fdt, uint32_t *cursor, struct fdt_item *ret);
 
 /* Entry i of the memory reservation block; false at its end. */
