@@ -73,7 +73,7 @@ void host_machine_create(const struct host_options *options)
 		load_initrd(options->initrd);
 	must(host_stub_setup(), "stub processes");
 	must(host_clock_start(), "clock thread");
-	host_thread_adopt(0);
+	host_thread_adopt();
 	if (options->test) {
 		host_console_to_stderr();
 		return;

@@ -50,7 +50,7 @@ int hal_cpu_start(unsigned cpu, void *stack_top, void (*entry)(void *), void *ar
 	v->stack_top = stack_top;
 	v->entry = entry;
 	v->arg = arg;
-	if (host_thread_start(cpu, v, run) < 0)
+	if (host_thread_start(v, run) < 0)
 		return -EIO;
 	host_wait(&v->online, 0, host_clock_ns() + START_TIMEOUT_NS);
 	return atomic_load(&v->online) ? 0 : -EIO;

@@ -68,45 +68,57 @@ void host_yield(void)
 
 /* ---- threads ---- */
 
-/*
- * Binds the thread, and with it the stubs that it makes, to one host CPU: a sleep and wake-up between two CPUs costs ten times one on the
- * same. vCPU 0 stays where the host started us; the others follow round.
- */
-static void bind_to_cpu(unsigned cpu)
+/* The n-th of the CPUs in a set. */
+static int nth_cpu(const cpu_set_t *set, int n)
 {
-	static cpu_set_t allowed;
-	static int first = -1, count;
-	cpu_set_t one;
-	int chosen;
+	int cpu = 0;
 
-	if (first < 0) {
-		if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0 || (first = sched_getcpu()) < 0)
-			return;
-		count = CPU_COUNT(&allowed);
-	}
-	chosen = first;
-	for (unsigned skip = cpu % (unsigned)count; skip > 0; skip--) {
-		do
-			chosen = (chosen + 1) % CPU_SETSIZE;
-		while (!CPU_ISSET(chosen, &allowed));
-	}
+	while (!CPU_ISSET(cpu, set) || n-- > 0)
+		cpu++;
+	return cpu;
+}
+
+/* How many CPUs of the set come before this one. */
+static int position_of(const cpu_set_t *set, int cpu)
+{
+	int n = 0;
+
+	for (int i = 0; i < cpu; i++)
+		n += CPU_ISSET(i, set);
+	return n;
+}
+
+/*
+ * A sleep and wake-up between two CPUs costs ten times one on the same, so a vCPU that runs user code stays with its stubs on one host CPU: the
+ * first to come where it is, the others round from there.
+ */
+void host_thread_bind(unsigned cpu)
+{
+	static atomic_int first = -1; /* position of vCPU 0's */
+	int here = sched_getcpu(), count, wanted, position = -1;
+	cpu_set_t allowed, one;
+
+	if (here < 0 || sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return;
+	count = CPU_COUNT(&allowed);
+	wanted = (position_of(&allowed, here) + SIM_CPU_MAX * count - (int)cpu) % count;
+	if (atomic_compare_exchange_strong(&first, &position, wanted))
+		position = wanted;
 	CPU_ZERO(&one);
-	CPU_SET(chosen, &one);
+	CPU_SET(nth_cpu(&allowed, (position + (int)cpu) % count), &one);
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
-void host_thread_adopt(unsigned cpu)
+void host_thread_adopt(void)
 {
 	stack_t alternate = {.ss_size = SIGNAL_STACK};
 
 	alternate.ss_sp = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (alternate.ss_sp != MAP_FAILED)
 		sigaltstack(&alternate, NULL);
-	bind_to_cpu(cpu);
 }
 
 struct start {
-	unsigned cpu;
 	struct sim_vcpu *v;
 	void (*fn)(struct sim_vcpu *);
 };
@@ -116,7 +128,7 @@ static void *thread(void *arg)
 	struct start start = *(struct start *)arg;
 
 	free(arg);
-	host_thread_adopt(start.cpu);
+	host_thread_adopt();
 	start.fn(start.v);
 	return NULL;
 }
@@ -135,14 +147,14 @@ int host_thread_create(size_t stack, void *(*fn)(void *), void *arg)
 	return -error;
 }
 
-int host_thread_start(unsigned cpu, struct sim_vcpu *v, void (*fn)(struct sim_vcpu *))
+int host_thread_start(struct sim_vcpu *v, void (*fn)(struct sim_vcpu *))
 {
 	struct start *start = malloc(sizeof(*start));
 	int error;
 
 	if (!start)
 		return -ENOMEM;
-	*start = (struct start){cpu, v, fn};
+	*start = (struct start){v, fn};
 	error = host_thread_create(THREAD_STACK, thread, start);
 	if (error)
 		free(start);

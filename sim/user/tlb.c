@@ -115,6 +115,8 @@ static struct sim_stub *stub_claim(struct sim_vcpu *v)
 			oldest = &all[i];
 	}
 	if (i < SIM_STUBS_MAX) {
+		if (i == 0)
+			host_thread_bind(v->id);
 		all[i].host = host_stub_create();
 		if (all[i].host) {
 			all[i].empty = true;

@@ -69,10 +69,13 @@ void host_clock_watch(uint64_t deadline_ns);
 /* ---- threads ---- */
 
 /* Runs fn(v) in a new thread of the host, prepared as host_thread_adopt() does: 0 or -errno. */
-int host_thread_start(unsigned cpu, struct sim_vcpu *v, void (*fn)(struct sim_vcpu *));
+int host_thread_start(struct sim_vcpu *v, void (*fn)(struct sim_vcpu *));
 
-/* Prepares the calling thread to run a vCPU: an alternate signal stack, and a host CPU of its own as far as there are enough. */
-void host_thread_adopt(unsigned cpu);
+/* Prepares the calling thread to run a vCPU: an alternate signal stack. */
+void host_thread_adopt(void);
+
+/* Keeps the calling thread on one host CPU, each vCPU on another as far as there are enough. */
+void host_thread_bind(unsigned cpu);
 
 /* Sleeps while *word == value, at most until the deadline (host_clock_ns() scale; UINT64_MAX: for ever). */
 void host_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns);

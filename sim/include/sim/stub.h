@@ -19,7 +19,7 @@ struct host_stub; /* opaque */
 /* Once, before the first stub: 0 or -errno. */
 int host_stub_setup(void);
 
-/* Makes a stub with nothing mapped, which lives as long as the calling thread; null when the host has no process or memory left. */
+/* Makes a stub with nothing mapped, which lives as long as the calling thread and on its host CPU; null when the host has no process or memory left. */
 struct host_stub *host_stub_create(void);
 
 int host_stub_pid(const struct host_stub *stub);
