@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Backtraces by frame pointers. Each frame is read through the host, which says no instead of faulting where a pointer is wild. */
+/*
+ * Backtraces by frame pointers. Each frame is read through the host, which says no instead of faulting where
+ * a pointer is wild.
+ */
 #include <hal/hal.h>
 #include <sim/host.h>
 
@@ -12,7 +15,8 @@ size_t hal_backtrace_from(uintptr_t pc, uintptr_t fp, uintptr_t *ret_pcs, size_t
 
 	if (n < max && pc)
 		ret_pcs[n++] = pc;
-	while (n < max && fp && fp % sizeof(uintptr_t) == 0 && host_peek(fp, &frame, sizeof(frame)) && frame.pc) {
+	while (n < max && fp && fp % sizeof(uintptr_t) == 0 && host_peek(fp, &frame, sizeof(frame)) &&
+	       frame.pc) {
 		ret_pcs[n++] = frame.pc;
 		if (frame.next <= fp)
 			break;

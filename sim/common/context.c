@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernel contexts on the host: a stack, switched by switch_x86_64.S. The sanitizers must be told of each switch, since they keep
- * shadow state a stack: AddressSanitizer where the stack lies, ThreadSanitizer a "fiber" with its own history.
+ * Kernel contexts on the host: a stack, switched by switch_x86_64.S. The sanitizers must be told of each
+ * switch, since they keep shadow state a stack: AddressSanitizer where the stack lies, ThreadSanitizer a
+ * "fiber" with its own history.
  *
- * A context that ends is just never switched to again: its fiber is found again by the stack's address when the stack gets its next
- * context (fiber_of()), so that fibers are bounded by stacks.
+ * A context that ends is just never switched to again: its fiber is found again by the stack's address when
+ * the stack gets its next context (fiber_of()), so that fibers are bounded by stacks.
  */
 #include <hal/hal.h>
 #include <sim/host.h>
@@ -39,12 +40,12 @@ void hal_context_init(struct hal_context *c, void *stack, size_t size, void (*en
 	sim_stack_fresh(stack, size);
 	*frame = (struct first_frame){.r12 = (uintptr_t)c, .pc = sim_context_first};
 	*c = (struct hal_context){
-		.sp = frame,
-		.stack = stack,
-		.size = size,
-		.fiber = sim_fiber_of(stack),
-		.entry = entry,
-		.arg = arg,
+	    .sp = frame,
+	    .stack = stack,
+	    .size = size,
+	    .fiber = sim_fiber_of(stack),
+	    .entry = entry,
+	    .arg = arg,
 	};
 }
 

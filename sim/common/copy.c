@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User memory from the kernel: looked up page by page in the active address space, then copied through the direct map. Where
- * the walk finds nothing, the kernel's fault handler decides, as it would for a fault of the copy instruction on metal.
+ * User memory from the kernel: looked up page by page in the active address space, then copied through the
+ * direct map. Where the walk finds nothing, the kernel's fault handler decides, as it would for a fault of
+ * the copy instruction on metal.
  *
- * The page's bytes may be written by user code at the same time; ThreadSanitizer does not see stubs, and of two kernel
- * copies to one place the program has only itself to blame, so these copies are not instrumented for it.
+ * The page's bytes may be written by user code at the same time; ThreadSanitizer does not see stubs, and of
+ * two kernel copies to one place the program has only itself to blame, so these copies are not instrumented
+ * for it.
  */
 #include <asm/errno.h>
 
@@ -16,7 +18,10 @@
 void *memcpy(void *, const void *, size_t);
 void *memset(void *, int, size_t);
 
-/* The byte at `addr` for an access, after as many faults as it takes; null when the kernel refuses. May sleep. */
+/*
+ * The byte at `addr` for an access, after as many faults as it takes; null when the kernel refuses. May
+ * sleep.
+ */
 static void *user_pointer(uaddr_t addr, enum hal_access access)
 {
 	for (;;) {

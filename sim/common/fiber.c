@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ThreadSanitizer's fibers, one a kernel stack. Contexts end without a word; the fiber of a dead one is destroyed when its stack gets
- * the next. The table is as large as there can be stacks in use at a time.
+ * ThreadSanitizer's fibers, one a kernel stack. Contexts end without a word; the fiber of a dead one is
+ * destroyed when its stack gets the next. The table is as large as there can be stacks in use at a time.
  */
 #include <hal/hal.h>
 #include <sim/host.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fatal signals of the simulator itself (hosted). A SIGSEGV, SIGBUS, SIGFPE or SIGILL is a fault of kernel code (or of ours): it goes to the
- * kernel's panic with registers, on the thread's alternate stack, and never returns. A second one on the way ends the
- * process at once. Signals that ask us to end put the terminal in order first.
+ * Fatal signals of the simulator itself (hosted). A SIGSEGV, SIGBUS, SIGFPE or SIGILL is a fault of kernel
+ * code (or of ours): it goes to the kernel's panic with registers, on the thread's alternate stack, and never
+ * returns. A second one on the way ends the process at once. Signals that ask us to end put the terminal in
+ * order first.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -40,9 +41,10 @@ static void dump_registers(const greg_t *g, char *dump)
 		const char *name;
 		int index;
 	} regs[] = {
-		{"rax", REG_RAX}, {"rbx", REG_RBX}, {"rcx", REG_RCX}, {"rdx", REG_RDX}, {"rsi", REG_RSI}, {"rdi", REG_RDI},
-		{"rbp", REG_RBP}, {"rsp", REG_RSP}, {"r8 ", REG_R8},  {"r9 ", REG_R9},  {"r10", REG_R10}, {"r11", REG_R11},
-		{"r12", REG_R12}, {"r13", REG_R13}, {"r14", REG_R14}, {"r15", REG_R15}, {"rip", REG_RIP}, {"flg", REG_EFL},
+	    {"rax", REG_RAX}, {"rbx", REG_RBX}, {"rcx", REG_RCX}, {"rdx", REG_RDX}, {"rsi", REG_RSI},
+	    {"rdi", REG_RDI}, {"rbp", REG_RBP}, {"rsp", REG_RSP}, {"r8 ", REG_R8},  {"r9 ", REG_R9},
+	    {"r10", REG_R10}, {"r11", REG_R11}, {"r12", REG_R12}, {"r13", REG_R13}, {"r14", REG_R14},
+	    {"r15", REG_R15}, {"rip", REG_RIP}, {"flg", REG_EFL},
 	};
 	size_t at = 0;
 
@@ -78,8 +80,10 @@ static void end_signal(int signo)
 
 void host_crash_setup(void)
 {
-	static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL}, end[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-	struct sigaction on_fault = {.sa_sigaction = fatal_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL},
+			 end[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	struct sigaction on_fault = {.sa_sigaction = fatal_signal,
+				     .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 	struct sigaction on_end = {.sa_handler = end_signal};
 
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Builds the machine: RAM with the initramfs at its end, the clock thread, signals, the calling thread as vCPU 0's (hosted). */
+/*
+ * Builds the machine: RAM with the initramfs at its end, the clock thread, signals, the calling thread as
+ * vCPU 0's (hosted).
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +28,8 @@ static void read_fully(int fd, const char *name, char *to, size_t len)
 		ssize_t n = read(fd, to, len);
 
 		if (n <= 0)
-			host_fatal("%s: %s", name, n < 0 ? strerror(errno) : "shorter than it was a moment ago");
+			host_fatal("%s: %s", name,
+				   n < 0 ? strerror(errno) : "shorter than it was a moment ago");
 		to += n;
 		len -= (size_t)n;
 	}
@@ -43,8 +47,8 @@ static void load_initrd(const char *name)
 	if (!S_ISREG(st.st_mode) || st.st_size == 0)
 		host_fatal("%s: not an initramfs (an empty or special file)", name);
 	if ((uint64_t)st.st_size > sim_machine.ram_size / 2)
-		host_fatal("%s: %lld bytes do not fit in half of %llu MiB of memory (--memory)", name, (long long)st.st_size,
-			   (unsigned long long)sim_machine.ram_size >> 20);
+		host_fatal("%s: %lld bytes do not fit in half of %llu MiB of memory (--memory)", name,
+			   (long long)st.st_size, (unsigned long long)sim_machine.ram_size >> 20);
 	pages = ((uint64_t)st.st_size + PAGE_SIZE - 1) & PAGE_MASK;
 	sim_machine.initrd = sim_machine.ram_size - pages;
 	sim_machine.initrd_len = (size_t)st.st_size;
@@ -67,7 +71,8 @@ void host_machine_create(const struct host_options *options)
 	sim_machine.ram_size = (uint64_t)options->memory_mib << 20;
 	sim_machine.boot_ns = host_clock_ns();
 	sim_machine.boot_wall_ns = host_wall_ns();
-	must(host_ram_create(SIM_DIRECT_MAP, sim_machine.ram_size, SIM_KVA_START, SIM_KVA_SIZE), "physical memory");
+	must(host_ram_create(SIM_DIRECT_MAP, sim_machine.ram_size, SIM_KVA_START, SIM_KVA_SIZE),
+	     "physical memory");
 	load_cmdline(options->append);
 	if (options->initrd)
 		load_initrd(options->initrd);

@@ -14,19 +14,19 @@
 #define MEMORY_DEFAULT 256 /* MiB */
 
 static const char usage[] =
-	"usage: cloudos-sim [--initrd FILE] [--append STRING] [--smp N] [--memory MIB] [--disk FILE]...\n"
-	"\n"
-	"Runs the CloudOS kernel as a process of this host; the console is standard input and output.\n"
-	"\n"
-	"  --initrd FILE    initramfs: cpio, plain or compressed\n"
-	"  --append STRING  kernel command line\n"
-	"  --smp N          virtual CPUs, 1 to 64 (default 1)\n"
-	"  --memory MIB     physical memory, 8 to 65536 (default 256)\n"
-	"  --disk FILE      a disk image; CloudOS has no block drivers yet, so nothing uses it\n"
-	"  --help           this text\n"
-	"\n"
-	"At a terminal Ctrl-A x ends the run. Exit status: 0 powered off, 2 wrong arguments or refused by\n"
-	"the host, 125 kernel panic.\n";
+    "usage: cloudos-sim [--initrd FILE] [--append STRING] [--smp N] [--memory MIB] [--disk FILE]...\n"
+    "\n"
+    "Runs the CloudOS kernel as a process of this host; the console is standard input and output.\n"
+    "\n"
+    "  --initrd FILE    initramfs: cpio, plain or compressed\n"
+    "  --append STRING  kernel command line\n"
+    "  --smp N          virtual CPUs, 1 to 64 (default 1)\n"
+    "  --memory MIB     physical memory, 8 to 65536 (default 256)\n"
+    "  --disk FILE      a disk image; CloudOS has no block drivers yet, so nothing uses it\n"
+    "  --help           this text\n"
+    "\n"
+    "At a terminal Ctrl-A x ends the run. Exit status: 0 powered off, 2 wrong arguments or refused by\n"
+    "the host, 125 kernel panic.\n";
 
 static _Noreturn void wrong(const char *option, const char *value, const char *why)
 {
@@ -34,7 +34,8 @@ static _Noreturn void wrong(const char *option, const char *value, const char *w
 	exit(SIM_EXIT_USAGE);
 }
 
-static unsigned long number(const char *option, const char *text, unsigned long min, unsigned long max, const char *why)
+static unsigned long number(const char *option, const char *text, unsigned long min, unsigned long max,
+			    const char *why)
 {
 	char *end;
 	unsigned long value;
@@ -57,10 +58,13 @@ static void check_disk(const char *name)
 static void parse(int argc, char **argv, struct host_options *options)
 {
 	static const struct option known[] = {
-		{"initrd", required_argument, NULL, 'i'}, {"append", required_argument, NULL, 'a'},
-		{"smp", required_argument, NULL, 's'},	  {"memory", required_argument, NULL, 'm'},
-		{"disk", required_argument, NULL, 'd'},	  {"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+	    {"initrd", required_argument, NULL, 'i'},
+	    {"append", required_argument, NULL, 'a'},
+	    {"smp", required_argument, NULL, 's'},
+	    {"memory", required_argument, NULL, 'm'},
+	    {"disk", required_argument, NULL, 'd'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -73,10 +77,12 @@ static void parse(int argc, char **argv, struct host_options *options)
 			options->append = optarg;
 			break;
 		case 's':
-			options->cpus = (unsigned)number("--smp", optarg, 1, SIM_CPU_MAX, "expected a number from 1 to 64");
+			options->cpus = (unsigned)number("--smp", optarg, 1, SIM_CPU_MAX,
+							 "expected a number from 1 to 64");
 			break;
 		case 'm':
-			options->memory_mib = number("--memory", optarg, 8, 65536, "expected MiB, from 8 to 65536");
+			options->memory_mib =
+			    number("--memory", optarg, 8, 65536, "expected MiB, from 8 to 65536");
 			break;
 		case 'd':
 			check_disk(optarg);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Physical memory (hosted): one memfd, mapped whole as the direct map, page by page in the kernel's virtual area, and by stubs. */
+/*
+ * Physical memory (hosted): one memfd, mapped whole as the direct map, page by page in the kernel's virtual
+ * area, and by stubs.
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -34,7 +37,8 @@ int host_ram_create(uintptr_t at, uint64_t size, uintptr_t area, size_t area_siz
 		return -errno;
 	error = map_fixed(at, size, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd);
 	if (!error)
-		error = map_fixed(area, area_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+		error =
+		    map_fixed(area, area_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	return error;
 }
 
@@ -45,14 +49,16 @@ int host_ram_fd(void)
 
 int host_area_map(uintptr_t va, paddr_t pa)
 {
-	void *p = mmap((void *)va, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ram_fd, (off_t)pa);
+	void *p =
+	    mmap((void *)va, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ram_fd, (off_t)pa);
 
 	return p == MAP_FAILED ? -errno : 0;
 }
 
 int host_area_unmap(uintptr_t va)
 {
-	void *p = mmap((void *)va, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	void *p = mmap((void *)va, PAGE_SIZE, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
 	return p == MAP_FAILED ? -errno : 0;
 }

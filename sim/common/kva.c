@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's virtual area: address space reserved with no access, in which single pages of RAM are mapped from the memfd.
- * A page that is not mapped faults for real, so guard pages guard. The page numbers are remembered here, as the host
- * does not tell what a mapping was made of. The caller serialises.
+ * The kernel's virtual area: address space reserved with no access, in which single pages of RAM are mapped
+ * from the memfd. A page that is not mapped faults for real, so guard pages guard. The page numbers are
+ * remembered here, as the host does not tell what a mapping was made of. The caller serialises.
  */
 #include <asm/errno.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine as the kernel sees it at boot: RAM, command line, initramfs, names. Page 0 is left out: address 0 means "none". */
+/*
+ * The machine as the kernel sees it at boot: RAM, command line, initramfs, names. Page 0 is left out: address
+ * 0 means "none".
+ */
 #include <hal/hal.h>
 #include <sim/host.h>
 

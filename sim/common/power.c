@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of a run. Power-off and reboot both end the process, with status 0, as QEMU does under -no-reboot; after a panic the status is
- * SIM_EXIT_PANIC, whichever of the two the kernel then calls.
+ * The end of a run. Power-off and reboot both end the process, with status 0, as QEMU does under -no-reboot;
+ * after a panic the status is SIM_EXIT_PANIC, whichever of the two the kernel then calls.
  */
 #include <hal/hal.h>
 #include <sim/host.h>
@@ -19,7 +19,10 @@ void hal_reboot(void)
 	hal_power_off();
 }
 
-/* A fatal signal hit the simulator itself: that is a fault of the kernel, unless there is none yet to report it. */
+/*
+ * A fatal signal hit the simulator itself: that is a fault of the kernel, unless there is none yet to report
+ * it.
+ */
 void sim_crashed(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr, const char *dump)
 {
 	if (sim_self() && hal_upcalls.kernel_fault)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Switching stacks on an x86_64 host: the System V ABI's callee-saved registers go on the old stack and come from the new one. The vector
- * registers are the caller's business, and nobody changes the floating-point modes.
+ * Switching stacks on an x86_64 host: the System V ABI's callee-saved registers go on the old stack and come
+ * from the new one. The vector registers are the caller's business, and nobody changes the floating-point
+ * modes.
  */
 	.text
 

@@ -2,9 +2,10 @@
 /*
  * The page-table walk in software.
  *
- * It races with the kernel's changes on other vCPUs just as a hardware walker does: an entry read here may be replaced the next
- * moment. What makes that safe is the shootdown: whoever replaces an entry waits until each vCPU that has the address space active
- * has answered, and a vCPU answers only where interrupts are delivered, never between a walk and the access that it is for.
+ * It races with the kernel's changes on other vCPUs just as a hardware walker does: an entry read here may be
+ * replaced the next moment. What makes that safe is the shootdown: whoever replaces an entry waits until each
+ * vCPU that has the address space active has answered, and a vCPU answers only where interrupts are
+ * delivered, never between a walk and the access that it is for.
  */
 #include <sim/walk.h>
 
@@ -34,7 +35,8 @@ hal_pte_t sim_pte_touch(hal_pte_t *slot, uint64_t bits)
 	hal_pte_t pte = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 
 	while (hal_pte_present(pte) && (pte & bits) != bits) {
-		if (__atomic_compare_exchange_n(slot, &pte, pte | bits, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		if (__atomic_compare_exchange_n(slot, &pte, pte | bits, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
 			return pte | bits;
 	}
 	return hal_pte_present(pte) ? pte : 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Console input: the reader thread (host_console.c) fills a ring and interrupts vCPU 0, which offers the bytes to the kernel. What
- * the kernel does not take stays in the ring until it asks again; a full ring stops the reader, and so, in the end, the sender.
+ * Console input: the reader thread (host_console.c) fills a ring and interrupts vCPU 0, which offers the
+ * bytes to the kernel. What the kernel does not take stays in the ring until it asks again; a full ring stops
+ * the reader, and so, in the end, the sender.
  */
 #include <hal/hal.h>
 #include <sim/host.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clock thread (hosted): sleeps until the earliest deadline that a vCPU in user mode has asked it to watch, then interrupts that
- * vCPU. `sleeping_until` tells vCPUs whether an earlier deadline must wake it; while it looks around that is "for ever", so
- * that each new deadline changes `news`, which ends its next sleep.
+ * The clock thread (hosted): sleeps until the earliest deadline that a vCPU in user mode has asked it to
+ * watch, then interrupts that vCPU. `sleeping_until` tells vCPUs whether an earlier deadline must wake it;
+ * while it looks around that is "for ever", so that each new deadline changes `news`, which ends its next
+ * sleep.
  */
 #include <stdatomic.h>
 

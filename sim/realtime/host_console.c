@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The console (hosted): standard output, written as it is; standard input, read by a thread of its own into a ring that vCPU 0 empties.
- * A terminal is raw while we run: the tty layer is the kernel's. There Ctrl-A is an escape: Ctrl-A x ends the simulator,
- * Ctrl-A Ctrl-A types one.
+ * The console (hosted): standard output, written as it is; standard input, read by a thread of its own into a
+ * ring that vCPU 0 empties. A terminal is raw while we run: the tty layer is the kernel's. There Ctrl-A is an
+ * escape: Ctrl-A x ends the simulator, Ctrl-A Ctrl-A types one.
  */
 #include <errno.h>
 #include <poll.h>
@@ -33,7 +33,8 @@ void host_terminal_raw(void)
 		return;
 	t = saved;
 	cfmakeraw(&t);
-	t.c_oflag |= OPOST | ONLCR; /* messages before and beside the kernel's own still start at the margin */
+	t.c_oflag |=
+	    OPOST | ONLCR; /* messages before and beside the kernel's own still start at the margin */
 	raw = tcsetattr(STDIN_FILENO, TCSANOW, &t) == 0;
 }
 

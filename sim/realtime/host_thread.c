@@ -48,12 +48,12 @@ size_t host_entropy(void *buf, size_t len)
 void host_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns)
 {
 	struct timespec until = {
-		.tv_sec = (time_t)(deadline_ns / 1000000000),
-		.tv_nsec = (long)(deadline_ns % 1000000000),
+	    .tv_sec = (time_t)(deadline_ns / 1000000000),
+	    .tv_nsec = (long)(deadline_ns % 1000000000),
 	};
 
-	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, deadline_ns == UINT64_MAX ? NULL : &until, NULL,
-		FUTEX_BITSET_MATCH_ANY);
+	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, deadline_ns == UINT64_MAX ? NULL : &until,
+		NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 void host_wake(_Atomic uint32_t *word)
@@ -89,8 +89,8 @@ static int position_of(const cpu_set_t *set, int cpu)
 }
 
 /*
- * A sleep and wake-up between two CPUs costs ten times one on the same, so a vCPU that runs user code stays with its stubs on one host CPU: the
- * first to come where it is, the others round from there.
+ * A sleep and wake-up between two CPUs costs ten times one on the same, so a vCPU that runs user code stays
+ * with its stubs on one host CPU: the first to come where it is, the others round from there.
  */
 void host_thread_bind(unsigned cpu)
 {
@@ -113,7 +113,8 @@ void host_thread_adopt(void)
 {
 	stack_t alternate = {.ss_size = SIGNAL_STACK};
 
-	alternate.ss_sp = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	alternate.ss_sp =
+	    mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (alternate.ss_sp != MAP_FAILED)
 		sigaltstack(&alternate, NULL);
 }

@@ -2,13 +2,15 @@
 /*
  * Interrupts of a vCPU that is a thread of the host.
  *
- * Whoever wants something of a vCPU sets a bit of its pending word (sim_kick) and, where it does not look at that word by itself, gets it to:
- * asleep in hal_cpu_idle(), by waking the futex; in user mode, by stopping the stub. A vCPU in kernel mode looks when it enables
- * interrupts, relaxes, idles, or enters user mode. No kernel code ever runs in a signal handler of the host.
+ * Whoever wants something of a vCPU sets a bit of its pending word (sim_kick) and, where it does not look at
+ * that word by itself, gets it to: asleep in hal_cpu_idle(), by waking the futex; in user mode, by stopping
+ * the stub. A vCPU in kernel mode looks when it enables interrupts, relaxes, idles, or enters user mode. No
+ * kernel code ever runs in a signal handler of the host.
  *
- * I1  A bit is set before the vCPU is woken, and the vCPU publishes that it sleeps or runs user code before it looks at the bits for the
- *     last time (both sequentially consistent): one of the two sees the other, so no interrupt is slept through.
- * I2  Handlers run with irq_on false, on the stack of what they interrupted, to their end; they do not switch contexts.
+ * I1  A bit is set before the vCPU is woken, and the vCPU publishes that it sleeps or runs user code before
+ * it looks at the bits for the last time (both sequentially consistent): one of the two sees the other, so no
+ * interrupt is slept through. I2  Handlers run with irq_on false, on the stack of what they interrupted, to
+ * their end; they do not switch contexts.
  */
 #include <hal/hal.h>
 #include <sim/host.h>

@@ -2,10 +2,11 @@
 /*
  * Time is the host's monotonic clock, from the start of the machine.
  *
- * The one-shot timer costs the host nothing while the kernel runs: its deadline is a number that is compared whenever the vCPU reads the clock,
- * which sets the timer's pending bit. An idle vCPU sleeps no longer than its deadline. Only user mode needs somebody to end
- * it, the clock thread (host_clock.c), which is told at user entry, and only of deadlines earlier than the one it already watches for this vCPU:
- * with a scheduler that moves its deadline forward at each switch, that is once a time slice.
+ * The one-shot timer costs the host nothing while the kernel runs: its deadline is a number that is compared
+ * whenever the vCPU reads the clock, which sets the timer's pending bit. An idle vCPU sleeps no longer than
+ * its deadline. Only user mode needs somebody to end it, the clock thread (host_clock.c), which is told at
+ * user entry, and only of deadlines earlier than the one it already watches for this vCPU: with a scheduler
+ * that moves its deadline forward at each switch, that is once a time slice.
  */
 #include <hal/hal.h>
 #include <sim/host.h>

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What kind of access faulted, from the instruction: hardware tells an operating system that in the error code, but the host does not
- * pass that on. Only the answer "write" must be certain (a page that may not be written would kill the program); "read" is always
- * safe, since a write then faults once more on a page that is there. So: instructions known to write their memory operand, by opcode
- * (Intel SDM volume 2, appendix A); all others read.
+ * What kind of access faulted, from the instruction: hardware tells an operating system that in the error
+ * code, but the host does not pass that on. Only the answer "write" must be certain (a page that may not be
+ * written would kill the program); "read" is always safe, since a write then faults once more on a page that
+ * is there. So: instructions known to write their memory operand, by opcode (Intel SDM volume 2, appendix A);
+ * all others read.
  */
 #include <sim/user.h>
 #include <sim/walk.h>
 
 #define INSN_MAX 15
-#define NEAR	 64 /* bytes: an access that belongs to the address in a register, of a push or a string instruction */
+#define NEAR                                                                                                 \
+	64 /* bytes: an access that belongs to the address in a register, of a push or a string instruction  \
+	    */
 
 struct insn {
 	uint8_t bytes[INSN_MAX + 1]; /* zero filled at the end */
@@ -232,6 +235,7 @@ enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_r
 	unsigned length = insn_fetch(as, regs->rip, bytes);
 
 	if (length < INSN_MAX && addr == regs->rip + length)
-		return HAL_ACCESS_READ; /* perhaps the fetch of the rest of the instruction: comes back when the page is there */
+		return HAL_ACCESS_READ; /* perhaps the fetch of the rest of the instruction: comes back when
+					   the page is there */
 	return sim_insn_writes(bytes, length, regs, addr) ? HAL_ACCESS_WRITE : HAL_ACCESS_READ;
 }

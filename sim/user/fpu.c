@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * FPU, vector and thread-pointer state. It lives in the stub while its thread runs there; moving it costs the host two copies of some
- * kilobytes, so that is done only when another thread needs the stub, or the thread another stub. A stub holds a thread's state
- * when both say so (stub->fpu_user, u->fpu_stub): either side alone may be out of date.
+ * FPU, vector and thread-pointer state. It lives in the stub while its thread runs there; moving it costs the
+ * host two copies of some kilobytes, so that is done only when another thread needs the stub, or the thread
+ * another stub. A stub holds a thread's state when both say so (stub->fpu_user, u->fpu_stub): either side
+ * alone may be out of date.
  */
 #include <asm/errno.h>
 
@@ -18,8 +19,11 @@ size_t hal_user_fpu_size(void)
 void hal_user_init(struct hal_user *u, void *fpu)
 {
 	*u = (struct hal_user){
-		.regs = {.cs = X86_USER_CS, .ss = X86_USER_SS, .rflags = X86_FLAG_ONE | X86_FLAG_IF, .orig_rax = ~UINT64_C(0)},
-		.x86 = {.fpu = fpu},
+	    .regs = {.cs = X86_USER_CS,
+		     .ss = X86_USER_SS,
+		     .rflags = X86_FLAG_ONE | X86_FLAG_IF,
+		     .orig_rax = ~UINT64_C(0)},
+	    .x86 = {.fpu = fpu},
 	};
 	x86_fpu_init_area(fpu);
 }

@@ -2,16 +2,19 @@
 /*
  * Stub processes by ptrace (hosted).
  *
- * A stub is made by executing a one-page ELF image from a memfd, so that nothing of the simulator is in it: no memory, no descriptor but
- * RAM's, no thread-local storage or restartable sequence known to the host's kernel. Its own first calls unmap what
- * execve() brought along (stack, vDSO). After that its memory is the stub's two pages and what is mapped for it below them.
+ * A stub is made by executing a one-page ELF image from a memfd, so that nothing of the simulator is in it:
+ * no memory, no descriptor but RAM's, no thread-local storage or restartable sequence known to the host's
+ * kernel. Its own first calls unmap what execve() brought along (stack, vDSO). After that its memory is the
+ * stub's two pages and what is mapped for it below them.
  *
- * Running: PTRACE_SETREGS, PTRACE_SYSEMU (each system call stops and is not made), wait, PTRACE_GETREGS. Changes of memory are calls that the
- * stub makes itself: they are queued in its data page, which it can only read, and done in one go (PTRACE_CONT over the loop of
- * host_stub_x86_64.S, which ends in a trap) before user code runs again.
+ * Running: PTRACE_SETREGS, PTRACE_SYSEMU (each system call stops and is not made), wait, PTRACE_GETREGS.
+ * Changes of memory are calls that the stub makes itself: they are queued in its data page, which it can only
+ * read, and done in one go (PTRACE_CONT over the loop of host_stub_x86_64.S, which ends in a trap) before
+ * user code runs again.
  *
- * Signals of the host never reach a stub: whatever arrives from outside just stops it (SIM_STOP_KICK). ptrace knows one tracing thread: all but
- * host_stub_kick() is called by the thread that made the stub. When that thread ends, the host's kernel kills the stub (EXITKILL).
+ * Signals of the host never reach a stub: whatever arrives from outside just stops it (SIM_STOP_KICK). ptrace
+ * knows one tracing thread: all but host_stub_kick() is called by the thread that made the stub. When that
+ * thread ends, the host's kernel kills the stub (EXITKILL).
  */
 #include <elf.h>
 #include <errno.h>
@@ -43,7 +46,7 @@
 #define KEEP_FD	     100 /* ours lie above this, so that those two are free */
 #define KICK_SIGNAL  SIGUSR1
 #define HOST_TOP     UINT64_C(0x7ffffffff000) /* TASK_SIZE_MAX */
-#define STACK_SIZE   16384			 /* of the child until it executes the stub */
+#define STACK_SIZE   16384		      /* of the child until it executes the stub */
 
 struct call {
 	uint64_t number, args[6];
@@ -81,24 +84,26 @@ struct image {
 static int image_write(int fd)
 {
 	struct image image = {
-		.header = {
-			.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-			.e_type = ET_EXEC,
-			.e_machine = EM_X86_64,
-			.e_version = EV_CURRENT,
-			.e_entry = IMAGE_ENTRY,
-			.e_phoff = offsetof(struct image, segment),
-			.e_ehsize = sizeof(Elf64_Ehdr),
-			.e_phentsize = sizeof(Elf64_Phdr),
-			.e_phnum = 1,
+	    .header =
+		{
+		    .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+		    .e_type = ET_EXEC,
+		    .e_machine = EM_X86_64,
+		    .e_version = EV_CURRENT,
+		    .e_entry = IMAGE_ENTRY,
+		    .e_phoff = offsetof(struct image, segment),
+		    .e_ehsize = sizeof(Elf64_Ehdr),
+		    .e_phentsize = sizeof(Elf64_Phdr),
+		    .e_phnum = 1,
 		},
-		.segment = {
-			.p_type = PT_LOAD,
-			.p_flags = PF_R | PF_X,
-			.p_vaddr = SIM_STUB_CODE,
-			.p_filesz = sizeof(struct image),
-			.p_memsz = sizeof(struct image),
-			.p_align = PAGE_SIZE,
+	    .segment =
+		{
+		    .p_type = PT_LOAD,
+		    .p_flags = PF_R | PF_X,
+		    .p_vaddr = SIM_STUB_CODE,
+		    .p_filesz = sizeof(struct image),
+		    .p_memsz = sizeof(struct image),
+		    .p_align = PAGE_SIZE,
 		},
 	};
 
@@ -131,7 +136,10 @@ int host_stub_setup(void)
 
 /* ---- making a stub ---- */
 
-/* In the child, which shares our memory until it executes the stub: system calls only, and none that a sanitizer would count as ours. */
+/*
+ * In the child, which shares our memory until it executes the stub: system calls only, and none that a
+ * sanitizer would count as ours.
+ */
 SIM_NO_TSAN static int child(void *arg)
 {
 	static char *const none[] = {NULL};
@@ -141,7 +149,8 @@ SIM_NO_TSAN static int child(void *arg)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
 	syscall(SYS_setsid);
 	syscall(SYS_personality, ADDR_NO_RANDOMIZE); /* the stack shall not land on SIM_STUB_CODE */
-	if (syscall(SYS_dup2, host_ram_fd(), STUB_RAM_FD) < 0 || syscall(SYS_dup2, all.data_fd, STUB_DATA_FD) < 0)
+	if (syscall(SYS_dup2, host_ram_fd(), STUB_RAM_FD) < 0 ||
+	    syscall(SYS_dup2, all.data_fd, STUB_DATA_FD) < 0)
 		return 1;
 	syscall(SYS_close_range, STUB_DATA_FD + 1, KEEP_FD - 1, 0);
 	if (syscall(SYS_ptrace, PTRACE_TRACEME, 0, NULL, NULL) < 0)
@@ -189,9 +198,9 @@ static uint64_t run_own_code(struct host_stub *stub, struct user_regs_struct *re
 static bool run_calls(struct host_stub *stub)
 {
 	struct user_regs_struct regs = {
-		.rip = IMAGE_ENTRY + CODE_BATCH,
-		.rbx = SIM_STUB_DATA,
-		.r15 = SIM_STUB_DATA + stub->calls * sizeof(struct call),
+	    .rip = IMAGE_ENTRY + CODE_BATCH,
+	    .rbx = SIM_STUB_DATA,
+	    .r15 = SIM_STUB_DATA + stub->calls * sizeof(struct call),
 	};
 
 	stub->calls = 0;
@@ -207,14 +216,14 @@ static void queue(struct host_stub *stub, struct call call)
 static bool settle(struct host_stub *stub)
 {
 	struct user_regs_struct regs = {
-		.rip = IMAGE_ENTRY,
-		.rax = SYS_mmap,
-		.rdi = SIM_STUB_DATA,
-		.rsi = PAGE_SIZE,
-		.rdx = PROT_READ,
-		.r10 = MAP_SHARED | MAP_FIXED,
-		.r8 = STUB_DATA_FD,
-		.r9 = stub->data_offset,
+	    .rip = IMAGE_ENTRY,
+	    .rax = SYS_mmap,
+	    .rdi = SIM_STUB_DATA,
+	    .rsi = PAGE_SIZE,
+	    .rdx = PROT_READ,
+	    .r10 = MAP_SHARED | MAP_FIXED,
+	    .r8 = STUB_DATA_FD,
+	    .r9 = stub->data_offset,
 	};
 
 	if (ptrace(PTRACE_SETOPTIONS, stub->pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
@@ -273,10 +282,12 @@ void host_stub_unmap(struct host_stub *stub, uaddr_t addr, size_t len)
 void host_stub_map(struct host_stub *stub, uaddr_t addr, size_t len, paddr_t pa, unsigned prot)
 {
 	if (stub->calls < CALLS_MAX)
-		queue(stub, (struct call){SYS_mmap,
-					  {addr, len, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_RAM_FD, pa}});
+		queue(stub, (struct call){
+				SYS_mmap,
+				{addr, len, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_RAM_FD, pa}});
 }
-_Static_assert(HAL_PROT_READ == PROT_READ && HAL_PROT_WRITE == PROT_WRITE && HAL_PROT_EXEC == PROT_EXEC, "mmap's words");
+_Static_assert(HAL_PROT_READ == PROT_READ && HAL_PROT_WRITE == PROT_WRITE && HAL_PROT_EXEC == PROT_EXEC,
+	       "mmap's words");
 
 /* ---- running ---- */
 
@@ -285,7 +296,8 @@ static void stop_signal(const struct host_stub *stub, int signal, struct sim_sto
 	siginfo_t info;
 
 	*ret = (struct sim_stop){.kind = SIM_STOP_KICK};
-	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGFPE && signal != SIGILL && signal != SIGTRAP)
+	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGFPE && signal != SIGILL &&
+	    signal != SIGTRAP)
 		return;
 	if (ptrace(PTRACE_GETSIGINFO, stub->pid, NULL, &info) < 0)
 		host_fatal("asking stub process %d for its signal: %s", stub->pid, strerror(errno));

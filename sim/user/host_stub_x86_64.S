@@ -2,8 +2,8 @@
 /*
  * Assembly of the stubs: their own code, and the call that makes them.
  *
- * The code of a stub process is copied into an ELF image of one page (host_stub.c). It runs from SIM_STUB_CODE, has no data and no
- * stack, and does nothing but make the system calls that it is told to.
+ * The code of a stub process is copied into an ELF image of one page (host_stub.c). It runs from
+ * SIM_STUB_CODE, has no data and no stack, and does nothing but make the system calls that it is told to.
  */
 	.section .rodata
 
@@ -33,8 +33,9 @@ host_stub_code:
 host_stub_code_end:
 
 /*
- * int host_clone_vfork(int (*fn)(void *), void *arg, void *stack_top): a child that shares our memory and lets us wait until it has executed
- * another program or ended. The C library's clone() would do, but ThreadSanitizer takes it for a fork of its own runtime.
+ * int host_clone_vfork(int (*fn)(void *), void *arg, void *stack_top): a child that shares our memory and
+ * lets us wait until it has executed another program or ended. The C library's clone() would do, but
+ * ThreadSanitizer takes it for a fork of its own runtime.
  */
 	.text
 	.globl	host_clone_vfork

@@ -2,8 +2,9 @@
 /*
  * Running user code: the loop around a stub, and what its stops mean.
  *
- * A fault of the stub is first a TLB miss: if the page table allows the access, the page is mapped and the program goes on without
- * the kernel hearing of it. The host says where a fault was, not what kind of access it was; see classify().
+ * A fault of the stub is first a TLB miss: if the page table allows the access, the page is mapped and the
+ * program goes on without the kernel hearing of it. The host says where a fault was, not what kind of access
+ * it was; see classify().
  */
 #include <asm/errno.h>
 #include <asm/siginfo.h>
@@ -19,7 +20,8 @@
 
 /* What a vCPU remembers from one stop to the next. */
 static struct {
-	const struct hal_user *faulted; /* the thread that left with a page fault, of which the kernel may have taken care */
+	const struct hal_user
+	    *faulted; /* the thread that left with a page fault, of which the kernel may have taken care */
 	uaddr_t addr;
 	enum hal_access access;
 	uaddr_t retried_addr, retried_pc; /* the last miss that was answered with a mapping */
@@ -41,19 +43,22 @@ static bool allows(hal_pte_t pte, enum hal_access access)
 {
 	if (!hal_pte_present(pte) || !hal_pte_prot(pte))
 		return false;
-	return (!(access & HAL_ACCESS_WRITE) || pte & SIM_PTE_WRITE) && (!(access & HAL_ACCESS_EXEC) || pte & SIM_PTE_EXEC);
+	return (!(access & HAL_ACCESS_WRITE) || pte & SIM_PTE_WRITE) &&
+	       (!(access & HAL_ACCESS_EXEC) || pte & SIM_PTE_EXEC);
 }
 
 /*
  * The kind of a faulting access.
  *
- * A page that was not mapped in the stub (SEGV_MAPERR): at the program counter it is the fetch that missed; just behind it perhaps that, so a
- * read; elsewhere what the instruction does, or a read. What is really a write comes back as the next case once the page is there.
+ * A page that was not mapped in the stub (SEGV_MAPERR): at the program counter it is the fetch that missed;
+ * just behind it perhaps that, so a read; elsewhere what the instruction does, or a read. What is really a
+ * write comes back as the next case once the page is there.
  *
- * A page that was mapped (SEGV_ACCERR) could be read: it refused a fetch, or else a write. A fetch that the entry allows is tried once
- * more with a fresh mapping; then the instruction was writing to itself.
+ * A page that was mapped (SEGV_ACCERR) could be read: it refused a fetch, or else a write. A fetch that the
+ * entry allows is tried once more with a fresh mapping; then the instruction was writing to itself.
  */
-static enum hal_access classify(const struct hal_user *u, const struct hal_aspace *as, const struct sim_stop *stop, hal_pte_t pte)
+static enum hal_access classify(const struct hal_user *u, const struct hal_aspace *as,
+				const struct sim_stop *stop, hal_pte_t pte)
 {
 	unsigned cpu = hal_cpu_id();
 	bool mapped = stop->code == SEGV_ACCERR && allows(pte, HAL_ACCESS_READ);
@@ -74,7 +79,8 @@ static enum hal_access classify(const struct hal_user *u, const struct hal_aspac
 }
 
 /* A page fault of the stub: answered from the page table, or else the kernel's. */
-static enum next fault(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop, struct hal_exit *ret)
+static enum next fault(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop,
+		       struct hal_exit *ret)
 {
 	struct hal_aspace *as = sim_self()->aspace;
 	unsigned cpu = hal_cpu_id();
@@ -104,8 +110,8 @@ static void fill_if_allowed(struct sim_stub *stub, uaddr_t addr, enum hal_access
 }
 
 /*
- * Each miss costs two stops, so what the thread is sure to want is mapped ahead: what it left for with a page fault, of which
- * the kernel has taken care by now, and in an empty stub its code and stack.
+ * Each miss costs two stops, so what the thread is sure to want is mapped ahead: what it left for with a page
+ * fault, of which the kernel has taken care by now, and in an empty stub its code and stack.
  */
 static void refill(struct hal_user *u, struct sim_stub *stub)
 {
@@ -120,7 +126,10 @@ static void refill(struct hal_user *u, struct sim_stub *stub)
 	memory[cpu].faulted = NULL;
 }
 
-/* Only `syscall` leaves rip in rcx. int 0x80 and sysenter are no way into this kernel: a general protection fault. */
+/*
+ * Only `syscall` leaves rip in rcx. int 0x80 and sysenter are no way into this kernel: a general protection
+ * fault.
+ */
 static enum hal_exit_kind system_call(const struct hal_user *u, struct hal_exit *ret)
 {
 	if (u->regs.rcx != u->regs.rip || u->regs.cs != X86_USER_CS)
@@ -128,8 +137,8 @@ static enum hal_exit_kind system_call(const struct hal_user *u, struct hal_exit 
 	return HAL_EXIT_SYSCALL;
 }
 
-static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop, enum hal_exit_kind *kind,
-			 struct hal_exit *ret)
+static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop,
+			 enum hal_exit_kind *kind, struct hal_exit *ret)
 {
 	unsigned *full = &memory[hal_cpu_id()].full;
 
@@ -151,7 +160,8 @@ static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct
 		return NEXT_EXIT;
 	case SIM_STOP_FULL:
 		if (*full == FULL_MAX)
-			host_fatal("the host has no room for the memory of user programs (vm.max_map_count, or memory)");
+			host_fatal("the host has no room for the memory of user programs (vm.max_map_count, "
+				   "or memory)");
 		stub->empty = true;
 		break;
 	case SIM_STOP_KICK:

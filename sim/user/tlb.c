@@ -2,16 +2,17 @@
 /*
  * The simulator's TLB: what is mapped in stub processes.
  *
- * A stub holds the translations of one address space for one vCPU, like the entries under one ASID of a hardware TLB. It is made
- * when a vCPU first runs user code of an address space, filled by faults, and recycled (all unmapped) when the address space dies or
- * the vCPU has too many. Changes are queued in the stub and done before it next runs.
+ * A stub holds the translations of one address space for one vCPU, like the entries under one ASID of a
+ * hardware TLB. It is made when a vCPU first runs user code of an address space, filled by faults, and
+ * recycled (all unmapped) when the address space dies or the vCPU has too many. Changes are queued in the
+ * stub and done before it next runs.
  *
- * I1  A translation in a stub is never less strict than the entry that it was filled from; writing needs the entry to be dirty.
- * I2  hal_tlb_flush_* on the vCPU itself takes effect before its stub runs again. A vCPU on which the address space is not active is
- *     marked stale instead (its stub forgets everything before it runs); one on which it is active is the kernel's business,
- *     by IPI, as HAL_TLB_BROADCAST is 0.
- * I3  The mark is set before the kernel can have seen the other vCPU inactive and skipped its IPI, or else that vCPU's activation sees
- *     the mark: both sides publish first and look second.
+ * I1  A translation in a stub is never less strict than the entry that it was filled from; writing needs the
+ * entry to be dirty. I2  hal_tlb_flush_* on the vCPU itself takes effect before its stub runs again. A vCPU
+ * on which the address space is not active is marked stale instead (its stub forgets everything before it
+ * runs); one on which it is active is the kernel's business, by IPI, as HAL_TLB_BROADCAST is 0. I3  The mark
+ * is set before the kernel can have seen the other vCPU inactive and skipped its IPI, or else that vCPU's
+ * activation sees the mark: both sides publish first and look second.
  */
 #include <asm/errno.h>
 
@@ -40,7 +41,8 @@ void hal_aspace_fini(struct hal_aspace *as)
 		struct hal_aspace *expected = as;
 
 		if (as->stub[cpu])
-			atomic_compare_exchange_strong(&stubs[cpu].stub[as->stub[cpu] - 1].owner, &expected, NULL);
+			atomic_compare_exchange_strong(&stubs[cpu].stub[as->stub[cpu] - 1].owner, &expected,
+						       NULL);
 	}
 }
 
@@ -157,7 +159,10 @@ struct sim_stub *sim_stub_select(struct sim_vcpu *v)
 
 /* ---- filling ---- */
 
-/* What the stub may do with a page: writing only when the entry is dirty already, since the stub will not tell (I1). */
+/*
+ * What the stub may do with a page: writing only when the entry is dirty already, since the stub will not
+ * tell (I1).
+ */
 static unsigned stub_prot(hal_pte_t pte)
 {
 	unsigned prot = hal_pte_prot(pte);
@@ -184,7 +189,8 @@ static void run_add(struct sim_stub *stub, struct run *run, uaddr_t addr, hal_pt
 {
 	paddr_t pa = hal_pte_paddr(pte);
 
-	if (run->len && (run->addr + run->len != addr || run->pa + run->len != pa || run->prot != stub_prot(pte)))
+	if (run->len &&
+	    (run->addr + run->len != addr || run->pa + run->len != pa || run->prot != stub_prot(pte)))
 		run_flush(stub, run);
 	if (!run->len)
 		*run = (struct run){.addr = addr, .pa = pa, .prot = stub_prot(pte)};

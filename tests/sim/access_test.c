@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoder of faulting instructions against the processor: each instruction below runs here on an address that faults, the host's kernel
- * tells by the error code whether it was a write, and the decoder must agree. (For instructions not in its list it says read, which
- * costs time; a read that it called a write would kill a program.)
+ * The decoder of faulting instructions against the processor: each instruction below runs here on an address
+ * that faults, the host's kernel tells by the error code whether it was a write, and the decoder must agree.
+ * (For instructions not in its list it says read, which costs time; a read that it called a write would kill
+ * a program.)
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -19,73 +20,75 @@
 #define ERROR_WRITE 2 /* of the page-fault error code */
 #define INSN_MAX    15
 
-/* Writes that the decoder must know, and reads. rdi and rbx hold the faulting address, rsi a good one, rcx 1. */
-#define INSTRUCTIONS(X) \
-	X("movq %rax, (%rbx)") \
-	X("movl %eax, 8(%rbx)") \
-	X("movb $1, (%rbx)") \
-	X("movw $1, 4(%rbx)") \
-	X("movq $-1, 16(%rbx,%rcx,1)") \
-	X("addq %rax, (%rbx)") \
-	X("addl $1, (%rbx)") \
-	X("orb $1, (%rbx)") \
-	X("incl (%rbx)") \
-	X("negq (%rbx)") \
-	X("shlq $3, (%rbx)") \
-	X("xchgq %rax, (%rbx)") \
-	X("lock xaddl %eax, (%rbx)") \
-	X("lock cmpxchgq %rcx, (%rbx)") \
-	X("lock btsq $3, (%rbx)") \
-	X("sete (%rbx)") \
-	X("stosq") \
-	X("rep stosb") \
-	X("movsq") \
-	X("rep movsb") \
-	X("movups %xmm0, (%rbx)") \
-	X("movaps %xmm0, (%rbx)") \
-	X("movdqu %xmm0, (%rbx)") \
-	X("movdqa %xmm0, (%rbx)") \
-	X("movntdq %xmm0, (%rbx)") \
-	X("movnti %rax, (%rbx)") \
-	X("movq %xmm0, (%rbx)") \
-	X("movd %xmm0, (%rbx)") \
-	X("movss %xmm0, (%rbx)") \
-	X("movsd %xmm0, (%rbx)") \
-	X("movhps %xmm0, (%rbx)") \
-	X("pextrd $1, %xmm0, (%rbx)") \
-	X("fstps (%rbx)") \
-	X("fnstcw (%rbx)") \
-	X("fistpl (%rbx)") \
-	X("stmxcsr (%rbx)") \
-	X("fxsave64 (%rbx)") \
-	X("popq (%rbx)") \
-	X("movq (%rbx), %rax") \
-	X("movzbl (%rbx), %eax") \
-	X("movslq (%rbx), %rax") \
-	X("addq (%rbx), %rax") \
-	X("cmpq %rax, (%rbx)") \
-	X("cmpb $1, (%rbx)") \
-	X("cmpl $1, (%rbx)") \
-	X("testb $1, (%rbx)") \
-	X("testq %rax, (%rbx)") \
-	X("mull (%rbx)") \
-	X("imulq $3, (%rbx), %rax") \
-	X("btq $3, (%rbx)") \
-	X("pushq (%rbx)") \
-	X("callq *(%rbx)") \
-	X("cmovzq (%rbx), %rax") \
-	X("xchgq %rsi, %rdi; lodsq") \
-	X("scasb") \
-	X("movups (%rbx), %xmm0") \
-	X("movdqa (%rbx), %xmm0") \
-	X("movq (%rbx), %xmm0") \
-	X("movd (%rbx), %xmm0") \
-	X("pcmpeqb (%rbx), %xmm0") \
-	X("pinsrd $1, (%rbx), %xmm0") \
-	X("cvtsi2sdl (%rbx), %xmm0") \
-	X("flds (%rbx)") \
-	X("fldcw (%rbx)") \
-	X("ldmxcsr (%rbx)") \
+/*
+ * Writes that the decoder must know, and reads. rdi and rbx hold the faulting address, rsi a good one, rcx 1.
+ */
+#define INSTRUCTIONS(X)                                                                                      \
+	X("movq %rax, (%rbx)")                                                                               \
+	X("movl %eax, 8(%rbx)")                                                                              \
+	X("movb $1, (%rbx)")                                                                                 \
+	X("movw $1, 4(%rbx)")                                                                                \
+	X("movq $-1, 16(%rbx,%rcx,1)")                                                                       \
+	X("addq %rax, (%rbx)")                                                                               \
+	X("addl $1, (%rbx)")                                                                                 \
+	X("orb $1, (%rbx)")                                                                                  \
+	X("incl (%rbx)")                                                                                     \
+	X("negq (%rbx)")                                                                                     \
+	X("shlq $3, (%rbx)")                                                                                 \
+	X("xchgq %rax, (%rbx)")                                                                              \
+	X("lock xaddl %eax, (%rbx)")                                                                         \
+	X("lock cmpxchgq %rcx, (%rbx)")                                                                      \
+	X("lock btsq $3, (%rbx)")                                                                            \
+	X("sete (%rbx)")                                                                                     \
+	X("stosq")                                                                                           \
+	X("rep stosb")                                                                                       \
+	X("movsq")                                                                                           \
+	X("rep movsb")                                                                                       \
+	X("movups %xmm0, (%rbx)")                                                                            \
+	X("movaps %xmm0, (%rbx)")                                                                            \
+	X("movdqu %xmm0, (%rbx)")                                                                            \
+	X("movdqa %xmm0, (%rbx)")                                                                            \
+	X("movntdq %xmm0, (%rbx)")                                                                           \
+	X("movnti %rax, (%rbx)")                                                                             \
+	X("movq %xmm0, (%rbx)")                                                                              \
+	X("movd %xmm0, (%rbx)")                                                                              \
+	X("movss %xmm0, (%rbx)")                                                                             \
+	X("movsd %xmm0, (%rbx)")                                                                             \
+	X("movhps %xmm0, (%rbx)")                                                                            \
+	X("pextrd $1, %xmm0, (%rbx)")                                                                        \
+	X("fstps (%rbx)")                                                                                    \
+	X("fnstcw (%rbx)")                                                                                   \
+	X("fistpl (%rbx)")                                                                                   \
+	X("stmxcsr (%rbx)")                                                                                  \
+	X("fxsave64 (%rbx)")                                                                                 \
+	X("popq (%rbx)")                                                                                     \
+	X("movq (%rbx), %rax")                                                                               \
+	X("movzbl (%rbx), %eax")                                                                             \
+	X("movslq (%rbx), %rax")                                                                             \
+	X("addq (%rbx), %rax")                                                                               \
+	X("cmpq %rax, (%rbx)")                                                                               \
+	X("cmpb $1, (%rbx)")                                                                                 \
+	X("cmpl $1, (%rbx)")                                                                                 \
+	X("testb $1, (%rbx)")                                                                                \
+	X("testq %rax, (%rbx)")                                                                              \
+	X("mull (%rbx)")                                                                                     \
+	X("imulq $3, (%rbx), %rax")                                                                          \
+	X("btq $3, (%rbx)")                                                                                  \
+	X("pushq (%rbx)")                                                                                    \
+	X("callq *(%rbx)")                                                                                   \
+	X("cmovzq (%rbx), %rax")                                                                             \
+	X("xchgq %rsi, %rdi; lodsq")                                                                         \
+	X("scasb")                                                                                           \
+	X("movups (%rbx), %xmm0")                                                                            \
+	X("movdqa (%rbx), %xmm0")                                                                            \
+	X("movq (%rbx), %xmm0")                                                                              \
+	X("movd (%rbx), %xmm0")                                                                              \
+	X("pcmpeqb (%rbx), %xmm0")                                                                           \
+	X("pinsrd $1, (%rbx), %xmm0")                                                                        \
+	X("cvtsi2sdl (%rbx), %xmm0")                                                                         \
+	X("flds (%rbx)")                                                                                     \
+	X("fldcw (%rbx)")                                                                                    \
+	X("ldmxcsr (%rbx)")                                                                                  \
 	X("prefetcht0 (%rsi); movb (%rbx), %al")
 
 /* Each as a function of its own, and their addresses in a table. */
@@ -97,7 +100,7 @@ extern const uint64_t __start_snippets[];
 
 static const char *const texts[] = {
 #define TEXT(text) text,
-	INSTRUCTIONS(TEXT)
+    INSTRUCTIONS(TEXT)
 #undef TEXT
 };
 #define COUNT (sizeof(texts) / sizeof(texts[0]))
@@ -110,10 +113,10 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 {
 	const greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
 	const struct hal_regs regs = {
-		.rip = (uint64_t)g[REG_RIP],
-		.rsp = (uint64_t)g[REG_RSP],
-		.rdi = (uint64_t)g[REG_RDI],
-		.rsi = (uint64_t)g[REG_RSI],
+	    .rip = (uint64_t)g[REG_RIP],
+	    .rsp = (uint64_t)g[REG_RSP],
+	    .rdi = (uint64_t)g[REG_RDI],
+	    .rsi = (uint64_t)g[REG_RSI],
 	};
 
 	(void)signo;
@@ -153,7 +156,10 @@ static char *page_with(int protection)
 	return page;
 }
 
-/* First a page that is not there, then, for those that write, one that may be read: there read-modify-write might differ. */
+/*
+ * First a page that is not there, then, for those that write, one that may be read: there read-modify-write
+ * might differ.
+ */
 static void agrees_with_the_processor(void **state)
 {
 	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};

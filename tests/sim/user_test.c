@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User mode in stub processes, below any process of the kernel: hand-made page tables, a page of code, and what hal_user_run() says.
+ * User mode in stub processes, below any process of the kernel: hand-made page tables, a page of code, and
+ * what hal_user_run() says.
  */
 #include "unit.h"
 
@@ -11,18 +12,19 @@
 #include <cloudos/thread.h>
 #include <sim/user.h>
 
-#define CODE  UINT64_C(0x400000)
-#define DATA  UINT64_C(0x500000)
+#define CODE   UINT64_C(0x400000)
+#define DATA   UINT64_C(0x500000)
 #define SPACES 40 /* more than there are stubs */
 _Static_assert(SPACES > SIM_STUBS_MAX, "some stub must be recycled");
 
 /* Programs: position independent, at CODE; rbx holds DATA. */
-#define PROGRAM(name, text)                                                                           \
-	extern const char name[], name##_end[];                                                       \
+#define PROGRAM(name, text)                                                                                  \
+	extern const char name[], name##_end[];                                                              \
 	__asm__(".pushsection .rodata\n" #name ":\n" text "\n" #name "_end:\n.popsection")
 
 PROGRAM(program_call, "1: movl $39, %eax\n syscall\n jmp 1b");
-PROGRAM(program_touch, "movq (%rbx), %rdi\n movl $1, %eax\n syscall\n movq $7, (%rbx)\n movl $2, %eax\n syscall");
+PROGRAM(program_touch,
+	"movq (%rbx), %rdi\n movl $1, %eax\n syscall\n movq $7, (%rbx)\n movl $2, %eax\n syscall");
 PROGRAM(program_write_first, "movq $7, (%rbx)\n movl $2, %eax\n syscall");
 PROGRAM(program_jump, "jmp *%rbx");
 PROGRAM(program_spin, "1: jmp 1b");
@@ -322,15 +324,15 @@ static void more_spaces_than_stubs(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		UNIT_TEST(system_calls_come_and_go),
-		UNIT_TEST(faults_say_where_and_what),
-		UNIT_TEST(accessed_and_dirty_follow_the_program),
-		UNIT_TEST(a_flush_takes_the_page_away),
-		UNIT_TEST(traps_are_told_as_linux_does),
-		UNIT_TEST(nothing_above_user_space_is_there),
-		UNIT_TEST(the_timer_ends_a_loop),
-		UNIT_TEST(threads_of_one_space_keep_their_fpu),
-		UNIT_TEST(more_spaces_than_stubs),
+	    UNIT_TEST(system_calls_come_and_go),
+	    UNIT_TEST(faults_say_where_and_what),
+	    UNIT_TEST(accessed_and_dirty_follow_the_program),
+	    UNIT_TEST(a_flush_takes_the_page_away),
+	    UNIT_TEST(traps_are_told_as_linux_does),
+	    UNIT_TEST(nothing_above_user_space_is_there),
+	    UNIT_TEST(the_timer_ends_a_loop),
+	    UNIT_TEST(threads_of_one_space_keep_their_fpu),
+	    UNIT_TEST(more_spaces_than_stubs),
 	};
 
 	return UNIT_MAIN(tests, 32, 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Boots the lower floors of the kernel in the order of kernel_main(), and measures what is in use. Kernel stacks and slabs are cached by their
- * allocators: stacks are warmed up here, and of slabs the objects count, not the pages.
+ * Boots the lower floors of the kernel in the order of kernel_main(), and measures what is in use. Kernel
+ * stacks and slabs are cached by their allocators: stacks are warmed up here, and of slabs the objects count,
+ * not the pages.
  */
 #include "boot.h"
 
@@ -15,9 +16,9 @@
 #include <sim/host_machine.h>
 #include <sim/world.h>
 
-#define WARM_STACKS	 32
-#define SETTLE_NS	 (20 * NSEC_PER_MSEC)
-#define SETTLE_TRIES	 100
+#define WARM_STACKS  32
+#define SETTLE_NS    (20 * NSEC_PER_MSEC)
+#define SETTLE_TRIES 100
 
 static void warm_stacks(void)
 {
@@ -32,10 +33,10 @@ static void warm_stacks(void)
 void unit_boot(const struct unit_machine *machine)
 {
 	const struct host_options options = {
-		.append = machine->cmdline ? machine->cmdline : "",
-		.cpus = machine->cpus,
-		.memory_mib = machine->memory_mib,
-		.test = true,
+	    .append = machine->cmdline ? machine->cmdline : "",
+	    .cpus = machine->cpus,
+	    .memory_mib = machine->memory_mib,
+	    .test = true,
 	};
 
 	host_machine_create(&options);
@@ -79,7 +80,8 @@ static size_t objects_of(const struct unit_usage *usage, const char *name)
 /* True if `now` has no more than `before`; else says what. */
 static bool no_more(const struct unit_usage *before, const struct unit_usage *now, char *message, size_t size)
 {
-	static const char *const kinds[] = {"reserved", "free", "kernel", "slab", "user", "page cache", "page table", "?"};
+	static const char *const kinds[] = {"reserved", "free",	      "kernel",	    "slab",
+					    "user",	"page cache", "page table", "?"};
 	static const enum page_kind counted[] = {PAGE_KERNEL, PAGE_USER, PAGE_CACHE, PAGE_TABLE};
 
 	for (size_t i = 0; i < ARRAY_SIZE(counted); i++) {
@@ -87,7 +89,8 @@ static bool no_more(const struct unit_usage *before, const struct unit_usage *no
 
 		if ((int64_t)now->pages[kind] <= (int64_t)before->pages[kind])
 			continue;
-		fmt_string(message, size, "%ld %s pages left over", (long)(now->pages[kind] - before->pages[kind]), kinds[kind]);
+		fmt_string(message, size, "%ld %s pages left over",
+			   (long)(now->pages[kind] - before->pages[kind]), kinds[kind]);
 		return false;
 	}
 	for (size_t i = 0; i < now->cache_count; i++) {
@@ -95,7 +98,8 @@ static bool no_more(const struct unit_usage *before, const struct unit_usage *no
 
 		if (has <= had)
 			continue;
-		fmt_string(message, size, "%zu objects left over in slab cache %s", has - had, now->caches[i].name);
+		fmt_string(message, size, "%zu objects left over in slab cache %s", has - had,
+			   now->caches[i].name);
 		return false;
 	}
 	if (now->runnable > before->runnable) {

@@ -12,7 +12,10 @@ struct unit_machine {
 	const char *cmdline; /* null: empty */
 };
 
-/* Memory, the scheduler and the other CPUs; the calling thread becomes the boot thread, on CPU 0 for good. Once a process. */
+/*
+ * Memory, the scheduler and the other CPUs; the calling thread becomes the boot thread, on CPU 0 for good.
+ * Once a process.
+ */
 void unit_boot(const struct unit_machine *machine);
 
 /* What is in use: pages by kind, objects by slab cache, runnable threads. */
@@ -29,8 +32,8 @@ struct unit_usage {
 void unit_usage(struct unit_usage *ret);
 
 /*
- * Waits, bounded, until no more is in use than in `before` (threads that have just ended are still giving back); false if more
- * stays, with a message on what it is.
+ * Waits, bounded, until no more is in use than in `before` (threads that have just ended are still giving
+ * back); false if more stays, with a message on what it is.
  */
 bool unit_usage_returned(const struct unit_usage *before, char *ret_message, size_t size);
 

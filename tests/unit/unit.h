@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame of unit tests (CMocka): boots as much of the kernel as a test needs on the test's own thread, and checks that each test leaves
- * nothing behind. A test file looks like this:
+ * The frame of unit tests (CMocka): boots as much of the kernel as a test needs on the test's own thread, and
+ * checks that each test leaves nothing behind. A test file looks like this:
  *
  *   #include "unit.h"
  *   #include <cloudos/mm.h>
@@ -14,8 +14,9 @@
  *           return UNIT_MAIN(tests, 32, 2);
  *   }
  *
- * Tests run as the kernel's boot thread, bound to CPU 0 (CMocka keeps thread-local state): they may sleep, start threads, take locks. A test file
- * includes the kernel's headers and this one, none of the C library's, with which they could clash.
+ * Tests run as the kernel's boot thread, bound to CPU 0 (CMocka keeps thread-local state): they may sleep,
+ * start threads, take locks. A test file includes the kernel's headers and this one, none of the C library's,
+ * with which they could clash.
  */
 #ifndef UNIT_H
 #define UNIT_H
@@ -32,8 +33,8 @@
 #define UNIT_TEST(function) cmocka_unit_test_setup_teardown(function, unit_begin, unit_end)
 
 /* Runs the array `tests` on a machine with so much memory and so many CPUs. */
-#define UNIT_MAIN(tests, mib, cpu_count)                                          \
-	(unit_machine = (struct unit_machine){.memory_mib = (mib), .cpus = (cpu_count)}, \
+#define UNIT_MAIN(tests, mib, cpu_count)                                                                     \
+	(unit_machine = (struct unit_machine){.memory_mib = (mib), .cpus = (cpu_count)},                     \
 	 cmocka_run_group_tests_name(__FILE__, tests, unit_group_setup, NULL))
 
 extern struct unit_machine unit_machine;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulator's part of the seam: the types and the hot inline functions of <hal/...>. A vCPU is whatever thread of the
- * host runs it; its state is found through one thread-local pointer (sim/vcpu.h).
+ * The simulator's part of the seam: the types and the hot inline functions of <hal/...>. A vCPU is whatever
+ * thread of the host runs it; its state is found through one thread-local pointer (sim/vcpu.h).
  */
 #ifndef HAL_ARCH_H
 #define HAL_ARCH_H
@@ -92,7 +92,7 @@ struct hal_context {
 	void *sp;
 	const void *stack; /* lowest byte, and bytes; for the sanitizers */
 	size_t size;
-	void *fiber;	   /* the sanitizer's own word */
+	void *fiber; /* the sanitizer's own word */
 	void (*entry)(void *);
 	void *arg;
 };
@@ -103,17 +103,19 @@ struct hal_context {
 #define HAL_USER_MIN	  UINT64_C(0x10000)
 #define HAL_USER_TOP	  UINT64_C(0x7fff00000000) /* above it lie the two pages of a stub (user/stub.h) */
 #define HAL_TLB_BROADCAST 0
-#define HAL_ASPACE_KEEPS  0 /* a stub that missed a flush while its address space was not active forgets everything */
+#define HAL_ASPACE_KEEPS                                                                                     \
+	0 /* a stub that missed a flush while its address space was not active forgets everything */
 
 /*
- * Where RAM and the kernel's virtual area are mapped: fixed, so that the direct map costs an addition, and in the part of
- * the address space that AddressSanitizer and ThreadSanitizer both leave to the program.
+ * Where RAM and the kernel's virtual area are mapped: fixed, so that the direct map costs an addition, and in
+ * the part of the address space that AddressSanitizer and ThreadSanitizer both leave to the program.
  */
-#define SIM_DIRECT_MAP	UINT64_C(0x7e9000000000)
-#define SIM_RAM_MAX	(UINT64_C(64) << 30)
-#define SIM_KVA_START	UINT64_C(0x7ec000000000)
-#define SIM_KVA_SIZE	(UINT64_C(1) << 30)
-_Static_assert(SIM_DIRECT_MAP + SIM_RAM_MAX <= SIM_KVA_START, "the direct map ends before the kernel's virtual area");
+#define SIM_DIRECT_MAP UINT64_C(0x7e9000000000)
+#define SIM_RAM_MAX    (UINT64_C(64) << 30)
+#define SIM_KVA_START  UINT64_C(0x7ec000000000)
+#define SIM_KVA_SIZE   (UINT64_C(1) << 30)
+_Static_assert(SIM_DIRECT_MAP + SIM_RAM_MAX <= SIM_KVA_START,
+	       "the direct map ends before the kernel's virtual area");
 
 static inline void *hal_phys_to_virt(paddr_t pa)
 {
@@ -126,8 +128,8 @@ static inline paddr_t hal_virt_to_phys(const void *va)
 }
 
 /*
- * Page-table entries, our own encoding: present 0, HAL_PROT_* 1..3, user leaf 4, accessed 5, dirty 6, address 12..51. A soft
- * entry keeps bit 0 clear and its value above it.
+ * Page-table entries, our own encoding: present 0, HAL_PROT_* 1..3, user leaf 4, accessed 5, dirty 6,
+ * address 12..51. A soft entry keeps bit 0 clear and its value above it.
  */
 typedef uint64_t hal_pte_t;
 
@@ -204,8 +206,8 @@ static inline void hal_pte_set(hal_pte_t *slot, hal_pte_t pte)
 /* The stubs that may hold translations of this address space: at most one a vCPU (user/tlb.c). */
 struct hal_aspace {
 	uint64_t *root;
-	_Atomic uint64_t active; /* vCPUs on which it is the active one                   */
-	_Atomic uint64_t stale;	 /* vCPUs whose stub must forget everything before it runs */
+	_Atomic uint64_t active;   /* vCPUs on which it is the active one                   */
+	_Atomic uint64_t stale;	   /* vCPUs whose stub must forget everything before it runs */
 	uint8_t stub[HAL_CPU_MAX]; /* 1 + index of its stub on that vCPU, or 0; a hint      */
 };
 

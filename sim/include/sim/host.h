@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the hosted half (host_*.c: C library, threads, ptrace) does for the half that is compiled like the kernel. Both
- * include this; it speaks in <hal/types.h> alone. Hosted code never calls into the kernel: it does one thing and returns, so that
- * nothing of the C library (errno, locks) is held across a switch of contexts. The one exception is host_crash.c, which never returns.
+ * What the hosted half (host_*.c: C library, threads, ptrace) does for the half that is compiled like the
+ * kernel. Both include this; it speaks in <hal/types.h> alone. Hosted code never calls into the kernel: it
+ * does one thing and returns, so that nothing of the C library (errno, locks) is held across a switch of
+ * contexts. The one exception is host_crash.c, which never returns.
  */
 #ifndef SIM_HOST_H
 #define SIM_HOST_H
@@ -14,9 +15,9 @@ struct sim_vcpu;
 
 /* Exit statuses of the process. */
 enum {
-	SIM_EXIT_OFF = 0,      /* power-off or reboot                        */
-	SIM_EXIT_USAGE = 2,    /* wrong arguments, or the host refused a thing */
-	SIM_EXIT_PANIC = 125,  /* the kernel panicked                          */
+	SIM_EXIT_OFF = 0,     /* power-off or reboot                        */
+	SIM_EXIT_USAGE = 2,   /* wrong arguments, or the host refused a thing */
+	SIM_EXIT_PANIC = 125, /* the kernel panicked                          */
 };
 
 /* ---- the machine as the command line describes it ---- */
@@ -36,7 +37,10 @@ extern struct sim_machine sim_machine;
 
 /* ---- memory: one memfd holds all RAM ---- */
 
-/* Reserves `size` bytes of RAM and maps them at `at`, and the range [area, area + area_size) with no access: 0 or -errno. */
+/*
+ * Reserves `size` bytes of RAM and maps them at `at`, and the range [area, area + area_size) with no access:
+ * 0 or -errno.
+ */
 int host_ram_create(uintptr_t at, uint64_t size, uintptr_t area, size_t area_size);
 
 /* The file descriptor of RAM, for stubs. */
@@ -58,12 +62,14 @@ uint64_t host_clock_ns(void); /* CLOCK_MONOTONIC */
 uint64_t host_wall_ns(void);  /* CLOCK_REALTIME  */
 
 /*
- * Starts the clock thread: when the `watched` deadline of a vCPU passes, it resets that to UINT64_MAX and calls
- * sim_kick(v, SIM_IRQ_CLOCK). 0 or -errno.
+ * Starts the clock thread: when the `watched` deadline of a vCPU passes, it resets that to UINT64_MAX and
+ * calls sim_kick(v, SIM_IRQ_CLOCK). 0 or -errno.
  */
 int host_clock_start(void);
 
-/* Tells the clock thread that a vCPU's `watched` was moved forward to this deadline (host_clock_ns() scale). */
+/*
+ * Tells the clock thread that a vCPU's `watched` was moved forward to this deadline (host_clock_ns() scale).
+ */
 void host_clock_watch(uint64_t deadline_ns);
 
 /* ---- threads ---- */
@@ -93,7 +99,10 @@ _Noreturn __attribute__((format(printf, 1, 2))) void host_fatal(const char *form
 
 void host_console_write(const char *buf, size_t len);
 
-/* Starts the thread that reads standard input; it calls sim_console_arrived() when there is something to take: 0 or -errno. */
+/*
+ * Starts the thread that reads standard input; it calls sim_console_arrived() when there is something to
+ * take: 0 or -errno.
+ */
 int host_console_start(void);
 
 /* The bytes that arrived: looks at them, takes some. One vCPU at a time. */

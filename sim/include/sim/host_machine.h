@@ -13,7 +13,9 @@ struct host_options {
 	bool test; /* part of a test program: its standard output, terminal and signals are left alone */
 };
 
-/* Fills sim_machine and sets up everything below sim_start(); ends the process with a message when it cannot. */
+/*
+ * Fills sim_machine and sets up everything below sim_start(); ends the process with a message when it cannot.
+ */
 void host_machine_create(const struct host_options *options);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What AddressSanitizer and ThreadSanitizer must be told about stacks (their interface headers in our own words, since kernel-like code
- * sees no host header). Without them all of this is nothing.
+ * What AddressSanitizer and ThreadSanitizer must be told about stacks (their interface headers in our own
+ * words, since kernel-like code sees no host header). Without them all of this is nothing.
  */
 #ifndef SIM_SANITIZER_H
 #define SIM_SANITIZER_H
@@ -52,7 +52,7 @@ static inline void sim_stack_fresh(void *stack, size_t size)
 
 /* Leaving a context for one on `stack`; *save is the left context's own word, `fiber` the other's. */
 static inline __attribute__((always_inline)) void sim_fiber_leave(void **save, void *fiber, const void *stack,
-								   size_t size)
+								  size_t size)
 {
 #if defined(SIM_ASAN)
 	(void)fiber;
@@ -70,7 +70,7 @@ static inline __attribute__((always_inline)) void sim_fiber_leave(void **save, v
 
 /* Arrived on a context whose word is `fiber`; tells where the stack lies that was left. */
 static inline __attribute__((always_inline)) void sim_fiber_arrived(void *fiber, const void **left_stack,
-								     size_t *left_size)
+								    size_t *left_size)
 {
 #ifdef SIM_ASAN
 	__sanitizer_finish_switch_fiber(fiber, left_stack, left_size);

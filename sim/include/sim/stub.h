@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stub processes, as the hosted half offers them to user/: a process of the host whose memory below HAL_USER_TOP is
- * whatever was mapped for it from RAM, and whose every system call, fault and trap stops it. All functions are called by
- * the thread that created the stub (ptrace knows no other).
+ * Stub processes, as the hosted half offers them to user/: a process of the host whose memory below
+ * HAL_USER_TOP is whatever was mapped for it from RAM, and whose every system call, fault and trap stops it.
+ * All functions are called by the thread that created the stub (ptrace knows no other).
  */
 #ifndef SIM_STUB_H
 #define SIM_STUB_H
 
 #include <hal/types.h>
 
-/* Above HAL_USER_TOP: one page of code (user/host_stub.c) and one that holds the calls which it is to make, read-only. */
+/*
+ * Above HAL_USER_TOP: one page of code (user/host_stub.c) and one that holds the calls which it is to make,
+ * read-only.
+ */
 #define SIM_STUB_CODE UINT64_C(0x7fff00000000)
 #define SIM_STUB_DATA (SIM_STUB_CODE + PAGE_SIZE)
 #define SIM_STUB_END  (SIM_STUB_DATA + PAGE_SIZE)
@@ -19,7 +22,10 @@ struct host_stub; /* opaque */
 /* Once, before the first stub: 0 or -errno. */
 int host_stub_setup(void);
 
-/* Makes a stub with nothing mapped, which lives as long as the calling thread and on its host CPU; null when the host has no process or memory left. */
+/*
+ * Makes a stub with nothing mapped, which lives as long as the calling thread and on its host CPU; null when
+ * the host has no process or memory left.
+ */
 struct host_stub *host_stub_create(void);
 
 int host_stub_pid(const struct host_stub *stub);
@@ -33,7 +39,7 @@ enum sim_stop_kind {
 	SIM_STOP_SIGNAL, /* a fault or trap: signo, code, addr                          */
 	SIM_STOP_KICK,	 /* host_stub_kick(), or another signal from outside             */
 	SIM_STOP_REGS,	 /* the host does not accept these registers; nothing was run     */
-	SIM_STOP_FULL,	 /* the host has no room for the mappings; nothing was run, and the queue is dropped */
+	SIM_STOP_FULL, /* the host has no room for the mappings; nothing was run, and the queue is dropped */
 };
 
 struct sim_stop {
@@ -43,8 +49,8 @@ struct sim_stop {
 };
 
 /*
- * Runs the queued changes, then user code with the registers `regs` (Linux's struct user_regs_struct) until it stops; they are up to
- * date then. The process is gone only if somebody on the host killed it: fatal.
+ * Runs the queued changes, then user code with the registers `regs` (Linux's struct user_regs_struct) until
+ * it stops; they are up to date then. The process is gone only if somebody on the host killed it: fatal.
  */
 void host_stub_run(struct host_stub *stub, void *regs, struct sim_stop *ret);
 

@@ -9,7 +9,10 @@
 #define SIM_STUBS_MAX 32 /* stub processes a vCPU; beyond it the one that ran longest ago is recycled */
 _Static_assert(SIM_STUBS_MAX < 256, "hal_aspace.stub holds 1 + an index in a byte");
 
-/* A stub process as its vCPU sees it. `owner` is cleared by others (hal_aspace_fini); the rest is the vCPU's own. */
+/*
+ * A stub process as its vCPU sees it. `owner` is cleared by others (hal_aspace_fini); the rest is the vCPU's
+ * own.
+ */
 struct sim_stub {
 	struct host_stub *host;
 	struct hal_aspace *_Atomic owner;
@@ -21,16 +24,27 @@ struct sim_stub {
 /* The stub of the vCPU's active address space, created or recycled if need be. */
 struct sim_stub *sim_stub_select(struct sim_vcpu *v);
 
-/* Maps the page of `addr` and its neighbours into the stub, those that are present, as their entries allow. */
+/*
+ * Maps the page of `addr` and its neighbours into the stub, those that are present, as their entries allow.
+ */
 void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr);
 
-/* The stub is about to run user code of `u`: its FPU shall hold u's state. -EINVAL when the host refuses that state. */
+/*
+ * The stub is about to run user code of `u`: its FPU shall hold u's state. -EINVAL when the host refuses that
+ * state.
+ */
 int sim_fpu_enter(struct hal_user *u, struct sim_stub *stub);
 
-/* What the instruction at regs->rip was doing with `addr`, outside itself, when it faulted: a write if that is certain, else a read. */
+/*
+ * What the instruction at regs->rip was doing with `addr`, outside itself, when it faulted: a write if that
+ * is certain, else a read.
+ */
 enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr);
 
-/* True if the instruction in `bytes` (up to 15, fewer at the end of what can be fetched) is known to write to `addr`. */
+/*
+ * True if the instruction in `bytes` (up to 15, fewer at the end of what can be fetched) is known to write to
+ * `addr`.
+ */
 bool sim_insn_writes(const uint8_t *bytes, unsigned length, const struct hal_regs *regs, uaddr_t addr);
 
 #endif

@@ -3,7 +3,8 @@
  * A virtual CPU: what both halves of the simulator and the inline functions of <hal/arch.h> know of it.
  *
  * Who touches what: the atomic members are shared between threads of the host; the rest belongs to
- * the thread that runs the vCPU. Only `pending` bits are ever set from outside: kernel code runs on its own vCPU alone.
+ * the thread that runs the vCPU. Only `pending` bits are ever set from outside: kernel code runs on its own
+ * vCPU alone.
  */
 #ifndef SIM_VCPU_H
 #define SIM_VCPU_H
@@ -19,11 +20,11 @@ struct hal_context;
 
 /* Reasons for an interrupt: bits of `pending`. */
 enum sim_irq {
-	SIM_IRQ_TIMER = 1,    /* the one-shot timer ran out                     */
-	SIM_IRQ_IPI = 2,      /* hal_ipi_send()                                 */
-	SIM_IRQ_CLOCK = 4,    /* look at the clock: the deadline may have passed */
-	SIM_IRQ_CONSOLE = 8,  /* console input waits (vCPU 0)                   */
-	SIM_IRQ_HALT = 16,    /* stop here for ever: another vCPU panics         */
+	SIM_IRQ_TIMER = 1,   /* the one-shot timer ran out                     */
+	SIM_IRQ_IPI = 2,     /* hal_ipi_send()                                 */
+	SIM_IRQ_CLOCK = 4,   /* look at the clock: the deadline may have passed */
+	SIM_IRQ_CONSOLE = 8, /* console input waits (vCPU 0)                   */
+	SIM_IRQ_HALT = 16,   /* stop here for ever: another vCPU panics         */
 };
 
 struct sim_vcpu {
@@ -32,12 +33,13 @@ struct sim_vcpu {
 	_Atomic uint32_t pending; /* enum sim_irq; also the futex on which an idle vCPU sleeps */
 	void *area, *current;	  /* the kernel's two pointers */
 
-	uint64_t deadline;	       /* of the one-shot timer, hal_clock_ns() scale */
-	struct hal_aspace *aspace;     /* the active one, or null */
-	struct hal_context *left;      /* the context that this vCPU last switched away from */
-	unsigned relaxed;	       /* calls of hal_cpu_relax() */
+	uint64_t deadline;	   /* of the one-shot timer, hal_clock_ns() scale */
+	struct hal_aspace *aspace; /* the active one, or null */
+	struct hal_context *left;  /* the context that this vCPU last switched away from */
+	unsigned relaxed;	   /* calls of hal_cpu_relax() */
 
-	_Atomic uint64_t watched;  /* the deadline that the clock thread watches for it; that thread resets it */
+	_Atomic uint64_t
+	    watched; /* the deadline that the clock thread watches for it; that thread resets it */
 	_Atomic uint32_t sleeping; /* it is about to wait for `pending` */
 	_Atomic int stub_pid;	   /* the stub process that runs user code for it, or 0 */
 	_Atomic uint32_t online;
@@ -52,8 +54,8 @@ extern struct sim_vcpu sim_vcpus[SIM_CPU_MAX];
 extern __thread struct sim_vcpu *sim_self_pointer;
 
 /*
- * Read afresh each time: after a context switch the same kernel thread may go on in another thread of the host, and
- * no address or value of thread-local storage from before may survive that.
+ * Read afresh each time: after a context switch the same kernel thread may go on in another thread of the
+ * host, and no address or value of thread-local storage from before may survive that.
  */
 static inline struct sim_vcpu *sim_self(void)
 {
