@@ -33,7 +33,7 @@ static uint64_t lock_limit(void)
 /* Every flag that MAP_SHARED_VALIDATE lets pass; the others' bits are not looked at. */
 #define MAP_KNOWN                                                                                                       \
 	(MAP_TYPE | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |   \
-	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB)
+	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_HUGE_2MB | MAP_HUGE_1GB)
 
 static int decode_flags(unsigned flags, struct vm_map_request *r)
 {
