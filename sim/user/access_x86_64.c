@@ -10,9 +10,7 @@
 #include <sim/walk.h>
 
 #define INSN_MAX 15
-#define NEAR                                                                                                 \
-	64 /* bytes: an access that belongs to the address in a register, of a push or a string instruction  \
-	    */
+#define NEAR	 64 /* bytes: what may belong to the address in a register */
 
 struct insn {
 	uint8_t bytes[INSN_MAX + 1]; /* zero filled at the end */
@@ -235,7 +233,6 @@ enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_r
 	unsigned length = insn_fetch(as, regs->rip, bytes);
 
 	if (length < INSN_MAX && addr == regs->rip + length)
-		return HAL_ACCESS_READ; /* perhaps the fetch of the rest of the instruction: comes back when
-					   the page is there */
+		return HAL_ACCESS_READ; /* perhaps the fetch of the rest: comes back when the page is there */
 	return sim_insn_writes(bytes, length, regs, addr) ? HAL_ACCESS_WRITE : HAL_ACCESS_READ;
 }

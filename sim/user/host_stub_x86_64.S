@@ -14,7 +14,10 @@ host_stub_code:
 	/* One call, in the registers: only to map the page from which the others come. */
 	syscall
 	int3
-	/* host_stub_code + 3: calls (number and six arguments) from rbx up to r15, until one fails; rax is then the error. */
+	/*
+	 * host_stub_code + 3: calls (number and six arguments) from rbx up to r15, until one fails; rax is then
+	 * the error.
+	 */
 1:	cmpq	%r15, %rbx
 	je	2f
 	movq	0(%rbx), %rax
