@@ -11,12 +11,41 @@
 #include <asm/errno.h>
 
 #include <hal/hal.h>
+#include <sim/sanitizer.h>
 #include <sim/walk.h>
+
+#ifdef SIM_TSAN
 
 #define UNRACED __attribute__((no_sanitize("thread")))
 
+static inline void copy_bytes(void *dst, const void *src, size_t len)
+{
+	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(len) : : "memory");
+}
+
+static inline void clear_bytes(void *dst, size_t len)
+{
+	__asm__ volatile("rep stosb" : "+D"(dst), "+c"(len) : "a"(0) : "memory");
+}
+
+#else
+
+#define UNRACED
+
 void *memcpy(void *, const void *, size_t);
 void *memset(void *, int, size_t);
+
+static inline void copy_bytes(void *dst, const void *src, size_t len)
+{
+	memcpy(dst, src, len);
+}
+
+static inline void clear_bytes(void *dst, size_t len)
+{
+	memset(dst, 0, len);
+}
+
+#endif
 
 /*
  * The byte at `addr` for an access, after as many faults as it takes; null when the kernel refuses. May
@@ -51,7 +80,7 @@ UNRACED size_t hal_copy_from_user(void *dst, uaddr_t src, size_t len)
 
 		if (!p)
 			break;
-		memcpy(dst, p, part);
+		copy_bytes(dst, p, part);
 		dst = (char *)dst + part;
 		src += part;
 		len -= part;
@@ -67,7 +96,7 @@ UNRACED size_t hal_copy_to_user(uaddr_t dst, const void *src, size_t len)
 
 		if (!p)
 			break;
-		memcpy(p, src, part);
+		copy_bytes(p, src, part);
 		src = (const char *)src + part;
 		dst += part;
 		len -= part;
@@ -83,7 +112,7 @@ UNRACED size_t hal_clear_user(uaddr_t dst, size_t len)
 
 		if (!p)
 			break;
-		memset(p, 0, part);
+		clear_bytes(p, part);
 		dst += part;
 		len -= part;
 	}
