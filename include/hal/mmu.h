@@ -24,6 +24,8 @@
  *   paddr_t hal_pte_paddr(hal_pte_t), unsigned hal_pte_prot(hal_pte_t)
  *   bool hal_pte_accessed(hal_pte_t), hal_pte_dirty(hal_pte_t), hal_pte_t hal_pte_clear_accessed(hal_pte_t)
  *   void hal_pte_set(hal_pte_t *slot, hal_pte_t)       stores an entry with the barriers that the machine needs
+ *   void hal_exec_sync(paddr_t page)   after the page was written and before it is mapped executable: instruction fetch sees what
+ *                                      was stored; nothing where it does so by itself
  *
  *   struct hal_aspace                 what the machine keeps of one user address space
  */

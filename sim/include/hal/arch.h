@@ -198,6 +198,12 @@ static inline hal_pte_t hal_pte_clear_accessed(hal_pte_t pte)
 	return pte & ~SIM_PTE_ACCESSED;
 }
 
+/* Instruction fetch sees stores by itself. */
+static inline void hal_exec_sync(paddr_t page)
+{
+	(void)page;
+}
+
 static inline void hal_pte_set(hal_pte_t *slot, hal_pte_t pte)
 {
 	__atomic_store_n(slot, pte, __ATOMIC_RELEASE);

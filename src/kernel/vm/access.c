@@ -73,6 +73,8 @@ static int access_page(const struct access *x, uaddr_t addr, void *buf, size_t n
 		memcpy(data, buf, n);
 	else
 		memcpy(buf, data, n);
+	if (x->write)
+		page_written(page);
 	page_put(page);
 	return 0;
 }

@@ -54,7 +54,7 @@ static int install(struct vm_space *s, uaddr_t addr, hal_pte_t *slot, struct pag
 	if (unlikely(!slot || *slot)) {
 		err = slot ? 0 : -ENOMEM;
 	} else if (page) {
-		pagetable_fill(slot, hal_pte_leaf(page_phys(page), prot));
+		pagetable_fill(slot, page_pte(page, prot));
 		s->resident_pages++;
 		s->anon_pages += page->kind == PAGE_USER;
 		page = NULL;
@@ -74,7 +74,7 @@ static void replace(struct vm_space *s, uaddr_t addr, hal_pte_t *slot, hal_pte_t
 	if (likely(*slot == pte)) {
 		hal_pte_set(slot, 0);
 		tlb_flush(s, addr, addr + PAGE_SIZE);
-		hal_pte_set(slot, hal_pte_leaf(page_phys(page), prot));
+		hal_pte_set(slot, page_pte(page, prot));
 		page = NULL;
 		s->resident_pages += pte_is_zero_page(pte);
 		s->anon_pages += pte_is_zero_page(pte) || pte_page(pte)->kind != PAGE_USER;
@@ -119,7 +119,7 @@ static bool make_writable(struct vm_area *a, hal_pte_t *slot, hal_pte_t pte, str
 		*ret_copy = page;
 		return false;
 	}
-	hal_pte_set(slot, hal_pte_leaf(page_phys(page), pte_prot(a->prot)));
+	hal_pte_set(slot, page_pte(page, pte_prot(a->prot)));
 	return true;
 }
 
@@ -172,7 +172,7 @@ static void map_around(struct vm_area *a, uaddr_t addr, unsigned prot)
 		if (*slot)
 			continue;
 		page_get(page);
-		pagetable_fill(slot, hal_pte_leaf(page_phys(page), prot));
+		pagetable_fill(slot, page_pte(page, prot));
 		a->space->resident_pages++;
 	}
 	spin_unlock(&a->space->table_lock);

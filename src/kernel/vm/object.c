@@ -279,6 +279,7 @@ static size_t write_page(struct vm_object *o, uint64_t pos, size_t n, struct pag
 {
 	size_t done = io_copy_from(from, (char *)page_virt(page) + (pos & ~PAGE_MASK), n);
 
+	page_written(page);
 	page_put(page);
 	if (done && pos + done > READ_ONCE(o->size)) {
 		mutex_lock(&o->lock);

@@ -27,7 +27,7 @@ static void protect_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_
 		left--;
 		if (p->keep_read_only && !hal_pte_writable(pte))
 			prot &= ~(unsigned)HAL_PROT_WRITE;
-		hal_pte_set(&slots[i], hal_pte_leaf(hal_pte_paddr(pte), prot));
+		hal_pte_set(&slots[i], page_pte(pte_page(pte), prot));
 	}
 }
 

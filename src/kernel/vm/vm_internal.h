@@ -103,6 +103,25 @@ static inline struct page *pte_page(hal_pte_t pte)
 	return page_of_phys(hal_pte_paddr(pte));
 }
 
+/* page->flags: instruction fetch sees what the page holds. Whoever writes to it through the direct map afterwards clears this. */
+#define VM_PAGE_FETCHABLE 1
+
+static inline void page_written(struct page *page)
+{
+	if (unlikely(READ_ONCE(page->flags) & VM_PAGE_FETCHABLE))
+		WRITE_ONCE(page->flags, 0);
+}
+
+/* The entry that maps the page. */
+static inline hal_pte_t page_pte(struct page *page, unsigned prot)
+{
+	if (unlikely(prot & HAL_PROT_EXEC) && !(READ_ONCE(page->flags) & VM_PAGE_FETCHABLE)) {
+		hal_exec_sync(page_phys(page));
+		WRITE_ONCE(page->flags, VM_PAGE_FETCHABLE);
+	}
+	return hal_pte_leaf(page_phys(page), prot);
+}
+
 /* The page of zeros that reads of untouched anonymous memory see; it is mapped without being counted, nor counted as resident. */
 extern paddr_t vm_zero_pa;
 

@@ -160,10 +160,6 @@ enum {
 	AARCH64_MEM_NORMAL = 1,
 };
 
-/* True on CPUs whose instruction fetch does not see stores by itself (CTR_EL0.DIC or IDC clear). */
-extern bool aarch64_icache_apart;
-void aarch64_icache_sync(paddr_t page);
-
 static inline hal_pte_t hal_pte_leaf(paddr_t pa, unsigned prot)
 {
 	hal_pte_t pte = pa | PTE_TABLE | PTE_ATTR(AARCH64_MEM_NORMAL) | PTE_SHARED | PTE_ACCESSED |
@@ -174,8 +170,6 @@ static inline hal_pte_t hal_pte_leaf(paddr_t pa, unsigned prot)
 		pte |= PTE_READONLY;
 	if ((prot & 4) == 0)
 		pte |= PTE_UXN;
-	else if (__builtin_expect(aarch64_icache_apart, 0))
-		aarch64_icache_sync(pa);
 	return pte;
 }
 
@@ -240,6 +234,16 @@ static inline hal_pte_t hal_pte_clear_accessed(hal_pte_t pte)
 static inline void hal_pte_set(hal_pte_t *slot, hal_pte_t pte)
 {
 	__atomic_store_n(slot, pte, __ATOMIC_RELEASE);
+}
+
+/* True on CPUs whose instruction fetch does not see stores by itself (CTR_EL0.DIC or IDC clear). */
+extern bool aarch64_icache_apart;
+void aarch64_icache_sync(paddr_t page);
+
+static inline void hal_exec_sync(paddr_t page)
+{
+	if (aarch64_icache_apart)
+		aarch64_icache_sync(page);
 }
 
 /* The ASID belongs to the address space from init to fini; ASID_SHARED is for those beyond the CPU's supply

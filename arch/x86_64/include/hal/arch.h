@@ -206,6 +206,12 @@ static inline hal_pte_t hal_pte_clear_accessed(hal_pte_t e)
 	return e & ~X86_PTE_A;
 }
 
+/* Instruction fetch sees stores by itself. */
+static inline void hal_exec_sync(paddr_t page)
+{
+	(void)page;
+}
+
 /* Stores are seen in order by the page walkers of all CPUs: no barrier but the compiler's. */
 static inline void hal_pte_set(hal_pte_t *slot, hal_pte_t e)
 {
