@@ -102,8 +102,8 @@ enum {
 struct gic_ops {
 	int (*init)(const struct dt_machine *m);
 	int (*init_cpu)(struct hal_cpu *cpu);
-	void (*prepare)(uint32_t line); /* a device's: priority, and the boot CPU as target */
-	uint32_t (*acknowledge)(void);	/* the whole word that `end` wants back */
+	void (*prepare)(uint32_t line, bool edge); /* a device's: kind, priority, boot CPU as target */
+	uint32_t (*acknowledge)(void);		   /* the whole word that `end` wants back */
 	void (*end)(uint32_t word);
 	void (*set_enabled)(uint32_t line, bool on); /* lines below 32: this CPU's */
 	void (*send)(const struct hal_cpu *to, unsigned ipi);
@@ -113,6 +113,7 @@ extern const struct gic_ops gicv2_ops, gicv3_ops;
 int gic_init(const struct dt_machine *m);
 int gic_init_cpu(struct hal_cpu *cpu);
 void gic_handle(void);
+int gic_attach_edge(uint32_t line, hal_irq_handler fn, void *ctx); /* hal_irq_attach(), edge triggered */
 
 /* timer.c */
 void timer_init(uint64_t counter_at_boot);

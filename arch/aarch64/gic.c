@@ -68,7 +68,7 @@ void gic_handle(void)
 		smp_park();
 }
 
-int hal_irq_attach(unsigned line, hal_irq_handler fn, void *ctx)
+static int attach(unsigned line, hal_irq_handler fn, void *ctx, bool edge)
 {
 	int error = 0;
 
@@ -83,11 +83,21 @@ int hal_irq_attach(unsigned line, hal_irq_handler fn, void *ctx)
 		handlers[handler_count].fn = fn;
 		handlers[handler_count].ctx = ctx;
 		__atomic_store_n(&handler_of[line], (uint8_t)++handler_count, __ATOMIC_RELEASE);
-		ops->prepare(line);
+		ops->prepare(line, edge);
 		ops->set_enabled(line, true);
 	}
 	arch_spin_unlock(&lock, irq);
 	return error;
+}
+
+int hal_irq_attach(unsigned line, hal_irq_handler fn, void *ctx)
+{
+	return attach(line, fn, ctx, false);
+}
+
+int gic_attach_edge(uint32_t line, hal_irq_handler fn, void *ctx)
+{
+	return attach(line, fn, ctx, true);
 }
 
 void hal_irq_mask(unsigned line)
@@ -112,12 +122,4 @@ void hal_cpu_stop_others(void)
 {
 	if (ops != NULL)
 		ops->send_others(IPI_STOP);
-}
-
-int hal_msi_alloc(hal_irq_handler fn, void *ctx, struct hal_msi *ret)
-{
-	(void)fn;
-	(void)ctx;
-	(void)ret;
-	return -EOPNOTSUPP;
 }

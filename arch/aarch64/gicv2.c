@@ -11,6 +11,7 @@ enum {
 	GICD_ICENABLER = 0x180,
 	GICD_IPRIORITYR = 0x400,
 	GICD_ITARGETSR = 0x800,
+	GICD_ICFGR = 0xc00,
 	GICD_SGIR = 0xf00,
 };
 /* CPU interface */
@@ -66,8 +67,11 @@ static int gicv2_init_cpu(struct hal_cpu *cpu)
 	return 0;
 }
 
-static void gicv2_prepare(uint32_t line)
+static void gicv2_prepare(uint32_t line, bool edge)
 {
+	unsigned config = GICD_ICFGR + line / 16 * 4, shift = line % 16 * 2;
+
+	set(dist, config, (get(dist, config) & ~(3u << shift)) | (edge ? 2u : 0u) << shift);
 	dist[GICD_IPRIORITYR + line] = PRIORITY;
 	dist[GICD_ITARGETSR + line] = boot_target;
 }

@@ -15,6 +15,7 @@ enum {
 	GICD_ISENABLER = 0x0100,
 	GICD_ICENABLER = 0x0180,
 	GICD_IPRIORITYR = 0x0400,
+	GICD_ICFGR = 0x0c00,
 	GICD_IROUTER = 0x6000,
 };
 /* redistributor */
@@ -149,8 +150,11 @@ static int gicv3_init_cpu(struct hal_cpu *cpu)
 	return 0;
 }
 
-static void gicv3_prepare(uint32_t line)
+static void gicv3_prepare(uint32_t line, bool edge)
 {
+	unsigned config = GICD_ICFGR + line / 16 * 4, shift = line % 16 * 2;
+
+	set(dist, config, (get(dist, config) & ~(3u << shift)) | (edge ? 2u : 0u) << shift);
 	set(dist, GICD_IGROUPR + line / 32 * 4, get(dist, GICD_IGROUPR + line / 32 * 4) | 1u << line % 32);
 	dist[GICD_IPRIORITYR + line] = PRIORITY;
 	*(volatile uint64_t *)(dist + GICD_IROUTER + 8 * line) = boot_cpu.mpidr & UINT64_C(0xff00ffffff);
