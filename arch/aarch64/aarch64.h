@@ -155,5 +155,6 @@ void pci_assign(const struct ecam *ecam, const struct dt_window *windows, unsign
 
 /* vdso.c */
 void vdso_set_clock(uint64_t base_ticks, uint64_t mult, uint64_t wall_ns);
+void vdso_set_wall(uint64_t wall_ns);
 
 #endif

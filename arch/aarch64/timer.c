@@ -55,7 +55,15 @@ uint64_t hal_clock_ns(void)
 
 uint64_t hal_wall_ns(void)
 {
-	return wall_at_boot_ns + hal_clock_ns();
+	return __atomic_load_n(&wall_at_boot_ns, __ATOMIC_RELAXED) + hal_clock_ns();
+}
+
+void hal_wall_set(uint64_t wall_ns)
+{
+	uint64_t offset = wall_ns - hal_clock_ns();
+
+	__atomic_store_n(&wall_at_boot_ns, offset, __ATOMIC_RELAXED);
+	vdso_set_wall(offset);
 }
 
 uint64_t hal_boot_clock_ns(void)

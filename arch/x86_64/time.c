@@ -69,7 +69,15 @@ uint64_t hal_boot_clock_ns(void)
 
 uint64_t hal_wall_ns(void)
 {
-	return hal_clock_ns() + wall_offset_ns;
+	return hal_clock_ns() + __atomic_load_n(&wall_offset_ns, __ATOMIC_RELAXED);
+}
+
+void hal_wall_set(uint64_t wall_ns)
+{
+	uint64_t offset = wall_ns - hal_clock_ns();
+
+	__atomic_store_n(&wall_offset_ns, offset, __ATOMIC_RELAXED);
+	x86_vdso_set_wall(offset);
 }
 
 uint64_t x86_tsc_of_ns(uint64_t ns)

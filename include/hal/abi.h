@@ -63,7 +63,7 @@ int hal_abi_signal_pop(struct hal_user *u, uint64_t *ret_blocked, struct hal_alt
 
 /*
  * The vDSO: an ELF image of whole pages to map read-only and executable (null: none), preceded in memory by one data
- * page (read-only to the user) that the machine keeps up to date. hal_vdso_wall_changed() tells of a new wall clock.
+ * page (read-only to the user) that the machine keeps up to date.
  */
 const void *hal_vdso_image(size_t *ret_len);
 paddr_t hal_vdso_data(void);

@@ -10,8 +10,11 @@
 /* Monotonic, the same on every CPU, starts near 0. Any context. */
 uint64_t hal_clock_ns(void);
 
-/* Nanoseconds since 1970-01-01 UTC, from the machine's clock at boot plus hal_clock_ns(). */
+/* Nanoseconds since 1970-01-01 UTC: the machine's clock at boot, or what hal_wall_set() said, and hal_clock_ns() since. */
 uint64_t hal_wall_ns(void);
+
+/* The wall clock is `wall_ns` now, also for the vDSO. The machine's battery clock is left alone. */
+void hal_wall_set(uint64_t wall_ns);
 
 /*
  * Calls hal_upcalls.timer() on this CPU, interrupts off, once, at or after `deadline_ns` (hal_clock_ns scale); a past

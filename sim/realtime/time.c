@@ -34,7 +34,12 @@ uint64_t hal_clock_ns(void)
 
 uint64_t hal_wall_ns(void)
 {
-	return sim_machine.boot_wall_ns + hal_clock_ns();
+	return __atomic_load_n(&sim_machine.boot_wall_ns, __ATOMIC_RELAXED) + hal_clock_ns();
+}
+
+void hal_wall_set(uint64_t wall_ns)
+{
+	__atomic_store_n(&sim_machine.boot_wall_ns, wall_ns - hal_clock_ns(), __ATOMIC_RELAXED);
 }
 
 uint64_t hal_boot_clock_ns(void)

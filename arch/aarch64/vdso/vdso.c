@@ -34,6 +34,12 @@ void vdso_set_clock(uint64_t base_ticks, uint64_t mult, uint64_t wall_ns)
 	};
 }
 
+/* One word, so a reader sees the old value or the new. */
+void vdso_set_wall(uint64_t wall_ns)
+{
+	__atomic_store_n(&page.data.wall, wall_ns, __ATOMIC_RELAXED);
+}
+
 /* By the direct map, where the kernel finds pages' addresses. */
 const void *hal_vdso_image(size_t *ret_len)
 {
