@@ -44,8 +44,8 @@ static struct page *pin(struct vm_area *a, const struct access *x, uaddr_t addr)
 
 	spin_lock(&a->space->table_lock);
 	slot = pagetable_find(a->space, addr);
-	if (slot && usable(a, x, *slot)) {
-		page = pte_page(*slot);
+	if (slot && usable(a, x, pte_read(slot))) {
+		page = pte_page(pte_read(slot));
 		page_get(page);
 	}
 	spin_unlock(&a->space->table_lock);

@@ -149,7 +149,7 @@ static void mincore_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_
 	uint64_t first = (addr - m->start) >> PAGE_SHIFT;
 
 	for (unsigned i = 0; i < n; i++)
-		m->vec[first + i] = slots[i] != 0;
+		m->vec[first + i] = pte_read(&slots[i]) != 0;
 }
 
 /* Pages of the object that are in memory though nobody here has mapped them yet. */

@@ -447,11 +447,11 @@ struct vm_area *area_copy(struct vm_space *to, const struct vm_area *from)
 
 	if (!a)
 		return NULL;
+	object_lock(from); /* its list changes from->object_link */
 	*a = *from;
 	a->space = to;
 	take_references(a);
 	prev = list_empty(&to->area_list) ? NULL : list_last(&to->area_list, struct vm_area, link);
-	object_lock(a);
 	link_locked(a, prev, prev ? &prev->node : NULL, prev ? &prev->node.right : &to->areas.root);
 	object_unlock(a);
 	return a;

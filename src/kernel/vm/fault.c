@@ -51,7 +51,7 @@ static int install(struct vm_space *s, uaddr_t addr, hal_pte_t *slot, struct pag
 	spin_lock(&s->table_lock);
 	if (!slot)
 		slot = pagetable_make(s, addr);
-	if (unlikely(!slot || *slot)) {
+	if (unlikely(!slot || pte_read(slot))) {
 		err = slot ? 0 : -ENOMEM;
 	} else if (page) {
 		pagetable_fill(slot, page_pte(page, prot));
@@ -71,7 +71,7 @@ static int install(struct vm_space *s, uaddr_t addr, hal_pte_t *slot, struct pag
 static void replace(struct vm_space *s, uaddr_t addr, hal_pte_t *slot, hal_pte_t pte, struct page *page, unsigned prot)
 {
 	spin_lock(&s->table_lock);
-	if (likely(*slot == pte)) {
+	if (likely(pte_read(slot) == pte)) {
 		hal_pte_set(slot, 0);
 		tlb_flush(s, addr, addr + PAGE_SIZE);
 		hal_pte_set(slot, page_pte(page, prot));
@@ -109,7 +109,7 @@ static bool make_writable(struct vm_area *a, hal_pte_t *slot, hal_pte_t pte, str
 {
 	struct page *page;
 
-	if (*slot != pte)
+	if (pte_read(slot) != pte)
 		return true;
 	if (area_is_private(a) && pte_is_zero_page(pte))
 		return false;
@@ -169,7 +169,7 @@ static void map_around(struct vm_area *a, uaddr_t addr, unsigned prot)
 	while ((page = page_map_next(&a->object->pages, &index)) && index < last) {
 		hal_pte_t *slot = slots + (index++ - first);
 
-		if (*slot)
+		if (pte_read(slot))
 			continue;
 		page_get(page);
 		pagetable_fill(slot, page_pte(page, prot));
@@ -233,7 +233,7 @@ int fault_area(struct vm_area *a, uaddr_t addr, enum hal_access access)
 {
 	bool write = access & HAL_ACCESS_WRITE;
 	hal_pte_t *slot = pagetable_find(a->space, addr);
-	hal_pte_t pte = slot ? READ_ONCE(*slot) : 0;
+	hal_pte_t pte = slot ? pte_read(slot) : 0;
 
 	addr &= PAGE_MASK;
 	if (!pte)
@@ -328,7 +328,7 @@ int vm_fault(uaddr_t addr, enum hal_access access, struct vm_fault_error *ret_er
 	int err = -ENOENT;
 
 	if (likely(s && addr < HAL_USER_TOP)) {
-		s->faults_minor++;
+		WRITE_ONCE(s->faults_minor, READ_ONCE(s->faults_minor) + 1);
 		err = fault(s, addr, access);
 		if (unlikely(err == -EAGAIN)) {
 			err = grow_stack(s, addr);

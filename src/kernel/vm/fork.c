@@ -50,7 +50,7 @@ static void fork_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t a
 	if (f->err)
 		return;
 	for (unsigned i = 0; i < n && left > 0; i++) {
-		hal_pte_t pte = slots[i];
+		hal_pte_t pte = pte_read(&slots[i]);
 
 		if (!pte)
 			continue;

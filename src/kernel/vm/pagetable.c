@@ -32,7 +32,7 @@ hal_pte_t *pagetable_find(const struct vm_space *s, uaddr_t addr)
 	hal_pte_t *table = s->table_root;
 
 	for (unsigned level = TOP_LEVEL; level > 0; level--) {
-		hal_pte_t entry = READ_ONCE(table[slot_index(addr, level)]);
+		hal_pte_t entry = pte_read(&table[slot_index(addr, level)]);
 
 		if (!entry)
 			return NULL;

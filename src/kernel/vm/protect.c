@@ -19,7 +19,7 @@ static void protect_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_
 
 	(void)addr;
 	for (unsigned i = 0; i < n && left > 0; i++) {
-		hal_pte_t pte = slots[i];
+		hal_pte_t pte = pte_read(&slots[i]);
 		unsigned prot = p->prot;
 
 		if (!pte)

@@ -38,7 +38,7 @@ static void move_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t a
 	struct move *m = container_of(v, struct move, visit);
 
 	for (unsigned i = 0; i < n; i++) {
-		hal_pte_t pte = slots[i];
+		hal_pte_t pte = pte_read(&slots[i]);
 
 		if (!pte)
 			continue;

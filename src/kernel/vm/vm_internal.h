@@ -85,6 +85,12 @@ static inline struct page *pagetable_page(const hal_pte_t *slot)
 	return page_of_virt(slot);
 }
 
+/* An entry that others (machines that set its accessed bit, threads that fault) may change at the same time. */
+static inline hal_pte_t pte_read(const hal_pte_t *slot)
+{
+	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+}
+
 /* Fills an empty slot. Table lock held. */
 static inline void pagetable_fill(hal_pte_t *slot, hal_pte_t pte)
 {

@@ -22,7 +22,7 @@ static void zap_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t ad
 	uint64_t left = table->index, before = left, zeros = 0, anon = 0;
 
 	for (unsigned i = 0; i < n && left > 0; i++) {
-		hal_pte_t pte = slots[i];
+		hal_pte_t pte = pte_read(&slots[i]);
 		uaddr_t at = addr + ((uaddr_t)i << PAGE_SHIFT);
 
 		if (!pte)
