@@ -265,9 +265,24 @@ static bool aml_s5_package(const uint8_t *aml, size_t len, uint8_t *ret_a, uint8
 	return true;
 }
 
+/* How far the name may move on when the last byte under it is `c` (Boyer and Moore's rule). */
+static size_t s5_skip(uint8_t c)
+{
+	switch (c) {
+	case '_':
+		return 3;
+	case 'S':
+		return 2;
+	case '5':
+		return 1;
+	default:
+		return 4;
+	}
+}
+
 bool acpi_find_s5(const uint8_t *aml, size_t len, uint8_t *ret_a, uint8_t *ret_b)
 {
-	for (size_t at = 0; at + 4 <= len; at++) {
+	for (size_t at = 0; at + 4 <= len; at += s5_skip(aml[at + 3])) {
 		if (physwin_get32(aml + at) != SIGNATURE('_', 'S', '5', '_'))
 			continue;
 		if (aml_s5_package(aml + at + 4, len - at - 4, ret_a, ret_b))

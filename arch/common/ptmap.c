@@ -63,23 +63,39 @@ static unsigned best_level(uintptr_t va, paddr_t pa, uint64_t len)
 	return level;
 }
 
+/* Fills as many slots of one table as [pa, pa+len) needs, all at `level`; returns the bytes mapped, or 0 if one was taken. */
+static uint64_t fill(uint64_t *slot, unsigned room, paddr_t pa, uint64_t len, unsigned level, unsigned attr)
+{
+	uint64_t size = level_size(level), entry = pt_leaf(pa, level, attr);
+	uint64_t count = len >> (PAGE_SHIFT + ENTRY_BITS * level);
+
+	if (count > room)
+		count = room;
+	for (uint64_t i = 0; i < count; i++) {
+		if (slot[i] != 0)
+			return 0;
+		slot[i] = entry;
+		entry += size; /* the address is the entry's middle part */
+	}
+	return count * size;
+}
+
 int ptmap_map(const struct ptmap *pt, uintptr_t va, paddr_t pa, uint64_t len, unsigned attr)
 {
 	while (len > 0) {
 		unsigned level = best_level(va, pa, len);
 		uint64_t *slot = slot_at(pt, va, level, true);
+		uint64_t done;
 
 		if (slot == NULL)
 			return -ENOMEM;
 		/* On to the table's end: no larger leaf can begin inside it. */
-		do {
-			if (*slot != 0)
-				return -EEXIST;
-			*slot++ = pt_leaf(pa, level, attr);
-			va += level_size(level);
-			pa += level_size(level);
-			len -= level_size(level);
-		} while (level_index(va, level) != 0 && len >= level_size(level));
+		done = fill(slot, ENTRIES - level_index(va, level), pa, len, level, attr);
+		if (done == 0)
+			return -EEXIST;
+		va += done;
+		pa += done;
+		len -= done;
 	}
 	pt_publish();
 	return 0;

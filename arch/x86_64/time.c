@@ -17,6 +17,7 @@
 #define HYPERVISOR_BIT	   (1u << 31)
 #define FIXED32(a, b)	   (((uint64_t)(a) << 32) / (b))
 #define SAMPLE_TRIES	   5u
+#define PRECISION	   4000u /* one part in so many is good enough; else it is measured for a millisecond */
 #define REFERENCE_SPINS_MAX 10000000u
 
 /* HPET registers, IA-PC HPET Specification 1.0a, 2.3; an eight-byte register is two words. */
@@ -32,11 +33,11 @@ struct reference {
 	uint32_t mask;	    /* of the counter's width */
 	uint32_t period_ps; /* a tick; with its rest in femtoseconds: */
 	uint32_t period_fs;
-	uint32_t ticks;	    /* how long to measure */
+	uint32_t ticks;	    /* in a millisecond: measured no longer than that */
 };
 
 struct sample {
-	uint64_t tsc;
+	uint64_t tsc, gap; /* gap: ticks that reading took, so that `tsc` is sure to within so much */
 	uint32_t reference, apic;
 };
 
@@ -155,7 +156,7 @@ static bool hpet_start(uint64_t address)
 		.mask = UINT32_MAX,
 		.period_ps = hpet[HPET_PERIOD] / 1000,
 		.period_fs = hpet[HPET_PERIOD] % 1000,
-		.ticks = UINT32_C(500000000) / (hpet[HPET_PERIOD] / 1000 + 1) + 1, /* 0.5 ms */
+		.ticks = UINT32_C(1000000000) / (hpet[HPET_PERIOD] / 1000 + 1) + 1,
 	};
 	return true;
 }
@@ -177,8 +178,7 @@ static void pit_start(void)
 
 static struct sample take_sample(void)
 {
-	struct sample best = {0};
-	uint64_t best_gap = UINT64_MAX;
+	struct sample best = {.gap = UINT64_MAX};
 
 	for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
 		uint64_t before = rdtsc();
@@ -186,17 +186,19 @@ static struct sample take_sample(void)
 		uint64_t gap = rdtsc() - before;
 		uint32_t apic = x86_apic_read(APIC_TIMER_NOW);
 
-		if (gap < best_gap) {
-			best_gap = gap;
-			best = (struct sample){before + gap / 2, ref, apic};
-		}
+		if (gap < best.gap)
+			best = (struct sample){before + gap / 2, gap, ref, apic};
 	}
 	return best;
 }
 
-static uint32_t reference_since(uint32_t start)
+/* Enough time since the first sample for the precision wanted, taking the second to be as sharp; or for any. */
+static bool measured_enough(void)
 {
-	return (reference.read() - start) & reference.mask;
+	uint32_t ticks = (reference.read() - first.reference) & reference.mask;
+	uint64_t tsc = rdtsc() - first.tsc;
+
+	return ticks >= reference.ticks || (ticks >= 2 * PRECISION && tsc >= 2 * PRECISION * first.gap);
 }
 
 void x86_time_begin(const struct acpi_info *acpi, uint64_t boot_tsc)
@@ -236,7 +238,7 @@ void x86_time_finish(void)
 	struct sample last;
 	uint64_t ref, ns, khz = told_rate();
 
-	for (unsigned n = 0; n < REFERENCE_SPINS_MAX && reference_since(first.reference) < reference.ticks; n++)
+	for (unsigned n = 0; n < REFERENCE_SPINS_MAX && !measured_enough(); n++)
 		hal_cpu_relax();
 	last = take_sample();
 	ref = (last.reference - first.reference) & reference.mask;

@@ -5,7 +5,8 @@
  *
  * Tables are reached through the direct map. The machine's <arch/pt_format.h> gives, with level 0 the last one:
  *
- *   uint64_t pt_leaf(paddr_t pa, unsigned level, unsigned attr)    a present page or block; attr of PTMAP_*
+ *   uint64_t pt_leaf(paddr_t pa, unsigned level, unsigned attr)    a present page or block; attr of PTMAP_*; the address
+ *                                                                  is added to the rest
  *   uint64_t pt_table(paddr_t pa)                                  a pointer to a table of the next lower level
  *   bool pt_is_leaf(uint64_t entry, unsigned level)                of a present entry
  *   unsigned pt_max_leaf_level(void)                               2 where 1 GiB leaves exist, else 1
