@@ -27,6 +27,7 @@ class Job:
 
     names: list[str]
     run: Callable[[list[str]], Iterator[Outcome]]
+    required: bool = False       # runs whatever names were asked for: the others depend on it
     alone: bool = False          # uses all processors, or measures time: nothing else runs beside it
 
 
@@ -36,7 +37,7 @@ def simple(name: str, check: Callable[[], str], alone: bool = False) -> Job:
         began = time.monotonic()
         message = check()
         yield Outcome(name, WORD[not message], time.monotonic() - began, message)
-    return Job([name], run, alone)
+    return Job([name], run, alone=alone)
 
 
 @dataclass
@@ -77,7 +78,7 @@ def _work(job: Job, chosen: list[str], report: Report) -> None:
 
 def run_all(jobs: list[Job], wanted: Callable[[str], bool], workers: int) -> Report:
     report = Report()
-    chosen = [(job, names) for job in jobs if (names := [name for name in job.names if wanted(name)])]
+    chosen = [(job, names) for job in jobs if (names := [name for name in job.names if job.required or wanted(name)])]
     with ThreadPoolExecutor(workers) as pool:
         for future in as_completed([pool.submit(_work, job, names, report) for job, names in chosen if not job.alone]):
             future.result()

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def abi() -> list[Job]:
         return check
 
     jobs += [simple(f"abi/host/{name}", host(path)) for name, path in native.items()]
-    for name in MACHINES:
+    for name in _machines:
         jobs += _abi_guest(name, oracle)
     return jobs
 
@@ -168,7 +169,8 @@ def _differs(got: tuple[Result, bytes, bytes], status: int, out: bytes, err: byt
 def boot() -> list[Job]:
     def check(name: str, path: str, smp: int) -> Callable[[], str]:
         return lambda: _differs(_run(Setup(machine=name, boot=path, smp=smp), SORTED), 7, b"3\n2\n1\n")
-    jobs = [simple(f"boot/{name}/{path}/smp{smp}", check(name, path, smp)) for name, path in PATHS for smp in (1, 4)]
+    jobs = [simple(f"boot/{name}/{path}/smp{smp}", check(name, path, smp)) for name, path in PATHS if name in _machines
+            for smp in (1, 4)]
 
     def selftest(name: str) -> Callable[[], str]:
         def check_log() -> str:
@@ -179,8 +181,8 @@ def boot() -> list[Job]:
     def compressed(name: str, how: str) -> Callable[[], str]:
         return lambda: _differs(_run(Setup(machine=name, compress=how), SORTED), 7, b"3\n2\n1\n")
     jobs += [simple(f"boot/{name}/initramfs-{how}", compressed(name, how))
-             for name in MACHINES for how in initramfs.COMPRESSORS]
-    return jobs + [simple(f"boot/{name}/selftest", selftest(name)) for name in MACHINES]
+             for name in _machines for how in initramfs.COMPRESSORS]
+    return jobs + [simple(f"boot/{name}/selftest", selftest(name)) for name in _machines]
 
 
 def _added_files(name: str) -> str:
@@ -212,7 +214,7 @@ def _crash(name: str) -> str:
 
 def running() -> list[Job]:
     jobs = []
-    for name in MACHINES:
+    for name in _machines:
         for what, command, status, error in (
             ("not-found", ["no-such-command"], 127, b"cloudos: no-such-command: not found\n"),
             ("not-executable", ["/etc/passwd"], 126, None),
@@ -255,7 +257,7 @@ def applets() -> list[Job]:
         return compare
 
     jobs = []
-    for name in MACHINES if lines else ():
+    for name in _machines if lines else ():
         arch = guests.arch_of(name)
         programs = [Program(test, f"cd /tmp && {command}", expect(arch, test, command)) for test, command in lines]
         if arch not in oracles:
@@ -272,33 +274,62 @@ def simulator_jobs(kernel: Path) -> list[Job]:
 
 
 SUITES: dict[str, Callable[[], list[Job]]] = {
-    "tidy": tidy, "docs": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson, "boot": boot, "run": running, "abi": abi,
-    "applets": applets,
+    "tidy": tidy, "docs": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson,
+    "boot": boot, "run": running, "abi": abi, "applets": applets,
 }
 
 
-def kernels_built(names: set[str]) -> None:
-    """Builds and installs before the jobs start, so that these do not do it side by side."""
+GUEST_SUITES = ("boot", "run", "abi", "applets")
+_machines: list[str] = []            # those that were built, of those that the chosen tests need
+
+
+def _overlap(a: str, b: str) -> bool:
+    return a.startswith(b) or b.startswith(a)
+
+
+def _prepare_machine(name: str) -> None:
+    """Builds and installs what a machine's tests need, before they start, so that they do not do it side by side."""
+    arch = guests.arch_of(name)
+    build.kernel(name)
+    build.program(arch, "src/services/init/init")
+    for packages in (debian.QEMU_PACKAGES, debian.IMAGE_PACKAGES, debian.FIRMWARE_PACKAGES):
+        debian.install(packages.get(name, {}))
+    initramfs.base(arch)
+
+
+def _machine_jobs(filters: list[str]) -> list[Job]:
+    """A test `build/MACHINE` for each machine that is needed; those that pass serve the suites."""
+    jobs = []
     for name in MACHINES:
-        if names & {"boot", "run", "abi", "applets"}:
-            build.kernel(name)
-            build.program(guests.arch_of(name), "src/services/init/init")
-            for packages in (debian.QEMU_PACKAGES, debian.IMAGE_PACKAGES, debian.FIRMWARE_PACKAGES):
-                debian.install(packages.get(name, {}))
-            initramfs.busybox(guests.arch_of(name))
-
-
-def jobs_for(filters: list[str]) -> list[Job]:
-    chosen = {name for name in SUITES if not filters
-              or any(name.startswith(f.split("/")[0]) or f.split("/")[0] == name for f in filters)}
-    if not chosen:
-        raise Failure(f"no test's name starts with {' or '.join(filters)}; suites: {', '.join(SUITES)}", 2)
-    kernels_built(chosen)
-    jobs, seen = [], set()
-    for name, suite in SUITES.items():
-        if name in chosen and suite not in seen:
-            seen.add(suite)
-            jobs += suite()
+        needed = [f"{suite}/{name}/" for suite in GUEST_SUITES] + [f"build/{name}"]
+        if filters and not any(_overlap(place, f) for place in needed for f in filters):
+            continue
+        began = time.monotonic()
+        try:
+            _prepare_machine(name)
+            outcome = Outcome(f"build/{name}", PASSED, time.monotonic() - began)
+            _machines.append(name)
+        except Failure as failure:
+            outcome = Outcome(f"build/{name}", FAILED, time.monotonic() - began, str(failure))
+        jobs.append(Job([outcome.name], lambda names, outcome=outcome: iter([outcome]), required=True))
     return jobs
 
 
+def _suite_jobs(name: str) -> list[Job]:
+    try:
+        return SUITES[name]()
+    except (Failure, subprocess.SubprocessError) as error:
+        outcome = Outcome(name, FAILED, 0, str(error))
+        return [Job([name], lambda names: iter([outcome]), required=True)]
+
+
+def jobs_for(filters: list[str]) -> list[Job]:
+    chosen = [name for name in SUITES if not filters or any(_overlap(f"{name}/", f) for f in filters)]
+    if not chosen:
+        raise Failure(f"no test's name starts with {' or '.join(filters)}; suites: {', '.join(SUITES)}", 2)
+    jobs, seen = _machine_jobs(filters), set()
+    for name in chosen:
+        if SUITES[name] not in seen:
+            seen.add(SUITES[name])
+            jobs += _suite_jobs(name)
+    return jobs
