@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ACPI's tables: the input is the root pointer (36 bytes) and then physical memory from ACPI_BASE on. Checksums keep
- * a fuzzer out, so each table that is looked at gets the right one first, in a copy.
+ * ACPI's tables: the input is the root pointer (36 bytes) and then physical memory from ACPI_BASE on.
+ * Checksums keep a fuzzer out, so each table that is looked at gets the right one first, in a copy.
  */
 #include <arch/acpi.h>
 
-#define ACPI_BASE   0x10000u
-#define MEMORY_MAX  65536u
-#define RSDP_SIZE   36u
+#define ACPI_BASE  0x10000u
+#define MEMORY_MAX 65536u
+#define RSDP_SIZE  36u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,8 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memory_size = size - RSDP_SIZE;
 	__builtin_memcpy(memory, data + RSDP_SIZE, memory_size);
 	(void)acpi_parse(&window, rsdp, RSDP_SIZE, &info);
-	if (info.cpu_count > ACPI_CPUS_MAX || info.ioapic_count > ACPI_IOAPICS_MAX || info.ecam_count > ACPI_ECAMS_MAX ||
-	    info.override_count > ACPI_OVERRIDES_MAX)
+	if (info.cpu_count > ACPI_CPUS_MAX || info.ioapic_count > ACPI_IOAPICS_MAX ||
+	    info.ecam_count > ACPI_ECAMS_MAX || info.override_count > ACPI_OVERRIDES_MAX)
 		__builtin_trap();
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host channel's parser: whatever arrives, a piece is never longer than what was asked for. The first byte of the input says how the
- * rest is cut and how much is asked for.
+ * The host channel's parser: whatever arrives, a piece is never longer than what was asked for. The first
+ * byte of the input says how the rest is cut and how much is asked for.
  */
 #include <cloudos/panic.h>
 #include <cloudos/string.h>

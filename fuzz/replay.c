@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Gives each file of a corpus folder to a harness, then each of them cut short: what libFuzzer found stays found. */
+/*
+ * Gives each file of a corpus folder to a harness, then each of them cut short: what libFuzzer found stays
+ * found.
+ */
 
 #include <dirent.h>
 #include <stdint.h>

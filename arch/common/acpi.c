@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ACPI's static tables: see <arch/acpi.h>. Offsets are those of the specification's tables, cited at each reader. */
+/*
+ * ACPI's static tables: see <arch/acpi.h>. Offsets are those of the specification's tables, cited at each
+ * reader.
+ */
 #include <arch/acpi.h>
 #include <linux/errno.h>
 
@@ -76,17 +79,18 @@ static void add_override(struct acpi_info *info, const uint8_t *e)
 		return;
 	}
 	info->override[info->override_count++] = (struct acpi_override){
-		.isa_irq = e[3],
-		.line = physwin_get32(e + 4),
-		.active_low = (flags & 3) == 3,
-		.level = (flags >> 2 & 3) == 3,
+	    .isa_irq = e[3],
+	    .line = physwin_get32(e + 4),
+	    .active_low = (flags & 3) == 3,
+	    .level = (flags >> 2 & 3) == 3,
 	};
 }
 
 static void madt_entry(struct acpi_info *info, const uint8_t *e, uint8_t len)
 {
 	static const uint8_t need[] = {
-		[MADT_LAPIC] = 8, [MADT_IOAPIC] = 12, [MADT_OVERRIDE] = 10, [MADT_LAPIC_ADDRESS] = 12, [MADT_X2APIC] = 16,
+	    [MADT_LAPIC] = 8,	       [MADT_IOAPIC] = 12, [MADT_OVERRIDE] = 10,
+	    [MADT_LAPIC_ADDRESS] = 12, [MADT_X2APIC] = 16,
 	};
 
 	if (e[0] >= sizeof(need) || need[e[0]] == 0)
@@ -188,7 +192,8 @@ static void read_s5(const struct physwin *w, struct acpi_info *info, const struc
 		info->ignored++;
 		return;
 	}
-	info->has_s5 = acpi_find_s5(dsdt.data + HEADER_SIZE, dsdt.len - HEADER_SIZE, &info->s5_type_a, &info->s5_type_b);
+	info->has_s5 =
+	    acpi_find_s5(dsdt.data + HEADER_SIZE, dsdt.len - HEADER_SIZE, &info->s5_type_a, &info->s5_type_b);
 }
 
 static void read_fadt(const struct physwin *w, struct acpi_info *info, const struct table *t)
@@ -247,7 +252,8 @@ static bool aml_byte(const uint8_t *aml, size_t len, size_t *at, uint8_t *ret)
 	return true;
 }
 
-/* Behind the name: PackageOp, its length in one to four bytes (20.2.4), the number of elements, the elements. */
+/* Behind the name: PackageOp, its length in one to four bytes (20.2.4), the number of elements, the elements.
+ */
 static bool aml_s5_package(const uint8_t *aml, size_t len, uint8_t *ret_a, uint8_t *ret_b)
 {
 	size_t at = 1;
@@ -322,7 +328,10 @@ static void read_table(const struct physwin *w, struct acpi_info *info, paddr_t 
 		read_hpet(info, &t);
 }
 
-/* The root pointer (5.2.5.3) leads to the XSDT, with 8-byte entries, or in ACPI 1.0 to the RSDT, with 4-byte ones. */
+/*
+ * The root pointer (5.2.5.3) leads to the XSDT, with 8-byte entries, or in ACPI 1.0 to the RSDT, with 4-byte
+ * ones.
+ */
 int acpi_parse(const struct physwin *w, const void *rsdp, size_t len, struct acpi_info *ret)
 {
 	const uint8_t *p = rsdp;

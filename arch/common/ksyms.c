@@ -2,10 +2,11 @@
 /*
  * Names of the kernel's functions, for backtraces.
  *
- * The build links the image twice: tools/ksyms.py reads the function symbols of the first link and writes them
- * as a sorted table that the second link carries (that script documents the format). Looking one up is a binary
- * search that takes no lock, allocates nothing and touches read-only data alone, so that a panic may do it in
- * any state. An image linked with the empty table answers false, and a backtrace then shows bare addresses.
+ * The build links the image twice: tools/ksyms.py reads the function symbols of the first link and writes
+ * them as a sorted table that the second link carries (that script documents the format). Looking one up is a
+ * binary search that takes no lock, allocates nothing and touches read-only data alone, so that a panic may
+ * do it in any state. An image linked with the empty table answers false, and a backtrace then shows bare
+ * addresses.
  */
 
 #include <hal/context.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The boot memory map. Each operation cuts the table at the two ends of its range, so that every entry then lies
- * wholly inside or outside, changes the entries inside, and merges neighbours again.
+ * The boot memory map. Each operation cuts the table at the two ends of its range, so that every entry then
+ * lies wholly inside or outside, changes the entries inside, and merges neighbours again.
  *
  * I1  range[0..count) is sorted by base, page aligned, not overlapping, below MEMMAP_END.
- * I2  Whatever does not fit is left out and counted, in a way that only loses memory: an addition is not made, while
- *     a removal or reservation that cannot be cut exactly takes the whole entry.
+ * I2  Whatever does not fit is left out and counted, in a way that only loses memory: an addition is not
+ * made, while a removal or reservation that cannot be cut exactly takes the whole entry.
  */
 #include <arch/memmap.h>
 

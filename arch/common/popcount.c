@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What gcc calls for __builtin_popcountll(): without SIMD registers there is no instruction for it (before FEAT_CSSC). */
+/*
+ * What gcc calls for __builtin_popcountll(): without SIMD registers there is no instruction for it (before
+ * FEAT_CSSC).
+ */
 #include <hal/types.h>
 
 int __popcountdi2(uint64_t n);

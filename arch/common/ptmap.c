@@ -18,7 +18,10 @@ static unsigned level_index(uintptr_t va, unsigned level)
 	return (va >> (PAGE_SHIFT + ENTRY_BITS * level)) % ENTRIES;
 }
 
-/* The table below *slot, made if it is missing and `create`; null when it is not to be had, or *slot is a leaf. */
+/*
+ * The table below *slot, made if it is missing and `create`; null when it is not to be had, or *slot is a
+ * leaf.
+ */
 static uint64_t *descend(const struct ptmap *pt, uint64_t *slot, unsigned level, bool create)
 {
 	if (*slot == 0) {
@@ -63,7 +66,10 @@ static unsigned best_level(uintptr_t va, paddr_t pa, uint64_t len)
 	return level;
 }
 
-/* Fills as many slots of one table as [pa, pa+len) needs, all at `level`; returns the bytes mapped, or 0 if one was taken. */
+/*
+ * Fills as many slots of one table as [pa, pa+len) needs, all at `level`; returns the bytes mapped, or 0 if
+ * one was taken.
+ */
 static uint64_t fill(uint64_t *slot, unsigned room, paddr_t pa, uint64_t len, unsigned level, unsigned attr)
 {
 	uint64_t size = level_size(level), entry = pt_leaf(pa, level, attr);

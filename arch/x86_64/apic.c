@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Local APIC: see <x86/apic.h>. In xAPIC mode a command is two writes, which must not be torn by an interrupt. */
+/*
+ * Local APIC: see <x86/apic.h>. In xAPIC mode a command is two writes, which must not be torn by an
+ * interrupt.
+ */
 #include <x86/apic.h>
 #include <x86/cpu.h>
 #include <x86/trap.h>

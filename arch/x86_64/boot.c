@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the boot loader's information to kernel_main(), on the boot CPU, interrupts off. The order is the point:
+ * From the boot loader's information to kernel_main(), on the boot CPU, interrupts off. The order is the
+ * point:
  *
  *   1. traps and the serial port, so that what goes wrong can be seen
  *   2. the loader's information and ACPI's tables, through the boot window; the memory map
@@ -27,7 +28,7 @@ enum boot_protocol {
 	BOOT_MULTIBOOT2 = 1,
 };
 
-#define LAPIC_DEFAULT UINT64_C(0xfee00000)
+#define LAPIC_DEFAULT  UINT64_C(0xfee00000)
 #define BDA_VIDEO_MODE 0x449u /* BIOS data area: 3 is text, 80 by 25 */
 
 extern uint64_t x86_boot_tsc;
@@ -108,12 +109,14 @@ static int read_multiboot2(paddr_t info)
 
 static void read_boot_info(unsigned protocol, paddr_t info)
 {
-	int err = protocol == BOOT_MULTIBOOT2 ? read_multiboot2(info) : pvh_parse(&x86_boot_window, info, &boot);
+	int err =
+	    protocol == BOOT_MULTIBOOT2 ? read_multiboot2(info) : pvh_parse(&x86_boot_window, info, &boot);
 
 	if (err != 0)
 		give_up("the boot loader's information makes no sense");
 	if (boot.ignored + boot.mem.dropped > 0)
-		arch_note_hex("boot", "entries of the loader's information left out:", boot.ignored + boot.mem.dropped);
+		arch_note_hex(
+		    "boot", "entries of the loader's information left out:", boot.ignored + boot.mem.dropped);
 	if (protocol == BOOT_PVH) {
 		const uint8_t *mode = physwin_map(&x86_boot_window, BDA_VIDEO_MODE, 1);
 
@@ -121,7 +124,10 @@ static void read_boot_info(unsigned protocol, paddr_t info)
 	}
 }
 
-/* The loader may have put the initramfs anywhere in RAM, also astride two ranges' border; all of it must be RAM. */
+/*
+ * The loader may have put the initramfs anywhere in RAM, also astride two ranges' border; all of it must be
+ * RAM.
+ */
 static void reserve_initrd(struct memmap *m)
 {
 	paddr_t at = boot.initrd, end = boot.initrd + boot.initrd_len;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The console: everything goes to the serial port and, where there is one, to the text screen; input comes from both. */
+/*
+ * The console: everything goes to the serial port and, where there is one, to the text screen; input comes
+ * from both.
+ */
 #include <x86/console.h>
 #include <hal/hal.h>
 

@@ -18,9 +18,9 @@ void hal_context_init(struct hal_context *c, void *stack, size_t size, void (*en
 	struct switch_frame *f = (void *)((char *)stack + size - sizeof(*f));
 
 	*f = (struct switch_frame){
-		.r12 = (uintptr_t)entry,
-		.r13 = (uintptr_t)arg,
-		.return_address = (uintptr_t)x86_context_start,
+	    .r12 = (uintptr_t)entry,
+	    .r13 = (uintptr_t)arg,
+	    .return_address = (uintptr_t)x86_context_start,
 	};
 	c->sp = (uintptr_t)f;
 }

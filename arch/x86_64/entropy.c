@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Random numbers from the CPU: RDSEED where there is one, else RDRAND (Intel DRNG Software Implementation Guide, 5.2). */
+/*
+ * Random numbers from the CPU: RDSEED where there is one, else RDRAND (Intel DRNG Software Implementation
+ * Guide, 5.2).
+ */
 #include <x86/features.h>
 #include <hal/hal.h>
 

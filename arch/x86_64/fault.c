@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's own fault: names it, writes the registers out as text and hands both to hal_upcalls.kernel_fault().
- * The faulting stack may be the fault (a guard page hit), so the report runs on a stack set aside for it. The first CPU
- * that comes here has it; another one stops.
+ * The kernel's own fault: names it, writes the registers out as text and hands both to
+ * hal_upcalls.kernel_fault(). The faulting stack may be the fault (a guard page hit), so the report runs on a
+ * stack set aside for it. The first CPU that comes here has it; another one stops.
  */
 #include <x86/cpu.h>
 #include <x86/percpu.h>
@@ -25,22 +25,22 @@ static uint32_t report_taken;
 static uint32_t report_cpu = X86_CPU_NONE;
 
 static const char *const names[VECTOR_EXCEPTIONS] = {
-	[VECTOR_DIVIDE] = "divide error",
-	[VECTOR_DEBUG] = "debug exception",
-	[VECTOR_NMI] = "non-maskable interrupt",
-	[VECTOR_BREAKPOINT] = "breakpoint",
-	[VECTOR_OVERFLOW] = "overflow",
-	[VECTOR_BOUND] = "bound range exceeded",
-	[VECTOR_INVALID_OPCODE] = "invalid opcode",
-	[VECTOR_DOUBLE_FAULT] = "double fault (kernel stack overflow?)",
-	[VECTOR_INVALID_TSS] = "invalid TSS",
-	[VECTOR_NOT_PRESENT] = "segment not present",
-	[VECTOR_STACK] = "stack fault",
-	[VECTOR_PROTECTION] = "general protection fault",
-	[VECTOR_FPU] = "x87 exception",
-	[VECTOR_ALIGNMENT] = "alignment check",
-	[VECTOR_MACHINE_CHECK] = "machine check",
-	[VECTOR_SIMD] = "SIMD exception",
+    [VECTOR_DIVIDE] = "divide error",
+    [VECTOR_DEBUG] = "debug exception",
+    [VECTOR_NMI] = "non-maskable interrupt",
+    [VECTOR_BREAKPOINT] = "breakpoint",
+    [VECTOR_OVERFLOW] = "overflow",
+    [VECTOR_BOUND] = "bound range exceeded",
+    [VECTOR_INVALID_OPCODE] = "invalid opcode",
+    [VECTOR_DOUBLE_FAULT] = "double fault (kernel stack overflow?)",
+    [VECTOR_INVALID_TSS] = "invalid TSS",
+    [VECTOR_NOT_PRESENT] = "segment not present",
+    [VECTOR_STACK] = "stack fault",
+    [VECTOR_PROTECTION] = "general protection fault",
+    [VECTOR_FPU] = "x87 exception",
+    [VECTOR_ALIGNMENT] = "alignment check",
+    [VECTOR_MACHINE_CHECK] = "machine check",
+    [VECTOR_SIMD] = "SIMD exception",
 };
 
 static const char *page_fault_name(uint64_t error)
@@ -50,7 +50,8 @@ static const char *page_fault_name(uint64_t error)
 	if (error & PF_FETCH)
 		return present ? "page fault: execution of data" : "page fault: jump to unmapped";
 	if (error & PF_WRITE)
-		return present ? "page fault: write to read-only or user memory" : "page fault: write to unmapped";
+		return present ? "page fault: write to read-only or user memory"
+			       : "page fault: write to unmapped";
 	return present ? "page fault: read of user memory" : "page fault: read of unmapped";
 }
 
@@ -68,11 +69,11 @@ static size_t dump(const struct trap_frame *f, uintptr_t addr, char *buf, size_t
 		const char *name;
 		uint64_t value;
 	} row[] = {
-		{"rip", f->rip}, {"rsp", f->rsp}, {"rbp", f->rbp},   {"rfl", f->rflags}, {"rax", f->rax}, {"rbx", f->rbx},
-		{"rcx", f->rcx}, {"rdx", f->rdx}, {"rsi", f->rsi},   {"rdi", f->rdi},	 {"r8 ", f->r8},  {"r9 ", f->r9},
-		{"r10", f->r10}, {"r11", f->r11}, {"r12", f->r12},   {"r13", f->r13},	 {"r14", f->r14}, {"r15", f->r15},
-		{"cs ", f->cs},	 {"ss ", f->ss},  {"err", f->error}, {"cr2", addr},	 {"cr3", read_cr3()},
-		{"cr4", read_cr4()},
+	    {"rip", f->rip},   {"rsp", f->rsp}, {"rbp", f->rbp},     {"rfl", f->rflags},  {"rax", f->rax},
+	    {"rbx", f->rbx},   {"rcx", f->rcx}, {"rdx", f->rdx},     {"rsi", f->rsi},	  {"rdi", f->rdi},
+	    {"r8 ", f->r8},    {"r9 ", f->r9},	{"r10", f->r10},     {"r11", f->r11},	  {"r12", f->r12},
+	    {"r13", f->r13},   {"r14", f->r14}, {"r15", f->r15},     {"cs ", f->cs},	  {"ss ", f->ss},
+	    {"err", f->error}, {"cr2", addr},	{"cr3", read_cr3()}, {"cr4", read_cr4()},
 	};
 	struct arch_text t = {buf, 0, size - 1};
 

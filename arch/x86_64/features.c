@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* CPU features: asked of the boot CPU, turned on on each. The kernel works without any that is tested for here. */
+/*
+ * CPU features: asked of the boot CPU, turned on on each. The kernel works without any that is tested for
+ * here.
+ */
 #include <x86/cpu.h>
 #include <x86/features.h>
 #include <x86/mmu.h>
@@ -17,7 +20,8 @@ struct x86_features x86_features;
 struct smap_site {
 	uint64_t at, last;
 };
-extern const struct smap_site smap_start[] __asm__("_smap_sites_start"), smap_end[] __asm__("_smap_sites_end");
+extern const struct smap_site smap_start[] __asm__("_smap_sites_start"), smap_end[] __asm__(
+									     "_smap_sites_end");
 
 static void smap_write_sites(void)
 {
@@ -70,7 +74,8 @@ static void enable_states(void)
 	if (x86_features.xsave)
 		__asm__ volatile("xsetbv"
 				 :
-				 : "c"(0), "a"((uint32_t)x86_features.xcr0), "d"((uint32_t)(x86_features.xcr0 >> 32)));
+				 : "c"(0), "a"((uint32_t)x86_features.xcr0),
+				   "d"((uint32_t)(x86_features.xcr0 >> 32)));
 	__asm__ volatile("fninit");
 }
 
@@ -82,7 +87,7 @@ static void enable_syscall(void)
 	wrmsr(MSR_LSTAR, (uintptr_t)x86_syscall_entry);
 	wrmsr(MSR_CSTAR, 0);
 	wrmsr(MSR_FMASK, X86_FLAG_TF | X86_FLAG_IF | X86_FLAG_DF | X86_FLAG_IOPL | X86_FLAG_NT | X86_FLAG_RF |
-				 X86_FLAG_AC | X86_FLAG_ID);
+			     X86_FLAG_AC | X86_FLAG_ID);
 }
 
 void x86_features_enable(void)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device interrupts. A vector is owned by one I/O APIC input or one message-signalled interrupt; vectors are handed out
- * upwards and never taken back, and so are handlers of a line, which PCI devices may share.
+ * Device interrupts. A vector is owned by one I/O APIC input or one message-signalled interrupt; vectors are
+ * handed out upwards and never taken back, and so are handlers of a line, which PCI devices may share.
  *
- * Locking: irq_lock guards allocation and the I/O APICs' index/data register pairs. Dispatch takes no lock: a handler is
- * published after its arguments, and stays.
+ * Locking: irq_lock guards allocation and the I/O APICs' index/data register pairs. Dispatch takes no lock: a
+ * handler is published after its arguments, and stays.
  */
 #include <x86/apic.h>
 #include <x86/cpu.h>
@@ -16,16 +16,16 @@
 #include <arch/spin.h>
 #include <linux/errno.h>
 
-#define LINES_MAX     128u /* I/O APIC inputs */
-#define LINE_SHARE_MAX 4u  /* handlers of one */
-#define ISA_IRQS      16u
+#define LINES_MAX      128u /* I/O APIC inputs */
+#define LINE_SHARE_MAX 4u   /* handlers of one */
+#define ISA_IRQS       16u
 
 /* I/O APIC registers, 82093AA datasheet 3.2. */
-#define IOAPIC_VERSION	   1u
-#define IOAPIC_ENTRY(n)	   (0x10u + 2 * (n))
-#define IOAPIC_MASKED	   (1u << 16)
-#define IOAPIC_LEVEL	   (1u << 15)
-#define IOAPIC_ACTIVE_LOW  (1u << 13)
+#define IOAPIC_VERSION	  1u
+#define IOAPIC_ENTRY(n)	  (0x10u + 2 * (n))
+#define IOAPIC_MASKED	  (1u << 16)
+#define IOAPIC_LEVEL	  (1u << 15)
+#define IOAPIC_ACTIVE_LOW (1u << 13)
 
 #define MSI_ADDRESS UINT64_C(0xfee00000) /* Intel SDM 3A 10.11 */
 
@@ -103,7 +103,10 @@ static void apply_override(const struct acpi_override *o)
 	lines[o->line].active_low = o->active_low;
 }
 
-/* The 8259s are moved off the exceptions' vectors, since even masked ones can send a spurious interrupt (IRQ 7, 15). */
+/*
+ * The 8259s are moved off the exceptions' vectors, since even masked ones can send a spurious interrupt (IRQ
+ * 7, 15).
+ */
 static void pics_mask(void)
 {
 	outb(0x20, 0x11);
@@ -235,7 +238,8 @@ int hal_msi_alloc(hal_irq_handler fn, void *ctx, struct hal_msi *ret)
 
 static void run_ipi(void)
 {
-	__atomic_store_n(&this_cpu()->ipi_pending, 0, __ATOMIC_SEQ_CST); /* before what it asks for is looked at */
+	__atomic_store_n(&this_cpu()->ipi_pending, 0,
+			 __ATOMIC_SEQ_CST); /* before what it asks for is looked at */
 	x86_apic_eoi();
 	if (hal_upcalls.ipi != NULL)
 		hal_upcalls.ipi();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The PS/2 keyboard behind an 8042, in scan code set 1 (as the 8042 translates to), US layout: enough to type at the
- * console. What the kernel does not take is lost, as on any keyboard whose buffer is full.
+ * The PS/2 keyboard behind an 8042, in scan code set 1 (as the 8042 translates to), US layout: enough to type
+ * at the console. What the kernel does not take is lost, as on any keyboard whose buffer is full.
  */
 #include <x86/console.h>
 #include <x86/cpu.h>
@@ -39,7 +39,8 @@ static void offer(const char *s, size_t len)
 /* The arrows, as a terminal sends them. */
 static void extended_key(uint8_t code)
 {
-	static const char *const arrow[] = {[0x48] = "\033[A", [0x50] = "\033[B", [0x4d] = "\033[C", [0x4b] = "\033[D"};
+	static const char *const arrow[] = {
+	    [0x48] = "\033[A", [0x50] = "\033[B", [0x4d] = "\033[C", [0x4b] = "\033[D"};
 
 	if (code == KEY_CTRL || code == (KEY_CTRL | KEY_RELEASED))
 		ctrl = !(code & KEY_RELEASED);

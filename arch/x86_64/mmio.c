@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device registers: addresses are handed out upwards and never taken back, uncached. A large area is placed so that
- * 2 MiB pages fit.
+ * Device registers: addresses are handed out upwards and never taken back, uncached. A large area is placed
+ * so that 2 MiB pages fit.
  */
 #include <x86/mmu.h>
 #include <x86/paging.h>

@@ -2,14 +2,15 @@
 /*
  * User address spaces, the kernel virtual area, and the translation caches (Intel SDM volume 3A, chapter 4).
  *
- * A user address space is its root table: the lower half is the kernel vm's, the upper half a copy of the kernel's
- * top-level entries. No process-context identifiers are used: changing CR3 drops all translations that are not
- * global, so an address space that is not active on a CPU has none there, and hal_tlb_flush_*() of one that is not
- * active has nothing to do.
+ * A user address space is its root table: the lower half is the kernel vm's, the upper half a copy of the
+ * kernel's top-level entries. No process-context identifiers are used: changing CR3 drops all translations
+ * that are not global, so an address space that is not active on a CPU has none there, and hal_tlb_flush_*()
+ * of one that is not active has nothing to do.
  *
- * A page that leaves the kernel virtual area must be forgotten by every CPU before its address is used again. An ordinary
- * interrupt would not do: the CPU that waits may hold a lock for which another spins with interrupts off. So the request
- * goes by NMI (trap.c). flush_lock is held from the request to the last answer; flush_va belongs to its holder.
+ * A page that leaves the kernel virtual area must be forgotten by every CPU before its address is used again.
+ * An ordinary interrupt would not do: the CPU that waits may hold a lock for which another spins with
+ * interrupts off. So the request goes by NMI (trap.c). flush_lock is held from the request to the last
+ * answer; flush_va belongs to its holder.
  */
 #include <x86/apic.h>
 #include <x86/cpu.h>
@@ -20,7 +21,7 @@
 #include <linux/errno.h>
 
 #define ROOT_KERNEL_HALF 256u
-#define FLUSH_PAGES_MAX	 32u	   /* above that, dropping everything is cheaper */
+#define FLUSH_PAGES_MAX	 32u	    /* above that, dropping everything is cheaper */
 #define FLUSH_SPINS_MAX	 100000000u /* a CPU that does not answer for so long is dead */
 
 static struct arch_spin flush_lock;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiboot2 boot information (Multiboot2 specification, version 2.0, section 3.6): a header of eight bytes and then
- * tags {type, size, payload}, each on the next multiple of eight. A tag whose size does not fit ends the walk; one
- * whose contents make no sense is skipped and counted.
+ * Multiboot2 boot information (Multiboot2 specification, version 2.0, section 3.6): a header of eight bytes
+ * and then tags {type, size, payload}, each on the next multiple of eight. A tag whose size does not fit ends
+ * the walk; one whose contents make no sense is skipped and counted.
  */
 #include <x86/bootinfo.h>
 #include <linux/errno.h>
 
 #define TAG_ALIGN   8u
 #define TAG_HEADER  8u
-#define TAGS_MAX    256u	 /* a walk ends there */
+#define TAGS_MAX    256u  /* a walk ends there */
 #define ENTRIES_MAX 1024u /* memory-map entries that are looked at */
 
 enum tag {
@@ -73,7 +73,8 @@ static void take_mmap(const uint8_t *p, size_t len, struct boot_info *ret)
 		for (size_t i = 0; i < count; i++) {
 			const uint8_t *e = p + 8 + i * entry;
 
-			e820_entry(&ret->mem, pass, physwin_get64(e), physwin_get64(e + 8), physwin_get32(e + 16));
+			e820_entry(&ret->mem, pass, physwin_get64(e), physwin_get64(e + 8),
+				   physwin_get32(e + 16));
 		}
 	}
 }

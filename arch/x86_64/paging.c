@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's page tables. Boot: entry.S's boot tables map the first MiB; x86_boot_window adds to them, 2 MiB at a time,
- * what the boot protocol's and ACPI's parsers want to see. Then the tables that stay are built, in free RAM seen
- * through the same window:
+ * The kernel's page tables. Boot: entry.S's boot tables map the first MiB; x86_boot_window adds to them, 2
+ * MiB at a time, what the boot protocol's and ACPI's parsers want to see. Then the tables that stay are
+ * built, in free RAM seen through the same window:
  *
  *   the kernel's image at -2 GiB     text read-execute, constants read, data read-write
- *   the direct map of all RAM        read-write, but for the image's text and constants, which have no writable alias
- *   empty areas for kernel stacks (mmu.c) and device registers (mmio.c)
+ *   the direct map of all RAM        read-write, but for the image's text and constants, which have no
+ * writable alias empty areas for kernel stacks (mmu.c) and device registers (mmio.c)
  *
- * Nothing is executable but the text; nothing is mapped at low addresses. User address spaces copy the top-level entries
- * of the upper half, so these never change again.
+ * Nothing is executable but the text; nothing is mapped at low addresses. User address spaces copy the
+ * top-level entries of the upper half, so these never change again.
  */
 #include <x86/cpu.h>
 #include <x86/mmu.h>
@@ -87,9 +87,9 @@ static int map_image(const struct ptmap *pt)
 		const char *start, *end;
 		unsigned attr;
 	} part[] = {
-		{x86_text, x86_rodata_start, PTMAP_EXEC},
-		{x86_rodata_start, x86_data_start, 0},
-		{x86_data_start, x86_boot_bss_start, PTMAP_WRITE},
+	    {x86_text, x86_rodata_start, PTMAP_EXEC},
+	    {x86_rodata_start, x86_data_start, 0},
+	    {x86_data_start, x86_boot_bss_start, PTMAP_WRITE},
 	};
 
 	for (unsigned i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
@@ -122,7 +122,10 @@ static int map_direct(const struct ptmap *pt, paddr_t start, paddr_t end)
 	return err;
 }
 
-/* Runs of touching entries, whatever their kind: taking pages for tables changes kinds, not the extent of RAM. */
+/*
+ * Runs of touching entries, whatever their kind: taking pages for tables changes kinds, not the extent of
+ * RAM.
+ */
 static int map_ram(const struct ptmap *pt, const struct memmap *m)
 {
 	paddr_t done = 0;
@@ -143,8 +146,8 @@ static int map_ram(const struct ptmap *pt, const struct memmap *m)
 }
 
 /*
- * The boot tables get the kernel's half too: other CPUs start on them. Of the one-to-one map the first GiB's table stays;
- * the others lie in memory that is about to be free.
+ * The boot tables get the kernel's half too: other CPUs start on them. Of the one-to-one map the first GiB's
+ * table stays; the others lie in memory that is about to be free.
  */
 static void share_upper_half(const uint64_t *root)
 {

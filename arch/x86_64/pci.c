@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PCI configuration space: in memory where ACPI's MCFG says so, else through the ports 0xcf8 and 0xcfc (PCI Local Bus
- * Specification 3.0, 3.2.2.3.2), which reach 256 bytes of each function and are one pair for all CPUs.
+ * PCI configuration space: in memory where ACPI's MCFG says so, else through the ports 0xcf8 and 0xcfc (PCI
+ * Local Bus Specification 3.0, 3.2.2.3.2), which reach 256 bytes of each function and are one pair for all
+ * CPUs.
  */
 #include <x86/cpu.h>
 #include <x86/irq.h>
@@ -54,8 +55,8 @@ static uint16_t port_select(unsigned bdf, unsigned offset)
 
 static bool port_valid(unsigned bdf, unsigned offset, unsigned width)
 {
-	return has_ports && bdf <= BDF_MAX && offset < PORT_SPACE && (width == 1 || width == 2 || width == 4) &&
-	       offset % width == 0;
+	return has_ports && bdf <= BDF_MAX && offset < PORT_SPACE &&
+	       (width == 1 || width == 2 || width == 4) && offset % width == 0;
 }
 
 static uint32_t port_read(unsigned bdf, unsigned offset, unsigned width)
@@ -98,8 +99,9 @@ void hal_pci_write(unsigned bdf, unsigned offset, unsigned width, uint32_t value
 }
 
 /*
- * Which input a pin is wired to is said in ACPI's bytecode, which is not run here. Firmware has routed the pins to ISA
- * interrupts and left the number in the function's own register; that input of the I/O APIC works too.
+ * Which input a pin is wired to is said in ACPI's bytecode, which is not run here. Firmware has routed the
+ * pins to ISA interrupts and left the number in the function's own register; that input of the I/O APIC works
+ * too.
  */
 int hal_pci_intx_line(unsigned bdf, unsigned pin)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Per-CPU state and the descriptor tables (Intel SDM volume 3A, chapters 3, 6, 8). Each CPU has a GDT and a TSS of its
- * own; the IDT is shared, and complete before a second CPU starts.
+ * Per-CPU state and the descriptor tables (Intel SDM volume 3A, chapters 3, 6, 8). Each CPU has a GDT and a
+ * TSS of its own; the IDT is shared, and complete before a second CPU starts.
  */
 #include <x86/cpu.h>
 #include <x86/percpu.h>
@@ -38,7 +38,8 @@ ASSERT_OFFSET(struct hal_user, regs.fs_base, USER_REGS_END);
 ASSERT_OFFSET(struct hal_user, x86.regs_partial, USER_REGS_PARTIAL);
 ASSERT_OFFSET(struct hal_user, kernel_sp, USER_KERNEL_SP);
 ASSERT_OFFSET(struct hal_user, exit, USER_EXIT);
-_Static_assert(USER_REGS_END % 16 == 0, "the CPU aligns the stack pointer to 16 before it pushes a trap frame");
+_Static_assert(USER_REGS_END % 16 == 0,
+	       "the CPU aligns the stack pointer to 16 before it pushes a trap frame");
 
 /* One page of stack whose last eight bytes point to the struct cpu. */
 struct ist_stack {
@@ -76,12 +77,12 @@ static void gate_set(unsigned vector, uint8_t type, uint8_t ist)
 	uintptr_t handler = (uintptr_t)x86_trap_stubs[vector];
 
 	idt[vector] = (struct gate){
-		.offset0 = (uint16_t)handler,
-		.selector = SEL_KERNEL_CS,
-		.ist = ist,
-		.type = type,
-		.offset1 = (uint16_t)(handler >> 16),
-		.offset2 = (uint32_t)(handler >> 32),
+	    .offset0 = (uint16_t)handler,
+	    .selector = SEL_KERNEL_CS,
+	    .ist = ist,
+	    .type = type,
+	    .offset1 = (uint16_t)(handler >> 16),
+	    .offset2 = (uint32_t)(handler >> 32),
 	};
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Off and reset. Off: ACPI's soft-off state S5, entered by writing SLP_TYP and SLP_EN to PM1 control (ACPI specification
- * 6.5, 4.8.3.2); the values come from \_S5 in the DSDT. Reset: ACPI's reset register, the keyboard controller, and at
- * last a triple fault.
+ * Off and reset. Off: ACPI's soft-off state S5, entered by writing SLP_TYP and SLP_EN to PM1 control (ACPI
+ * specification 6.5, 4.8.3.2); the values come from \_S5 in the DSDT. Reset: ACPI's reset register, the
+ * keyboard controller, and at last a triple fault.
  */
 #include <x86/cpu.h>
 #include <x86/machine.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PVH start information: struct hvm_start_info of Xen's public headers (xen/include/public/arch-x86/hvm/start_info.h),
- * versions 0 and 1; version 1 added the memory map, without which nothing can be done.
+ * PVH start information: struct hvm_start_info of Xen's public headers
+ * (xen/include/public/arch-x86/hvm/start_info.h), versions 0 and 1; version 1 added the memory map, without
+ * which nothing can be done.
  *
  *    0 magic   4 version   8 flags   12 modules   16 module list   24 command line   32 RSDP
  *   40 memory map   48 its entries   52 reserved
@@ -11,11 +12,11 @@
 #include <x86/bootinfo.h>
 #include <linux/errno.h>
 
-#define START_MAGIC  0x336ec578u
-#define START_SIZE   56u
-#define MODULE_SIZE  32u
-#define ENTRY_SIZE   24u
-#define ENTRIES_MAX  1024u
+#define START_MAGIC 0x336ec578u
+#define START_SIZE  56u
+#define MODULE_SIZE 32u
+#define ENTRY_SIZE  24u
+#define ENTRIES_MAX 1024u
 
 /* Byte by byte up to the NUL: the window may end anywhere behind it. */
 static void copy_cmdline(const struct physwin *w, paddr_t pa, struct boot_info *ret)
@@ -57,7 +58,8 @@ static int take_memory_map(const struct physwin *w, paddr_t pa, uint32_t count, 
 		for (uint32_t i = 0; i < count; i++) {
 			const uint8_t *e = map + (size_t)i * ENTRY_SIZE;
 
-			e820_entry(&ret->mem, pass, physwin_get64(e), physwin_get64(e + 8), physwin_get32(e + 16));
+			e820_entry(&ret->mem, pass, physwin_get64(e), physwin_get64(e + 8),
+				   physwin_get32(e + 16));
 		}
 	}
 	return 0;

@@ -39,7 +39,10 @@ static unsigned hours(uint8_t raw, uint8_t b)
 	return h % 12 + (raw & HOURS_PM ? 12 : 0);
 }
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar; years begin in March, so that the leap day is the last. */
+/*
+ * Days since 1970-01-01 of a date of the Gregorian calendar; years begin in March, so that the leap day is
+ * the last.
+ */
 static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
 {
 	uint64_t y = month > 2 ? year : year - 1;
@@ -64,7 +67,9 @@ uint64_t x86_rtc_read_ns(unsigned century)
 	month = number(cmos(RTC_MONTH), b);
 	year = number(cmos(RTC_YEAR), b);
 	year += century == 0 || century > 127 ? 2000 : number(cmos(century), b) * 100;
-	if (second > 60 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12 || year < 1970)
+	if (second > 60 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12 ||
+	    year < 1970)
 		return 0;
-	return (days_since_1970(year, month, day) * 86400 + hour * 3600u + minute * 60u + second) * 1000000000;
+	return (days_since_1970(year, month, day) * 86400 + hour * 3600u + minute * 60u + second) *
+	       1000000000;
 }

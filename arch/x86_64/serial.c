@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * COM1, a 16550 (National Semiconductor PC16550D datasheet). Output is polled, a FIFO's worth at a time. Input comes by
- * interrupt; when the kernel takes less than it is offered, the receiver's interrupt stays off and the rest stays in the
- * FIFO, or in `held`, until hal_console_input_resume().
+ * COM1, a 16550 (National Semiconductor PC16550D datasheet). Output is polled, a FIFO's worth at a time.
+ * Input comes by interrupt; when the kernel takes less than it is offered, the receiver's interrupt stays off
+ * and the rest stays in the FIFO, or in `held`, until hal_console_input_resume().
  */
 #include <x86/console.h>
 #include <x86/cpu.h>
@@ -12,13 +12,13 @@
 #define COM1	 0x3f8
 #define COM1_IRQ 4u
 
-#define DATA	 (COM1 + 0)
-#define IER	 (COM1 + 1)
-#define FCR	 (COM1 + 2) /* written */
-#define LCR	 (COM1 + 3)
-#define MCR	 (COM1 + 4)
-#define LSR	 (COM1 + 5)
-#define SCRATCH	 (COM1 + 7)
+#define DATA	(COM1 + 0)
+#define IER	(COM1 + 1)
+#define FCR	(COM1 + 2) /* written */
+#define LCR	(COM1 + 3)
+#define MCR	(COM1 + 4)
+#define LSR	(COM1 + 5)
+#define SCRATCH (COM1 + 7)
 
 #define IER_RECEIVED 0x01
 #define LSR_RECEIVED 0x01
@@ -84,8 +84,8 @@ static bool receive(void)
 }
 
 /*
- * Run by the interrupt and by hal_console_input_resume(), perhaps on two CPUs at once: the second only leaves a mark, for
- * the first to go round again. The upcall is made without a lock. Interrupts off.
+ * Run by the interrupt and by hal_console_input_resume(), perhaps on two CPUs at once: the second only leaves
+ * a mark, for the first to go round again. The upcall is made without a lock. Interrupts off.
  */
 static void service(void)
 {
@@ -98,7 +98,8 @@ static void service(void)
 		outb(IER, 0);
 		if (receive())
 			outb(IER, IER_RECEIVED); /* anew, so that what is left makes an edge */
-	} while (!__atomic_compare_exchange_n(&requests, &seen, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	} while (
+	    !__atomic_compare_exchange_n(&requests, &seen, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 }
 
 static void interrupt(void *ctx)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting the other CPUs (Intel SDM volume 3A, 8.4; MultiProcessor Specification 1.4, B.4): INIT, then a start-up
- * message with the trampoline's page, and once more if nothing has happened. One at a time, by the boot CPU.
+ * Starting the other CPUs (Intel SDM volume 3A, 8.4; MultiProcessor Specification 1.4, B.4): INIT, then a
+ * start-up message with the trampoline's page, and once more if nothing has happened. One at a time, by the
+ * boot CPU.
  *
- * A CPU that does not report in time is put back to sleep by another INIT: it must not come late to a trampoline
- * that is meant for the next one.
+ * A CPU that does not report in time is put back to sleep by another INIT: it must not come late to a
+ * trampoline that is meant for the next one.
  */
 #include <x86/apic.h>
 #include <x86/cpu.h>
@@ -16,11 +17,11 @@
 #include <x86/trap.h>
 #include <linux/errno.h>
 
-#define AFTER_INIT_NS	 20000u
-#define FIRST_TRY_NS	 20000000u
-#define SECOND_TRY_NS	 1000000000u
-#define LOW_MEMORY_END	 0xa0000u
-#define STOP_WAIT_SPINS	 10000u
+#define AFTER_INIT_NS	20000u
+#define FIRST_TRY_NS	20000000u
+#define SECOND_TRY_NS	1000000000u
+#define LOW_MEMORY_END	0xa0000u
+#define STOP_WAIT_SPINS 10000u
 
 struct trampoline_fields {
 	uint64_t stack, cpu, entry;

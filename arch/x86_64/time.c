@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clock: ns = (TSC - TSC at the kernel's entry) * multiplier / 2^32. The counter is taken to run at one constant
- * rate and in step on all CPUs, which holds for every 64-bit CPU and hypervisor of the last decade.
+ * The clock: ns = (TSC - TSC at the kernel's entry) * multiplier / 2^32. The counter is taken to run at one
+ * constant rate and in step on all CPUs, which holds for every 64-bit CPU and hypervisor of the last decade.
  *
- * Its rate is told by CPUID, or measured against a timer of known rate: HPET, ACPI's PM timer, or the 8254. Both ends of
- * the measurement are pairs (TSC, timer) of which the closest of several is kept, so that a virtual CPU that loses its
- * host for a moment spoils nothing.
+ * Its rate is told by CPUID, or measured against a timer of known rate: HPET, ACPI's PM timer, or the 8254.
+ * Both ends of the measurement are pairs (TSC, timer) of which the closest of several is kept, so that a
+ * virtual CPU that loses its host for a moment spoils nothing.
  */
 #include <x86/apic.h>
 #include <x86/cpu.h>
@@ -14,10 +14,10 @@
 #include <hal/hal.h>
 #include <arch/note.h>
 
-#define HYPERVISOR_BIT	   (1u << 31)
-#define FIXED32(a, b)	   (((uint64_t)(a) << 32) / (b))
-#define SAMPLE_TRIES	   5u
-#define PRECISION	   4000u /* one part in so many is good enough; else it is measured for a millisecond */
+#define HYPERVISOR_BIT	    (1u << 31)
+#define FIXED32(a, b)	    (((uint64_t)(a) << 32) / (b))
+#define SAMPLE_TRIES	    5u
+#define PRECISION	    4000u /* one part in so many is good enough; else it is measured for a millisecond */
 #define REFERENCE_SPINS_MAX 10000000u
 
 /* HPET registers, IA-PC HPET Specification 1.0a, 2.3; an eight-byte register is two words. */
@@ -25,7 +25,7 @@
 #define HPET_CONFIG  4u
 #define HPET_COUNTER 60u
 
-#define PIT_HZ	   1193182u
+#define PIT_HZ	    1193182u
 #define PM_TIMER_HZ 3579545u
 
 struct reference {
@@ -33,7 +33,7 @@ struct reference {
 	uint32_t mask;	    /* of the counter's width */
 	uint32_t period_ps; /* a tick; with its rest in femtoseconds: */
 	uint32_t period_fs;
-	uint32_t ticks;	    /* in a millisecond: measured no longer than that */
+	uint32_t ticks; /* in a millisecond: measured no longer than that */
 };
 
 struct sample {
@@ -152,11 +152,11 @@ static bool hpet_start(uint64_t address)
 		return false;
 	hpet[HPET_CONFIG] |= 1;
 	reference = (struct reference){
-		.read = hpet_read,
-		.mask = UINT32_MAX,
-		.period_ps = hpet[HPET_PERIOD] / 1000,
-		.period_fs = hpet[HPET_PERIOD] % 1000,
-		.ticks = UINT32_C(1000000000) / (hpet[HPET_PERIOD] / 1000 + 1) + 1,
+	    .read = hpet_read,
+	    .mask = UINT32_MAX,
+	    .period_ps = hpet[HPET_PERIOD] / 1000,
+	    .period_fs = hpet[HPET_PERIOD] % 1000,
+	    .ticks = UINT32_C(1000000000) / (hpet[HPET_PERIOD] / 1000 + 1) + 1,
 	};
 	return true;
 }
@@ -192,7 +192,8 @@ static struct sample take_sample(void)
 	return best;
 }
 
-/* Enough time since the first sample for the precision wanted, taking the second to be as sharp; or for any. */
+/* Enough time since the first sample for the precision wanted, taking the second to be as sharp; or for any.
+ */
 static bool measured_enough(void)
 {
 	uint32_t ticks = (reference.read() - first.reference) & reference.mask;
@@ -223,7 +224,10 @@ static void set_tsc_multiplier(uint64_t multiplier)
 	tsc_inverse = UINT64_MAX / tsc_multiplier;
 }
 
-/* Sets the clock's rate from `ticks` of the counter in `ps` picoseconds; both are halved until nothing can overflow. */
+/*
+ * Sets the clock's rate from `ticks` of the counter in `ps` picoseconds; both are halved until nothing can
+ * overflow.
+ */
 static void set_measured(uint64_t ticks, uint64_t ps)
 {
 	while (ps >> 31 != 0) {
@@ -245,7 +249,8 @@ void x86_time_finish(void)
 	if (khz != 0)
 		set_tsc_multiplier(FIXED32(1000000, khz));
 	else
-		set_measured(last.tsc - first.tsc, ref * reference.period_ps + ref * reference.period_fs / 1000);
+		set_measured(last.tsc - first.tsc,
+			     ref * reference.period_ps + ref * reference.period_fs / 1000);
 	ns = multiply32(last.tsc - first.tsc, tsc_multiplier);
 	apic_ticks_per_ns32 = FIXED32(first.apic - last.apic, ns == 0 ? 1 : ns);
 	if (ref == 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one-shot timer of each CPU: the local APIC's, counting down or, where there is such a mode, waiting for a value of
- * the time-stamp counter.
+ * The one-shot timer of each CPU: the local APIC's, counting down or, where there is such a mode, waiting for
+ * a value of the time-stamp counter.
  *
- * Writing the timer is slow (a register of a device, in a virtual machine an exit), and deadlines are mostly put off: so a
- * later deadline than the one the hardware waits for is only noted, and looked at when that one comes.
- * All fields belong to this CPU, with interrupts off.
+ * Writing the timer is slow (a register of a device, in a virtual machine an exit), and deadlines are mostly
+ * put off: so a later deadline than the one the hardware waits for is only noted, and looked at when that one
+ * comes. All fields belong to this CPU, with interrupts off.
  */
 #include <x86/apic.h>
 #include <x86/cpu.h>
@@ -25,7 +25,10 @@ void x86_timer_enable(void)
 	x86_apic_write(APIC_TIMER_COUNT, 0);
 	x86_apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (by_tsc ? APIC_LVT_TSC_DEADLINE : 0));
 	if (by_tsc)
-		__asm__ volatile("mfence" : : : "memory"); /* Intel SDM 3A 10.5.4.1: the mode before the first deadline */
+		__asm__ volatile("mfence"
+				 :
+				 :
+				 : "memory"); /* Intel SDM 3A 10.5.4.1: the mode before the first deadline */
 	this_cpu()->timer_deadline = HAL_TIMER_NEVER;
 	this_cpu()->timer_hardware = HAL_TIMER_NEVER;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traps, in C. From user mode: told to the kernel as the end of hal_user_run(), with Linux's signal numbers and codes
- * (arch/x86/kernel/traps.c is where Linux's choice can be read). From the kernel: a fault inside a copy of user memory
- * is mended by the kernel's vm or ends the copy; everything else ends the machine.
+ * Traps, in C. From user mode: told to the kernel as the end of hal_user_run(), with Linux's signal numbers
+ * and codes (arch/x86/kernel/traps.c is where Linux's choice can be read). From the kernel: a fault inside a
+ * copy of user memory is mended by the kernel's vm or ends the copy; everything else ends the machine.
  */
 #include <x86/cpu.h>
 #include <x86/mmu.h>
@@ -17,7 +17,8 @@ uint32_t x86_stopping;
 
 /* ---- user mode ---- */
 
-/* si_code of a floating-point fault, from its pending and unmasked exceptions: both units order them alike. */
+/* si_code of a floating-point fault, from its pending and unmasked exceptions: both units order them alike.
+ */
 static int fpe_code(unsigned pending)
 {
 	if (pending & 1)
@@ -133,7 +134,8 @@ enum hal_exit_kind x86_trap_user(unsigned vector, struct hal_user *u, struct hal
 struct ex_entry {
 	uint64_t from, to;
 };
-extern const struct ex_entry ex_table_start[] __asm__("_ex_table_start"), ex_table_end[] __asm__("_ex_table_end");
+extern const struct ex_entry ex_table_start[] __asm__("_ex_table_start"), ex_table_end[] __asm__(
+									      "_ex_table_end");
 
 bool x86_fixup(struct trap_frame *f)
 {
@@ -154,8 +156,8 @@ static bool may_fault(const struct trap_frame *f)
 }
 
 /*
- * A copy that was begun with interrupts off cannot wait for a page: it fails at once, and its caller tries again
- * after it has let go of what made it turn them off.
+ * A copy that was begun with interrupts off cannot wait for a page: it fails at once, and its caller tries
+ * again after it has let go of what made it turn them off.
  */
 static bool user_fault(const struct trap_frame *f, uaddr_t addr)
 {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of a user thread that stays in the CPU while the kernel runs: x87, SSE and AVX registers, FS base, and GS base
- * (which waits in the MSR that `swapgs` exchanges). A thread's state is live on a CPU when the CPU's `live` is the thread
- * and the thread's `live_cpu` is the CPU; both must agree, so either side can end it:
+ * The part of a user thread that stays in the CPU while the kernel runs: x87, SSE and AVX registers, FS base,
+ * and GS base (which waits in the MSR that `swapgs` exchanges). A thread's state is live on a CPU when the
+ * CPU's `live` is the thread and the thread's `live_cpu` is the CPU; both must agree, so either side can end
+ * it:
  *
  *   hal_user_load()     makes it live, from memory, unless it still is since it last ran here
  *   hal_user_save()     brings memory up to date; it stays live, in case the thread is the next to come
  *   another thread's    hal_user_load() changes `live`; running on another CPU changes `live_cpu`
  *
- * Memory holds XSAVE's standard format, since signal frames and debuggers show it. Interrupts are off in all that looks at
- * `live`.
+ * Memory holds XSAVE's standard format, since signal frames and debuggers show it. Interrupts are off in all
+ * that looks at `live`.
  */
 #include <x86/cpu.h>
 #include <x86/features.h>

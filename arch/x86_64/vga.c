@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The VGA text screen, 80 by 25, as a simple terminal: printable characters, CR, LF, BS, TAB; escape sequences are
- * swallowed. The adapter shows a window of its 32 KiB, so scrolling moves the window by a line and clears one line; only
- * when the end is reached is the screen copied back to the start.
+ * The VGA text screen, 80 by 25, as a simple terminal: printable characters, CR, LF, BS, TAB; escape
+ * sequences are swallowed. The adapter shows a window of its 32 KiB, so scrolling moves the window by a line
+ * and clears one line; only when the end is reached is the screen copied back to the start.
  */
 #include <x86/console.h>
 #include <x86/cpu.h>

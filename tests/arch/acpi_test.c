@@ -92,14 +92,14 @@ static void make_root(uint8_t *const *tables, unsigned count)
 static uint8_t *make_madt(void)
 {
 	static const uint8_t entries[] = {
-		0, 8, 0, 0, 1, 0, 0, 0,				       /* CPU 0 */
-		0, 8, 1, 4, 1, 0, 0, 0,				       /* CPU with APIC id 4 */
-		0, 8, 2, 5, 0, 0, 0, 0,				       /* an empty socket */
-		9, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,	       /* x2APIC id 256 */
-		1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0,	       /* I/O APIC */
-		2, 10, 0, 9, 9, 0, 0, 0, 0x0d, 0,		       /* ISA 9: level, active high */
-		4, 6, 0xff, 0, 0, 1,				       /* NMI: not looked at */
-		0, 3, 0,					       /* too short for a CPU */
+	    0, 8,  0,	 0, 1, 0, 0,	0,				 /* CPU 0 */
+	    0, 8,  1,	 4, 1, 0, 0,	0,				 /* CPU with APIC id 4 */
+	    0, 8,  2,	 5, 0, 0, 0,	0,				 /* an empty socket */
+	    9, 16, 0,	 0, 0, 1, 0,	0,    1,    0, 0, 0, 0, 0, 0, 0, /* x2APIC id 256 */
+	    1, 12, 0,	 0, 0, 0, 0xc0, 0xfe, 0,    0, 0, 0,		 /* I/O APIC */
+	    2, 10, 0,	 9, 9, 0, 0,	0,    0x0d, 0,			 /* ISA 9: level, active high */
+	    4, 6,  0xff, 0, 0, 1,					 /* NMI: not looked at */
+	    0, 3,  0,							 /* too short for a CPU */
 	};
 	uint8_t *t = table("APIC", 44 + sizeof(entries));
 
@@ -113,7 +113,8 @@ static uint8_t *make_madt(void)
 static uint8_t *make_fadt(void)
 {
 	/* Name(\_S5, Package(4){5, 6, 0, 0}), behind a string that only looks like it */
-	static const uint8_t aml[] = {'_', 'S', '5', '_', 0x0d, 0x08, '_', 'S', '5', '_', 0x12, 0x08, 4, 0x0a, 5, 0x0a, 6, 0, 0};
+	static const uint8_t aml[] = {'_',  'S',  '5', '_',  0x0d, 0x08, '_', 'S', '5', '_',
+				      0x12, 0x08, 4,   0x0a, 5,	   0x0a, 6,   0,   0};
 	uint8_t *dsdt = table("DSDT", 36 + sizeof(aml));
 	uint8_t *t = table("FACP", 244);
 
@@ -204,7 +205,8 @@ static void a_bad_checksum_leaves_the_table_out(void **state)
 	assert_int_equal(acpi_parse(&window, rsdp, 19, &info), -EINVAL);
 }
 
-/* Whatever byte is changed, and however short memory is: no crash, and the counts stay within their arrays. */
+/* Whatever byte is changed, and however short memory is: no crash, and the counts stay within their arrays.
+ */
 static void bent_tables_are_survived(void **state)
 {
 	(void)state;
@@ -238,10 +240,10 @@ static void s5_needs_a_whole_package(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_usual_machine_is_understood),
-		cmocka_unit_test(a_bad_checksum_leaves_the_table_out),
-		cmocka_unit_test(bent_tables_are_survived),
-		cmocka_unit_test(s5_needs_a_whole_package),
+	    cmocka_unit_test(a_usual_machine_is_understood),
+	    cmocka_unit_test(a_bad_checksum_leaves_the_table_out),
+	    cmocka_unit_test(bent_tables_are_survived),
+	    cmocka_unit_test(s5_needs_a_whole_package),
 	};
 
 	return cmocka_run_group_tests_name("arch/acpi", tests, NULL, NULL);

@@ -138,12 +138,12 @@ static void bent_tags_are_counted(void **state)
 
 	(void)state;
 	info_begin(&i);
-	tag(&i, 3, 4);			/* a module without its end */
-	put32(tag(&i, 6, 24), 3);	/* entries of three bytes */
+	tag(&i, 3, 4);		  /* a module without its end */
+	put32(tag(&i, 6, 24), 3); /* entries of three bytes */
 	p = tag(&i, 3, 8);
 	put32(p, 2);
-	put32(p + 4, 1);		/* ends before it begins */
-	put32(tag(&i, 99, 0) - 4, 0);	/* no size: the walk ends */
+	put32(p + 4, 1);	      /* ends before it begins */
+	put32(tag(&i, 99, 0) - 4, 0); /* no size: the walk ends */
 	info_end(&i);
 	assert_int_equal(parse(&i, i.len), 0);
 	assert_int_equal(parsed.ignored, 4);
@@ -201,7 +201,8 @@ static void pvh_pointers_to_nowhere_are_survived(void **state)
 {
 	(void)state;
 	pvh_write();
-	memset(memory + 0x200, 'y', sizeof(memory) - 0x200); /* a command line without end, over the memory map */
+	memset(memory + 0x200, 'y',
+	       sizeof(memory) - 0x200); /* a command line without end, over the memory map */
 	put64(memory + 16, UINT64_MAX);
 	assert_int_equal(pvh_parse(&window, WINDOW_BASE, &parsed), 0);
 	assert_int_equal(strlen(parsed.cmdline), HAL_CMDLINE_MAX - 1);
@@ -217,9 +218,11 @@ static void pvh_pointers_to_nowhere_are_survived(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_usual_loader_is_understood),	 cmocka_unit_test(information_cut_anywhere_is_survived),
-		cmocka_unit_test(bent_tags_are_counted),	 cmocka_unit_test(pvh_is_understood),
-		cmocka_unit_test(pvh_pointers_to_nowhere_are_survived),
+	    cmocka_unit_test(a_usual_loader_is_understood),
+	    cmocka_unit_test(information_cut_anywhere_is_survived),
+	    cmocka_unit_test(bent_tags_are_counted),
+	    cmocka_unit_test(pvh_is_understood),
+	    cmocka_unit_test(pvh_pointers_to_nowhere_are_survived),
 	};
 
 	return cmocka_run_group_tests_name("arch/bootinfo", tests, NULL, NULL);

@@ -11,7 +11,8 @@
 
 #define PAGES 256
 
-static void assert_range(const struct memmap *m, size_t i, paddr_t base, uint64_t size, enum hal_mem_kind kind)
+static void assert_range(const struct memmap *m, size_t i, paddr_t base, uint64_t size,
+			 enum hal_mem_kind kind)
 {
 	assert_true(i < m->count);
 	assert_int_equal(m->range[i].base, base);
@@ -89,13 +90,15 @@ static void expect(const struct memmap *m, const uint8_t *page)
 
 	assert_true(memmap_is_sane(m));
 	for (size_t i = 0; i < m->count; i++)
-		memset(got + m->range[i].base / PAGE_SIZE, 1 + (int)m->range[i].kind, m->range[i].size / PAGE_SIZE);
+		memset(got + m->range[i].base / PAGE_SIZE, 1 + (int)m->range[i].kind,
+		       m->range[i].size / PAGE_SIZE);
 	assert_memory_equal(got, page, PAGES);
 }
 
 static void step(struct memmap *m, uint8_t *page)
 {
-	unsigned first = (unsigned)random() % PAGES, count = 1 + (unsigned)random() % 20, what = (unsigned)random() % 4;
+	unsigned first = (unsigned)random() % PAGES, count = 1 + (unsigned)random() % 20,
+		 what = (unsigned)random() % 4;
 
 	if (first + count > PAGES)
 		count = PAGES - first;
@@ -104,7 +107,8 @@ static void step(struct memmap *m, uint8_t *page)
 	else if (what == 1)
 		memmap_remove(m, first * PAGE_SIZE + 1, count * PAGE_SIZE - 2);
 	else
-		memmap_reserve(m, first * PAGE_SIZE + 1, count * PAGE_SIZE - 2, what == 2 ? HAL_MEM_RESERVED : HAL_MEM_INITRD);
+		memmap_reserve(m, first * PAGE_SIZE + 1, count * PAGE_SIZE - 2,
+			       what == 2 ? HAL_MEM_RESERVED : HAL_MEM_INITRD);
 	for (unsigned i = first; i < first + count; i++) {
 		if (what == 0 && page[i] == 0)
 			page[i] = 1 + HAL_MEM_FREE;
@@ -134,11 +138,11 @@ static void random_calls_agree_with_a_page_array(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ram_is_rounded_inward_and_merged),
-		cmocka_unit_test(wrapping_ranges_are_clipped),
-		cmocka_unit_test(what_is_taken_is_reserved_and_below_the_limit),
-		cmocka_unit_test(a_full_table_only_loses_memory),
-		cmocka_unit_test(random_calls_agree_with_a_page_array),
+	    cmocka_unit_test(ram_is_rounded_inward_and_merged),
+	    cmocka_unit_test(wrapping_ranges_are_clipped),
+	    cmocka_unit_test(what_is_taken_is_reserved_and_below_the_limit),
+	    cmocka_unit_test(a_full_table_only_loses_memory),
+	    cmocka_unit_test(random_calls_agree_with_a_page_array),
 	};
 
 	return cmocka_run_group_tests_name("arch/memmap", tests, NULL, NULL);

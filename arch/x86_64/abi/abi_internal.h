@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of this folder share. They are compiled for the kernel and for the simulator: unprivileged code alone. */
+/*
+ * What the files of this folder share. They are compiled for the kernel and for the simulator: unprivileged
+ * code alone.
+ */
 #ifndef X86_ABI_INTERNAL_H
 #define X86_ABI_INTERNAL_H
 
@@ -27,7 +30,9 @@ static inline struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t subleaf)
 {
 	struct x86_cpuid r;
 
-	__asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+	__asm__ volatile("cpuid"
+			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+			 : "a"(leaf), "c"(subleaf));
 	return r;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc/cpuinfo in Linux's words (arch/x86/kernel/cpu/proc.c, arch/x86/include/asm/cpufeatures.h name the fields and flags). */
+/*
+ * /proc/cpuinfo in Linux's words (arch/x86/kernel/cpu/proc.c, arch/x86/include/asm/cpufeatures.h name the
+ * fields and flags).
+ */
 #include "abi_internal.h"
 
 #include <arch/text.h>
@@ -17,28 +20,50 @@ enum word {
 };
 
 static const char *const flags[WORDS][32] = {
-	[LEAF_1_EDX] = {"fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", NULL, "sep", "mtrr", "pge",
-			"mca", "cmov", "pat", "pse36", "pn", "clflush", NULL, "dts", "acpi", "mmx", "fxsr", "sse", "sse2",
-			"ss", "ht", "tm", "ia64", "pbe"},
-	[LEAF_EXT_EDX] = {[11] = "syscall", [19] = "mp", "nx", NULL, "mmxext", [25] = "fxsr_opt", "pdpe1gb", "rdtscp", NULL,
-			  "lm", "3dnowext", "3dnow"},
-	[LEAF_EXT_ECX] = {"lahf_lm", "cmp_legacy", "svm", "extapic", "cr8_legacy", "abm", "sse4a", "misalignsse",
-			  "3dnowprefetch", "osvw", "ibs", "xop", "skinit", "wdt", NULL, "lwp", "fma4", "tce", NULL,
-			  "nodeid_msr", NULL, "tbm", "topoext", "perfctr_core", "perfctr_nb", NULL, "bpext", "ptsc",
-			  "perfctr_llc", "mwaitx"},
-	[LEAF_1_ECX] = {"pni", "pclmulqdq", "dtes64", "monitor", "ds_cpl", "vmx", "smx", "est", "tm2", "ssse3", "cid", "sdbg",
-			"fma", "cx16", "xtpr", "pdcm", NULL, "pcid", "dca", "sse4_1", "sse4_2", "x2apic", "movbe", "popcnt",
-			"tsc_deadline_timer", "aes", "xsave", NULL, "avx", "f16c", "rdrand", "hypervisor"},
-	[LEAF_7_EBX] = {"fsgsbase", "tsc_adjust", "sgx", "bmi1", "hle", "avx2", NULL, "smep", "bmi2", "erms", "invpcid", "rtm",
-			"cqm", NULL, "mpx", "rdt_a", "avx512f", "avx512dq", "rdseed", "adx", "smap", "avx512ifma", NULL,
-			"clflushopt", "clwb", "intel_pt", "avx512pf", "avx512er", "avx512cd", "sha_ni", "avx512bw",
-			"avx512vl"},
-	[LEAF_7_ECX] = {NULL, "avx512vbmi", "umip", [5] = "waitpkg", "avx512_vbmi2", NULL, "gfni", "vaes", "vpclmulqdq",
-			"avx512_vnni", "avx512_bitalg", NULL, "avx512_vpopcntdq", NULL, "la57", [22] = "rdpid", [25] = "cldemote",
-			[27] = "movdiri", "movdir64b"},
-	[LEAF_7_EDX] = {[2] = "avx512_4vnniw", "avx512_4fmaps", "fsrm", [8] = "avx512_vp2intersect", [10] = "md_clear",
-			[14] = "serialize", [29] = "arch_capabilities"},
-	[LEAF_D1_EAX] = {"xsaveopt", "xsavec", "xgetbv1", "xsaves"},
+    [LEAF_1_EDX] = {"fpu",  "vme",  "de",   "pse", "tsc",  "msr", "pae",   "mce", "cx8",     "apic", NULL,
+		    "sep",  "mtrr", "pge",  "mca", "cmov", "pat", "pse36", "pn",  "clflush", NULL,   "dts",
+		    "acpi", "mmx",  "fxsr", "sse", "sse2", "ss",  "ht",	   "tm",  "ia64",    "pbe"},
+    [LEAF_EXT_EDX] = {[11] = "syscall",
+		      [19] = "mp",
+		      "nx",
+		      NULL,
+		      "mmxext",
+		      [25] = "fxsr_opt",
+		      "pdpe1gb",
+		      "rdtscp",
+		      NULL,
+		      "lm",
+		      "3dnowext",
+		      "3dnow"},
+    [LEAF_EXT_ECX] =
+	{"lahf_lm",	"cmp_legacy",	 "svm",		 "extapic",    "cr8_legacy", "abm",	   "sse4a",
+	 "misalignsse", "3dnowprefetch", "osvw",	 "ibs",	       "xop",	     "skinit",	   "wdt",
+	 NULL,		"lwp",		 "fma4",	 "tce",	       NULL,	     "nodeid_msr", NULL,
+	 "tbm",		"topoext",	 "perfctr_core", "perfctr_nb", NULL,	     "bpext",	   "ptsc",
+	 "perfctr_llc", "mwaitx"},
+    [LEAF_1_ECX] = {"pni",    "pclmulqdq", "dtes64", "monitor", "ds_cpl",
+		    "vmx",    "smx",	   "est",    "tm2",	"ssse3",
+		    "cid",    "sdbg",	   "fma",    "cx16",	"xtpr",
+		    "pdcm",   NULL,	   "pcid",   "dca",	"sse4_1",
+		    "sse4_2", "x2apic",	   "movbe",  "popcnt",	"tsc_deadline_timer",
+		    "aes",    "xsave",	   NULL,     "avx",	"f16c",
+		    "rdrand", "hypervisor"},
+    [LEAF_7_EBX] = {"fsgsbase",	  "tsc_adjust", "sgx",	      "bmi1",	  "hle",      "avx2",	  NULL,
+		    "smep",	  "bmi2",	"erms",	      "invpcid",  "rtm",      "cqm",	  NULL,
+		    "mpx",	  "rdt_a",	"avx512f",    "avx512dq", "rdseed",   "adx",	  "smap",
+		    "avx512ifma", NULL,		"clflushopt", "clwb",	  "intel_pt", "avx512pf", "avx512er",
+		    "avx512cd",	  "sha_ni",	"avx512bw",   "avx512vl"},
+    [LEAF_7_ECX] = {NULL, "avx512vbmi", "umip", [5] = "waitpkg", "avx512_vbmi2", NULL, "gfni", "vaes",
+		    "vpclmulqdq", "avx512_vnni", "avx512_bitalg", NULL, "avx512_vpopcntdq", NULL,
+		    "la57", [22] = "rdpid", [25] = "cldemote", [27] = "movdiri", "movdir64b"},
+    [LEAF_7_EDX] = {[2] = "avx512_4vnniw",
+		    "avx512_4fmaps",
+		    "fsrm",
+		    [8] = "avx512_vp2intersect",
+		    [10] = "md_clear",
+		    [14] = "serialize",
+		    [29] = "arch_capabilities"},
+    [LEAF_D1_EAX] = {"xsaveopt", "xsavec", "xgetbv1", "xsaves"},
 };
 
 /* Words of CPUs that lack the leaf stay zero. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory image of the x87, SSE and AVX registers: 512 bytes as FXSAVE writes them and, on a CPU with XSAVE, a header
- * and the further states at the places that CPUID gives (Intel SDM volume 1, 13.4: the standard format).
+ * The memory image of the x87, SSE and AVX registers: 512 bytes as FXSAVE writes them and, on a CPU with
+ * XSAVE, a header and the further states at the places that CPUID gives (Intel SDM volume 1, 13.4: the
+ * standard format).
  */
 #include "abi_internal.h"
 
@@ -47,7 +48,10 @@ void x86_fpu_init_area(void *area)
 	__builtin_memcpy(p + FXSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
 }
 
-/* FXSAVE itself tells, in the word behind MXCSR; 0 stands for the first CPUs' mask (Intel SDM volume 1, 11.6.6). */
+/*
+ * FXSAVE itself tells, in the word behind MXCSR; 0 stands for the first CPUs' mask (Intel SDM volume
+ * 1, 11.6.6).
+ */
 uint32_t x86_mxcsr_mask(void)
 {
 	static uint32_t mask;

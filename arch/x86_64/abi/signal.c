@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signal frames (System V ABI, x86-64 supplement, 3.2.2 for the red zone; Linux's arch/x86/include/uapi/asm/sigcontext.h
- * for the layout). From low to high addresses:
+ * Signal frames (System V ABI, x86-64 supplement, 3.2.2 for the red zone; Linux's
+ * arch/x86/include/uapi/asm/sigcontext.h for the layout). From low to high addresses:
  *
  *   rsp  return address: the restorer, which calls rt_sigreturn()
  *        struct ucontext, siginfo_t
@@ -9,9 +9,10 @@
  *        the FPU area, 64-byte aligned, its software bytes filled, then FP_XSTATE_MAGIC2
  *        128 bytes of red zone, unless the handler has an alternate stack
  *
- * A handler starts with the FPU in its initial state. On the way back nothing in the frame is trusted: the selectors are
- * the constant ones, flags are filtered, MXCSR and the XSAVE header lose the bits that would fault. While the area is
- * filled from user memory, which may sleep, fpu_memory_newer keeps the scheduler's hands off it.
+ * A handler starts with the FPU in its initial state. On the way back nothing in the frame is trusted: the
+ * selectors are the constant ones, flags are filtered, MXCSR and the XSAVE header lose the bits that would
+ * fault. While the area is filled from user memory, which may sleep, fpu_memory_newer keeps the scheduler's
+ * hands off it.
  */
 #include "abi_internal.h"
 
@@ -20,8 +21,8 @@
 #include <asm/signal.h>
 #include <asm/ucontext.h>
 
-#define RED_ZONE     128u
-#define SIGINFO_SIZE 128u
+#define RED_ZONE		  128u
+#define SIGINFO_SIZE		  128u
 #define FLAGS_CLEARED_FOR_HANDLER (X86_FLAG_DF | X86_FLAG_RF | X86_FLAG_TF)
 
 struct rt_sigframe {
@@ -67,10 +68,10 @@ static int put(uaddr_t dst, const void *src, size_t len)
 static int put_fpu(const struct hal_user *u, uaddr_t at)
 {
 	const struct _fpx_sw_bytes sw = {
-		.magic1 = FP_XSTATE_MAGIC1,
-		.extended_size = (uint32_t)fpu_frame_size(),
-		.xfeatures = x86_fpu_features(),
-		.xstate_size = (uint32_t)x86_fpu_size(),
+	    .magic1 = FP_XSTATE_MAGIC1,
+	    .extended_size = (uint32_t)fpu_frame_size(),
+	    .xfeatures = x86_fpu_features(),
+	    .xstate_size = (uint32_t)x86_fpu_size(),
 	};
 	const uint32_t magic2 = FP_XSTATE_MAGIC2;
 	uint64_t present;
@@ -82,7 +83,8 @@ static int put_fpu(const struct hal_user *u, uaddr_t at)
 	/* Old readers look at the legacy part alone: it always counts as present. */
 	__builtin_memcpy(&present, (const uint8_t *)u->x86.fpu + XSAVE_HEADER, sizeof(present));
 	present |= STATE_LEGACY;
-	if (put(at + XSAVE_HEADER, &present, sizeof(present)) != 0 || put(at + FXSAVE_SW, &sw, sizeof(sw)) != 0)
+	if (put(at + XSAVE_HEADER, &present, sizeof(present)) != 0 ||
+	    put(at + FXSAVE_SW, &sw, sizeof(sw)) != 0)
 		return -EFAULT;
 	return put(at + x86_fpu_size(), &magic2, sizeof(magic2));
 }
@@ -92,16 +94,35 @@ static void fill_sigcontext(const struct hal_user *u, const struct hal_signal *s
 	const struct hal_regs *r = &u->regs;
 
 	*sc = (struct sigcontext){
-		.r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11, .r12 = r->r12, .r13 = r->r13, .r14 = r->r14,
-		.r15 = r->r15, .rdi = r->rdi, .rsi = r->rsi, .rbp = r->rbp, .rbx = r->rbx, .rdx = r->rdx, .rax = r->rax,
-		.rcx = r->rcx, .rsp = r->rsp, .rip = r->rip, .eflags = r->rflags,
-		.cs = X86_USER_CS, .ss = X86_USER_SS,
-		.err = u->x86.trap_error, .trapno = u->x86.trap_number, .cr2 = u->x86.trap_address,
-		.oldmask = sig->blocked,
+	    .r8 = r->r8,
+	    .r9 = r->r9,
+	    .r10 = r->r10,
+	    .r11 = r->r11,
+	    .r12 = r->r12,
+	    .r13 = r->r13,
+	    .r14 = r->r14,
+	    .r15 = r->r15,
+	    .rdi = r->rdi,
+	    .rsi = r->rsi,
+	    .rbp = r->rbp,
+	    .rbx = r->rbx,
+	    .rdx = r->rdx,
+	    .rax = r->rax,
+	    .rcx = r->rcx,
+	    .rsp = r->rsp,
+	    .rip = r->rip,
+	    .eflags = r->rflags,
+	    .cs = X86_USER_CS,
+	    .ss = X86_USER_SS,
+	    .err = u->x86.trap_error,
+	    .trapno = u->x86.trap_number,
+	    .cr2 = u->x86.trap_address,
+	    .oldmask = sig->blocked,
 	};
 }
 
-static void fill_frame(const struct hal_user *u, const struct hal_signal *sig, uaddr_t fpu, struct rt_sigframe *f)
+static void fill_frame(const struct hal_user *u, const struct hal_signal *sig, uaddr_t fpu,
+		       struct rt_sigframe *f)
 {
 	__builtin_memset(f, 0, sizeof(*f));
 	f->restorer = sig->restorer;
@@ -155,7 +176,10 @@ static int get(void *dst, uaddr_t src, size_t len)
 	return hal_copy_from_user(dst, src, len) == 0 ? 0 : -EFAULT;
 }
 
-/* How much of the frame's area is there: all, or the legacy part alone when the magic numbers do not fit (a moved copy). */
+/*
+ * How much of the frame's area is there: all, or the legacy part alone when the magic numbers do not fit (a
+ * moved copy).
+ */
 static int frame_area_size(uaddr_t at, size_t *ret_size)
 {
 	struct _fpx_sw_bytes sw;
@@ -166,8 +190,8 @@ static int frame_area_size(uaddr_t at, size_t *ret_size)
 		return 0;
 	if (get(&sw, at + FXSAVE_SW, sizeof(sw)) != 0)
 		return -EFAULT;
-	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size < XSAVE_MINIMUM || sw.xstate_size > x86_fpu_size() ||
-	    sw.xstate_size > sw.extended_size)
+	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size < XSAVE_MINIMUM ||
+	    sw.xstate_size > x86_fpu_size() || sw.xstate_size > sw.extended_size)
 		return 0;
 	if (get(&magic2, at + sw.xstate_size, sizeof(magic2)) != 0)
 		return -EFAULT;
@@ -218,12 +242,29 @@ static void take_sigcontext(struct hal_regs *r, const struct sigcontext *sc)
 	uint64_t fs_base = r->fs_base, gs_base = r->gs_base;
 
 	*r = (struct hal_regs){
-		.r8 = sc->r8, .r9 = sc->r9, .r10 = sc->r10, .r11 = sc->r11, .r12 = sc->r12, .r13 = sc->r13, .r14 = sc->r14,
-		.r15 = sc->r15, .rdi = sc->rdi, .rsi = sc->rsi, .rbp = sc->rbp, .rbx = sc->rbx, .rdx = sc->rdx, .rax = sc->rax,
-		.rcx = sc->rcx, .rsp = sc->rsp, .rip = sc->rip,
-		.rflags = (sc->eflags & X86_FLAGS_USER) | X86_FLAG_ONE | X86_FLAG_IF,
-		.cs = X86_USER_CS, .ss = X86_USER_SS, .orig_rax = UINT64_MAX,
-		.fs_base = fs_base, .gs_base = gs_base,
+	    .r8 = sc->r8,
+	    .r9 = sc->r9,
+	    .r10 = sc->r10,
+	    .r11 = sc->r11,
+	    .r12 = sc->r12,
+	    .r13 = sc->r13,
+	    .r14 = sc->r14,
+	    .r15 = sc->r15,
+	    .rdi = sc->rdi,
+	    .rsi = sc->rsi,
+	    .rbp = sc->rbp,
+	    .rbx = sc->rbx,
+	    .rdx = sc->rdx,
+	    .rax = sc->rax,
+	    .rcx = sc->rcx,
+	    .rsp = sc->rsp,
+	    .rip = sc->rip,
+	    .rflags = (sc->eflags & X86_FLAGS_USER) | X86_FLAG_ONE | X86_FLAG_IF,
+	    .cs = X86_USER_CS,
+	    .ss = X86_USER_SS,
+	    .orig_rax = UINT64_MAX,
+	    .fs_base = fs_base,
+	    .gs_base = gs_base,
 	};
 }
 

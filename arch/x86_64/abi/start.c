@@ -9,12 +9,12 @@
 void hal_abi_start(struct hal_user *u, uaddr_t entry, uaddr_t sp)
 {
 	u->regs = (struct hal_regs){
-		.rip = entry,
-		.rsp = sp,
-		.cs = X86_USER_CS,
-		.ss = X86_USER_SS,
-		.rflags = X86_FLAG_ONE | X86_FLAG_IF,
-		.orig_rax = UINT64_MAX,
+	    .rip = entry,
+	    .rsp = sp,
+	    .cs = X86_USER_CS,
+	    .ss = X86_USER_SS,
+	    .rflags = X86_FLAG_ONE | X86_FLAG_IF,
+	    .orig_rax = UINT64_MAX,
 	};
 	u->x86.regs_partial = false;
 	x86_fpu_init_area(u->x86.fpu);

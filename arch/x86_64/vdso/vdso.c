@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vDSO: the time and the CPU's number without a system call. A shared library that the kernel maps into each
- * program; it is compiled like one, refers to nothing outside itself but the data page before it, and asks the kernel
- * for clocks that it does not know.
+ * The vDSO: the time and the CPU's number without a system call. A shared library that the kernel maps into
+ * each program; it is compiled like one, refers to nothing outside itself but the data page before it, and
+ * asks the kernel for clocks that it does not know.
  */
 #include <linux/time.h>
 #include <asm/unistd.h>
@@ -10,7 +10,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-#define NS_PER_SECOND UINT64_C(1000000000)
+#define NS_PER_SECOND	    UINT64_C(1000000000)
 #define CPU_NUMBER_SELECTOR 0x1bu /* a segment whose limit is the number */
 
 extern const struct x86_vdso_data vdso_data __attribute__((visibility("hidden")));
@@ -39,7 +39,8 @@ static inline uint64_t now(int wall)
 
 	do {
 		sequence = __atomic_load_n(&vdso_data.sequence, __ATOMIC_ACQUIRE);
-		ns = (uint64_t)((unsigned __int128)(read_tsc() - vdso_data.tsc_base) * vdso_data.multiplier >> 32);
+		ns = (uint64_t)((unsigned __int128)(read_tsc() - vdso_data.tsc_base) * vdso_data.multiplier >>
+				32);
 		if (wall)
 			ns += vdso_data.wall_offset_ns;
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -65,8 +66,8 @@ static inline int store(struct timespec *ts, uint64_t ns)
 int __vdso_clock_gettime(__kernel_clockid_t clock, struct timespec *ts)
 {
 	const unsigned wall = 1u << CLOCK_REALTIME | 1u << CLOCK_REALTIME_COARSE | 1u << CLOCK_TAI;
-	const unsigned boot = 1u << CLOCK_MONOTONIC | 1u << CLOCK_MONOTONIC_RAW | 1u << CLOCK_MONOTONIC_COARSE |
-			      1u << CLOCK_BOOTTIME;
+	const unsigned boot = 1u << CLOCK_MONOTONIC | 1u << CLOCK_MONOTONIC_RAW |
+			      1u << CLOCK_MONOTONIC_COARSE | 1u << CLOCK_BOOTTIME;
 
 	if ((unsigned)clock < 32 && (boot >> clock & 1))
 		return store(ts, now(0));

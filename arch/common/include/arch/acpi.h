@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The few facts CloudOS takes from ACPI's static tables (ACPI specification 6.5, chapter 5), without an interpreter for
- * its bytecode. Pure: memory is read through a struct physwin alone, and a table that is cut short, has a bad checksum
- * or points nowhere is left out.
+ * The few facts CloudOS takes from ACPI's static tables (ACPI specification 6.5, chapter 5), without an
+ * interpreter for its bytecode. Pure: memory is read through a struct physwin alone, and a table that is cut
+ * short, has a bad checksum or points nowhere is left out.
  */
 #ifndef ARCH_ACPI_H
 #define ARCH_ACPI_H
@@ -13,7 +13,7 @@
 #define ACPI_IOAPICS_MAX   8
 #define ACPI_OVERRIDES_MAX 16
 #define ACPI_ECAMS_MAX	   8
-#define ACPI_TABLES_MAX	   64	    /* root table entries looked at */
+#define ACPI_TABLES_MAX	   64	      /* root table entries looked at */
 #define ACPI_TABLE_MAX	   (4u << 20) /* bytes of one table */
 
 struct acpi_ioapic {
@@ -59,7 +59,7 @@ struct acpi_info {
 	/* FADT */
 	bool has_fadt, has_keyboard, has_reset;
 	uint32_t smi_command;
-	uint8_t acpi_enable; /* value for smi_command */
+	uint8_t acpi_enable;	      /* value for smi_command */
 	uint8_t reset_value, century; /* century: its CMOS register, or 0 */
 	uint32_t pm_timer_port;	      /* 3.579545 MHz, at least 24 bits; 0: none */
 	struct acpi_register pm1a_control, pm1b_control, reset;
@@ -70,7 +70,8 @@ struct acpi_info {
 	unsigned ignored;      /* tables and entries that made no sense or found no room */
 };
 
-/* Reads what the root pointer (a copy of `len` bytes) leads to. 0, or -EINVAL when that itself is not usable. */
+/* Reads what the root pointer (a copy of `len` bytes) leads to. 0, or -EINVAL when that itself is not usable.
+ */
 int acpi_parse(const struct physwin *w, const void *rsdp, size_t len, struct acpi_info *ret);
 
 /* Finds \_S5's first two numbers in a definition block. False when there is no such package. */

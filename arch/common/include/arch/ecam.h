@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI Express configuration space in memory (PCI Express Base Specification, 7.2.2): 4 KiB a function, by its number. */
+/*
+ * PCI Express configuration space in memory (PCI Express Base Specification, 7.2.2): 4 KiB a function, by its
+ * number.
+ */
 #ifndef ARCH_ECAM_H
 #define ARCH_ECAM_H
 

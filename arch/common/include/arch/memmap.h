@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builds the table that hal_mem_ranges() hands out from what a boot loader says about memory: in any order,
- * overlapping, unaligned, wrapping. At every moment the table is sorted, page aligned, without overlap, and no two
- * neighbours of one kind touch. Pure: depends on no machine, allocates nothing.
+ * overlapping, unaligned, wrapping. At every moment the table is sorted, page aligned, without overlap, and
+ * no two neighbours of one kind touch. Pure: depends on no machine, allocates nothing.
  *
- * Legal order: memmap_add() all RAM; memmap_remove() what firmware says is not usable as RAM; then reserve and take.
+ * Legal order: memmap_add() all RAM; memmap_remove() what firmware says is not usable as RAM; then reserve
+ * and take.
  */
 #ifndef ARCH_MEMMAP_H
 #define ARCH_MEMMAP_H
@@ -29,8 +30,9 @@ void memmap_remove(struct memmap *m, paddr_t base, uint64_t size);
 void memmap_reserve(struct memmap *m, paddr_t base, uint64_t size, enum hal_mem_kind kind);
 
 /*
- * Takes `size` bytes (whole pages) of free RAM that end at or below `limit`, the highest such place, and marks them
- * reserved. `align` is a power of two, at least a page. 0 when there is none; page 0 is never given.
+ * Takes `size` bytes (whole pages) of free RAM that end at or below `limit`, the highest such place, and
+ * marks them reserved. `align` is a power of two, at least a page. 0 when there is none; page 0 is never
+ * given.
  */
 paddr_t memmap_take(struct memmap *m, uint64_t size, uint64_t align, paddr_t limit);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages of the machine: to hal_upcalls.log once the kernel has filled it, before that straight to the console.
- * Two fixed texts and a number, so that no formatter is needed below the seam.
+ * Messages of the machine: to hal_upcalls.log once the kernel has filled it, before that straight to the
+ * console. Two fixed texts and a number, so that no formatter is needed below the seam.
  */
 #ifndef ARCH_NOTE_H
 #define ARCH_NOTE_H

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading physical memory before there is a direct map: how firmware-table parsers see the machine (or a test's buffer). */
+/*
+ * Reading physical memory before there is a direct map: how firmware-table parsers see the machine (or a
+ * test's buffer).
+ */
 #ifndef ARCH_PHYSWIN_H
 #define ARCH_PHYSWIN_H
 
 #include <hal/types.h>
 
 struct physwin {
-	/* The len bytes at pa, readable until the parser returns; null when they cannot be had. No alignment is promised. */
+	/*
+	 * The len bytes at pa, readable until the parser returns; null when they cannot be had. No alignment
+	 * is promised.
+	 */
 	const void *(*map)(const struct physwin *w, paddr_t pa, size_t len);
 };
 

@@ -94,9 +94,11 @@ struct hal_context {
 
 /* ---- memory ---- */
 
-#define HAL_PT_LEVELS	  4
-#define HAL_USER_MIN	  UINT64_C(0x1000)
-#define HAL_USER_TOP	  UINT64_C(0x00007ffffffff000) /* a page short of the hole: `syscall` there returns to a canonical rip */
+#define HAL_PT_LEVELS 4
+#define HAL_USER_MIN  UINT64_C(0x1000)
+#define HAL_USER_TOP                                                                                         \
+	UINT64_C(                                                                                            \
+	    0x00007ffffffff000) /* a page short of the hole: `syscall` there returns to a canonical rip */
 #define HAL_TLB_BROADCAST 0
 #define HAL_ASPACE_KEEPS  0 /* 1 as soon as PCIDs are used */
 #define X86_DIRECT_BASE	  UINT64_C(0xffff800000000000)
@@ -225,15 +227,16 @@ struct hal_aspace {
 /* ---- user mode ---- */
 
 /*
- * A trap in user mode pushes its frame straight into regs: TSS.rsp0 points behind regs.ss, and the CPU rounds that
- * down to 16 bytes, hence the padding in front.
+ * A trap in user mode pushes its frame straight into regs: TSS.rsp0 points behind regs.ss, and the CPU rounds
+ * that down to 16 bytes, hence the padding in front.
  */
 struct hal_user {
 	uint64_t pad;
 	struct hal_regs regs;
 	struct x86_state x86;
-	uint32_t live_cpu;  /* the CPU whose registers hold the FPU and segment bases, if it agrees; or X86_CPU_NONE */
-	uint64_t kernel_sp; /* while user code runs: where the kernel goes on */
+	uint32_t live_cpu;     /* the CPU whose registers hold the FPU and segment bases, if it agrees; or
+				  X86_CPU_NONE */
+	uint64_t kernel_sp;    /* while user code runs: where the kernel goes on */
 	struct hal_exit *exit; /* and what it wants filled */
 } __attribute__((aligned(16)));
 

@@ -18,7 +18,10 @@
 
 #include <hal/types.h>
 
-/* The order is Linux's struct user_regs_struct (of which this is a prefix), and that of a hardware trap frame. */
+/*
+ * The order is Linux's struct user_regs_struct (of which this is a prefix), and that of a hardware trap
+ * frame.
+ */
 struct hal_regs {
 	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
 	uint64_t rax, rcx, rdx, rsi, rdi;
@@ -30,10 +33,13 @@ _Static_assert(sizeof(struct hal_regs) == 23 * 8, "prefix of user_regs_struct");
 
 /* The part of a user thread that lies outside the general registers. */
 struct x86_state {
-	void *fpu;	       /* x86_fpu_size() bytes, 64-byte aligned: XSAVE's standard format, or FXSAVE's         */
-	bool regs_partial;     /* entered by `syscall`: regs.rcx and regs.r11 are stale, stand for rip and rflags       */
-	bool fpu_memory_newer; /* the area is being written by the kernel: save must not overwrite, load must not read it */
-	uint64_t trap_number;  /* of the last trap that it caused, with the error code and, for a page fault, the address: */
+	void *fpu; /* x86_fpu_size() bytes, 64-byte aligned: XSAVE's standard format, or FXSAVE's         */
+	bool regs_partial; /* entered by `syscall`: regs.rcx and regs.r11 are stale, stand for rip and rflags
+			    */
+	bool fpu_memory_newer; /* the area is being written by the kernel: save must not overwrite, load must
+				  not read it */
+	uint64_t trap_number;  /* of the last trap that it caused, with the error code and, for a page fault,
+				  the address: */
 	uint64_t trap_error;   /*   sigcontext shows them */
 	uint64_t trap_address;
 };
@@ -61,7 +67,7 @@ struct x86_state {
 
 /* The flags that a program may choose, and with it sigreturn and a debugger (Linux's FIX_EFLAGS). */
 #define X86_FLAGS_USER                                                                                       \
-	(X86_FLAG_CF | X86_FLAG_PF | X86_FLAG_AF | X86_FLAG_ZF | X86_FLAG_SF | X86_FLAG_TF | X86_FLAG_DF |     \
+	(X86_FLAG_CF | X86_FLAG_PF | X86_FLAG_AF | X86_FLAG_ZF | X86_FLAG_SF | X86_FLAG_TF | X86_FLAG_DF |   \
 	 X86_FLAG_OF | X86_FLAG_RF | X86_FLAG_AC)
 
 #define HAL_ABI_MACHINE	    "x86_64"
@@ -127,7 +133,10 @@ struct hal_user;
 
 /* ---- in arch/x86_64/abi/, for both machines ---- */
 
-/* The extended states that this machine gives to programs (XCR0), 0 without XSAVE; and the bytes of an FPU area. */
+/*
+ * The extended states that this machine gives to programs (XCR0), 0 without XSAVE; and the bytes of an FPU
+ * area.
+ */
 uint64_t x86_fpu_features(void);
 size_t x86_fpu_size(void);
 
@@ -139,7 +148,10 @@ size_t x86_minsigstksz(void);
 
 /* ---- supplied by the machine ---- */
 
-/* u->regs.fs_base, gs_base and the FPU area were changed in memory: if u's state is live in this CPU, load it again. */
+/*
+ * u->regs.fs_base, gs_base and the FPU area were changed in memory: if u's state is live in this CPU, load it
+ * again.
+ */
 void x86_user_reload(struct hal_user *u);
 
 /* The time-stamp counter's frequency, for /proc/cpuinfo; 0 when unknown. */

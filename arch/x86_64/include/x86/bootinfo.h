@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a boot protocol says, in one form. The parsers are pure: they read only the buffer or window they are given. */
+/*
+ * What a boot protocol says, in one form. The parsers are pure: they read only the buffer or window they are
+ * given.
+ */
 #ifndef X86_BOOTINFO_H
 #define X86_BOOTINFO_H
 
@@ -10,20 +13,23 @@
 
 struct boot_info {
 	struct memmap mem;
-	const char *path;	    /* for hal_boot_path() */
+	const char *path; /* for hal_boot_path() */
 	char cmdline[HAL_CMDLINE_MAX];
 	paddr_t initrd;
-	uint64_t initrd_len;	    /* 0: none */
-	paddr_t rsdp;		    /* where it lies; 0: a copy is in rsdp_copy, or there is none */
+	uint64_t initrd_len; /* 0: none */
+	paddr_t rsdp;	     /* where it lies; 0: a copy is in rsdp_copy, or there is none */
 	uint8_t rsdp_copy[RSDP_MAX];
 	size_t rsdp_copy_len;
-	bool text_screen;	    /* the boot loader left VGA text mode at 0xb8000 */
-	unsigned ignored;	    /* tags and entries that made no sense */
+	bool text_screen; /* the boot loader left VGA text mode at 0xb8000 */
+	unsigned ignored; /* tags and entries that made no sense */
 };
 
 #define MULTIBOOT2_INFO_MAX (1u << 20) /* bytes of the information; a longer one is refused */
 
-/* Multiboot2 information of `len` bytes. 0, or -EINVAL when not even its header is usable: *ret is then empty. */
+/*
+ * Multiboot2 information of `len` bytes. 0, or -EINVAL when not even its header is usable: *ret is then
+ * empty.
+ */
 int multiboot2_parse(const void *info, size_t len, struct boot_info *ret);
 
 /* PVH start information at `pa`. 0 or -EINVAL, as above. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions of the CPU that C has no words for, and the numbers that go with them (Intel SDM volumes 3 and 4). */
+/*
+ * Instructions of the CPU that C has no words for, and the numbers that go with them (Intel SDM volumes 3 and
+ * 4).
+ */
 #ifndef X86_CPU_H
 #define X86_CPU_H
 
@@ -54,7 +57,9 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
 {
 	struct cpuid r;
 
-	__asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+	__asm__ volatile("cpuid"
+			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+			 : "a"(leaf), "c"(subleaf));
 	return r;
 }
 

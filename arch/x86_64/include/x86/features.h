@@ -11,7 +11,10 @@ struct x86_features {
 };
 extern struct x86_features x86_features;
 
-/* Boot CPU, while the kernel's text can still be written: looks, and writes STAC and CLAC in if there is SMAP. */
+/*
+ * Boot CPU, while the kernel's text can still be written: looks, and writes STAC and CLAC in if there is
+ * SMAP.
+ */
 void x86_features_detect(void);
 
 /* Each CPU: control registers, `syscall`, extended states. */

@@ -8,13 +8,13 @@
 #include <hal/hal.h>
 
 /* One top-level entry (512 GiB) each, but for the direct map, which may have up to 128. */
-#define X86_KVA_BASE	UINT64_C(0xffffc00000000000)
-#define X86_KVA_SIZE	(UINT64_C(1) << 36)
-#define X86_MMIO_BASE	UINT64_C(0xffffc08000000000)
-#define X86_MMIO_SIZE	(UINT64_C(1) << 39)
-#define X86_KERNEL_BASE UINT64_C(0xffffffff80000000)
+#define X86_KVA_BASE	   UINT64_C(0xffffc00000000000)
+#define X86_KVA_SIZE	   (UINT64_C(1) << 36)
+#define X86_MMIO_BASE	   UINT64_C(0xffffc08000000000)
+#define X86_MMIO_SIZE	   (UINT64_C(1) << 39)
+#define X86_KERNEL_BASE	   UINT64_C(0xffffffff80000000)
 #define X86_ROOT_INDEX(va) ((va) >> 39 & 511)
-#define X86_DIRECT_MAX	(UINT64_C(64) << 40) /* RAM above is not used */
+#define X86_DIRECT_MAX	   (UINT64_C(64) << 40) /* RAM above is not used */
 
 /* The linker script's. */
 extern char x86_text[] __asm__("_text"), x86_rodata_start[] __asm__("_rodata_start");
@@ -30,8 +30,8 @@ static inline paddr_t x86_image_paddr(const void *p)
 extern const struct physwin x86_boot_window;
 
 /*
- * Builds the kernel's own page tables, in pages taken from *m, and loads them; gives the boot-only memory back to *m.
- * From here on the direct map works, and x86_boot_window does not.
+ * Builds the kernel's own page tables, in pages taken from *m, and loads them; gives the boot-only memory
+ * back to *m. From here on the direct map works, and x86_boot_window does not.
  */
 int x86_paging_init(struct memmap *m);
 

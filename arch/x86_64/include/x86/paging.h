@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's page tables, for the files that map into them after boot, each in a top-level entry of its own. */
+/*
+ * The kernel's page tables, for the files that map into them after boot, each in a top-level entry of its
+ * own.
+ */
 #ifndef X86_PAGING_H
 #define X86_PAGING_H
 

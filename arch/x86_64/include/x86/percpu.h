@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the machine keeps of each CPU: one page, found through GS. The boot CPU's lies in the kernel's image, the
- * others' come from hal_upcalls.page_alloc() when they are started, together with a page each for the stacks of NMI,
- * machine check and double fault. Such a stack's last eight bytes point to the struct cpu, for a handler that cannot
- * trust GS.
+ * What the machine keeps of each CPU: one page, found through GS. The boot CPU's lies in the kernel's image,
+ * the others' come from hal_upcalls.page_alloc() when they are started, together with a page each for the
+ * stacks of NMI, machine check and double fault. Such a stack's last eight bytes point to the struct cpu, for
+ * a handler that cannot trust GS.
  *
- * Who may touch a field: [o] its own CPU alone, [c] set before the CPU starts, constant then, [a] anybody, atomically.
+ * Who may touch a field: [o] its own CPU alone, [c] set before the CPU starts, constant then, [a] anybody,
+ * atomically.
  */
 #ifndef X86_PERCPU_H
 #define X86_PERCPU_H
@@ -13,12 +14,15 @@
 #include <hal/hal.h>
 #include <x86/percpu_offsets.h>
 
-/* Selectors: the order is what `syscall` and `sysret` want. No 32-bit code segment: there is no compatibility mode. */
-#define SEL_KERNEL_CS 0x08
-#define SEL_KERNEL_DS 0x10
+/*
+ * Selectors: the order is what `syscall` and `sysret` want. No 32-bit code segment: there is no compatibility
+ * mode.
+ */
+#define SEL_KERNEL_CS  0x08
+#define SEL_KERNEL_DS  0x10
 #define SEL_CPU_NUMBER 0x18 /* the vDSO uses it, with privilege 3 */
-#define SEL_TSS	      0x38
-#define GDT_ENTRIES   9
+#define SEL_TSS	       0x38
+#define GDT_ENTRIES    9
 
 /* Interrupt stack table slots. */
 enum {
@@ -51,13 +55,13 @@ struct cpu {
 	uint32_t ipi_pending;	/* [a] hal_ipi_send() was called, the upcall not yet */
 	uint32_t flush_pending; /* [a] NMI: drop kernel translations */
 	uint32_t pad;
-	struct x86_tss tss;	  /* [o] */
+	struct x86_tss tss;	   /* [o] */
 	uint64_t gdt[GDT_ENTRIES]; /* [c] */
-	struct hal_user *live;	  /* [o] whose FPU and segment bases are in the registers */
-	paddr_t aspace_root;	  /* [o] what CR3 holds */
-	uint64_t timer_deadline;  /* [o] what was asked for, in ns, or HAL_TIMER_NEVER */
-	uint64_t timer_hardware;  /* [o] when the timer will fire, or HAL_TIMER_NEVER */
-	uint32_t online;	  /* [a] has taken off */
+	struct hal_user *live;	   /* [o] whose FPU and segment bases are in the registers */
+	paddr_t aspace_root;	   /* [o] what CR3 holds */
+	uint64_t timer_deadline;   /* [o] what was asked for, in ns, or HAL_TIMER_NEVER */
+	uint64_t timer_hardware;   /* [o] when the timer will fire, or HAL_TIMER_NEVER */
+	uint32_t online;	   /* [a] has taken off */
 };
 _Static_assert(sizeof(struct cpu) <= PAGE_SIZE, "one page");
 

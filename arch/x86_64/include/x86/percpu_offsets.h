@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Places in struct cpu (<x86/percpu.h>) and struct hal_user (<hal/arch.h>) that assembly uses; asserted in percpu.c. */
+/*
+ * Places in struct cpu (<x86/percpu.h>) and struct hal_user (<hal/arch.h>) that assembly uses; asserted in
+ * percpu.c.
+ */
 #ifndef X86_PERCPU_OFFSETS_H
 #define X86_PERCPU_OFFSETS_H
 

@@ -25,7 +25,7 @@ enum vector {
 	VECTOR_SIMD = 19,
 	VECTOR_EXCEPTIONS = 32, /* how many are the CPU's own */
 
-	VECTOR_PIC = 0x20,	    /* 16 that only a masked 8259 sends, spuriously */
+	VECTOR_PIC = 0x20, /* 16 that only a masked 8259 sends, spuriously */
 	VECTOR_DEVICE_FIRST = 0x30,
 	VECTOR_DEVICE_LAST = 0xef,
 	VECTOR_TIMER = 0xf0,
