@@ -126,10 +126,10 @@ int vm_advise(struct vm_space *s, uaddr_t start, uint64_t len, int advice)
 		return 0;
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
 		return vm_populate(s, start, end - start);
-	rwlock_write(&s->lock);
+	space_lock(s);
 	covered = area_covers(s, start, end);
 	err = advise_locked(s, start, end, advice);
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	return err ? err : covered ? 0 : -ENOMEM; /* what is mapped is advised even if there are holes */
 }
 

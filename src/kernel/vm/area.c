@@ -46,6 +46,7 @@ void area_tree_init(struct vm_space *s)
 {
 	s->areas = (struct rb_tree){ .update = update_max_gap };
 	list_init(&s->area_list);
+	list_init(&s->retired);
 	s->area_count = 0;
 	s->recent = NULL;
 }
@@ -259,12 +260,36 @@ static void free_area(struct vm_area *a)
 	slab_free(area_cache, a);
 }
 
+/* An area that is in no list any more. */
+static void retire_area(struct vm_area *a)
+{
+	if (a->file)
+		list_add(&a->space->retired, &a->link);
+	else
+		free_area(a);
+}
+
+void space_unlock(struct vm_space *s)
+{
+	struct list retired = LIST_INIT(retired);
+	struct vm_area *a, *next;
+
+	if (likely(list_empty(&s->retired))) {
+		rwlock_write_unlock(&s->lock);
+		return;
+	}
+	list_splice_tail(&retired, &s->retired);
+	rwlock_write_unlock(&s->lock);
+	list_for_each_safe(a, next, &retired, link)
+		free_area(a);
+}
+
 void area_remove(struct vm_area *a)
 {
 	object_lock(a);
 	unlink_locked(a);
 	object_unlock(a);
-	free_area(a);
+	retire_area(a);
 }
 
 void areas_hide(struct vm_space *s)
@@ -344,7 +369,7 @@ static void join(struct vm_area *a, struct vm_area *b)
 	unlink_locked(b);
 	resize_locked(a, a->start, end);
 	object_unlock(a);
-	free_area(b);
+	retire_area(b);
 }
 
 void area_merge_range(struct vm_space *s, uaddr_t start, uaddr_t end)

@@ -289,9 +289,9 @@ static int grow_stack(struct vm_space *s, uaddr_t addr)
 {
 	int err;
 
-	rwlock_write(&s->lock);
+	space_lock(s);
 	err = grow_stack_locked(s, addr);
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	return err;
 }
 

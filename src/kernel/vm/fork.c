@@ -122,12 +122,12 @@ int vm_space_fork(struct vm_space *from, struct vm_space **ret)
 
 	if (!child)
 		return -ENOMEM;
-	rwlock_write(&from->lock);
+	space_lock(from);
 	fork_fields(child, from);
 	err = fork_areas(&f, from);
 	if (f.protected)
 		tlb_flush(from, 0, HAL_USER_TOP);
-	rwlock_write_unlock(&from->lock);
+	space_unlock(from);
 	if (err) {
 		vm_space_put(child);
 		return err;

@@ -102,9 +102,9 @@ int vm_map(struct vm_space *s, const struct vm_map_request *request, uaddr_t *re
 		return -EINVAL;
 	if (len == 0 || len > HAL_USER_TOP)
 		return -ENOMEM;
-	rwlock_write(&s->lock);
+	space_lock(s);
 	err = map_locked(s, &r, len, &at);
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	if (err)
 		return err;
 	if (r.populate || (r.flags & VM_LOCKED))
@@ -151,9 +151,9 @@ int vm_unmap(struct vm_space *s, uaddr_t start, uint64_t len)
 
 	if (err || len == 0)
 		return -EINVAL;
-	rwlock_write(&s->lock);
+	space_lock(s);
 	err = unmap_locked(s, start, end);
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	return err;
 }
 
@@ -192,12 +192,12 @@ uaddr_t vm_brk(struct vm_space *s, uaddr_t wanted)
 {
 	uaddr_t before, result;
 
-	rwlock_write(&s->lock);
+	space_lock(s);
 	before = s->brk_end;
 	if (wanted >= s->brk_start && brk_locked(s, wanted) == 0)
 		s->brk_end = wanted;
 	result = s->brk_end;
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	if (result > before && (s->future_flags & VM_LOCKED))
 		vm_populate(s, before & PAGE_MASK, align_up(result, PAGE_SIZE) - (before & PAGE_MASK));
 	return result;

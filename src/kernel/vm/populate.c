@@ -65,9 +65,9 @@ int vm_lock(struct vm_space *s, uaddr_t start, uint64_t len, bool lock, bool on_
 	err = range_check(start, len, &end);
 	if (err || len == 0)
 		return err;
-	rwlock_write(&s->lock);
+	space_lock(s);
 	err = lock_range_locked(s, start, end, lock, limit);
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	return err || !lock || on_fault ? err : vm_populate(s, start, end - start);
 }
 
@@ -97,7 +97,7 @@ int vm_lock_all(struct vm_space *s, bool now, bool future, bool on_fault, uint64
 {
 	int err = 0;
 
-	rwlock_write(&s->lock);
+	space_lock(s);
 	if (now && s->total_pages > limit >> PAGE_SHIFT) {
 		err = limit ? -ENOMEM : -EPERM;
 	} else {
@@ -105,6 +105,6 @@ int vm_lock_all(struct vm_space *s, bool now, bool future, bool on_fault, uint64
 		if (now || !future)
 			mark_locked(s, 0, HAL_USER_TOP, now);
 	}
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	return !err && now && !on_fault ? populate_all(s) : err;
 }

@@ -86,8 +86,8 @@ int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot)
 
 	if (err || len == 0)
 		return err;
-	rwlock_write(&s->lock);
+	space_lock(s);
 	err = protect_locked(s, start, end, prot);
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	return err;
 }

@@ -224,11 +224,11 @@ int vm_remap(struct vm_space *s, uaddr_t old, uint64_t old_len, uint64_t new_len
 
 	if (err)
 		return err;
-	rwlock_write(&s->lock);
+	space_lock(s);
 	err = remap_locked(s, &m);
 	if (!err)
 		locked = area_find(s, m.new)->flags & VM_LOCKED;
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	if (err)
 		return err;
 	if (locked)

@@ -71,9 +71,9 @@ static int map_both(struct vm_space *s, uaddr_t hint, size_t len)
 	int err;
 
 	len = align_up(len, PAGE_SIZE);
-	rwlock_write(&s->lock);
+	space_lock(s);
 	err = map_place(s, &where, len + PAGE_SIZE, &at);
-	rwlock_write_unlock(&s->lock);
+	space_unlock(s);
 	if (!err)
 		err = map_object(s, at, PAGE_SIZE, data_object, HAL_PROT_READ, "[vvar]");
 	if (!err)

@@ -148,6 +148,16 @@ void zap_unused(struct vm_space *s, uaddr_t start, uaddr_t end);
 
 /* ---- area.c ---- */
 
+/*
+ * The space's lock for writing. Areas with a file that were removed are freed after it is released: giving up a file may take locks
+ * that rank before it.
+ */
+static inline void space_lock(struct vm_space *s)
+{
+	rwlock_write(&s->lock);
+}
+void space_unlock(struct vm_space *s);
+
 int area_cache_init(void);
 void area_tree_init(struct vm_space *s);
 
