@@ -43,6 +43,7 @@ enum lock_rank {
 	RANK_SPIN = 100,
 	RANK_PROC = 104,   /* process table, process groups  */
 	RANK_SIGNAL = 108, /* a process's signal state       */
+	RANK_SIGNAL_ACTIONS = 110,
 	RANK_FUTEX = 112,
 	RANK_DENTRY = 116,
 	RANK_FD = 120,

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Futexes (futex(2), "Futexes Are Tricky"): waiting for a change of a 32-bit word of user memory. */
+#ifndef CLOUDOS_FUTEX_H
+#define CLOUDOS_FUTEX_H
+
+#include <cloudos/types.h>
+
+struct futex_wait {
+	uaddr_t addr;
+	uint32_t value, bits;
+	bool private;
+	bool restartable;     /* interrupted: go on by restart_syscall(2), not from the start (a relative time-out) */
+	uint64_t deadline_ns; /* HAL_TIMER_NEVER: none */
+};
+
+/* 0: woken; -EAGAIN: the word had another value; -ETIMEDOUT; -ERESTARTSYS or -ERESTART_BLOCK; -EINVAL, -EFAULT. */
+int64_t futex_wait(const struct futex_wait *w);
+
+/* Wakes up to `count` waiters that have one of `bits`; how many, or -EINVAL, -EFAULT. */
+int64_t futex_wake(uaddr_t addr, bool private, int count, uint32_t bits);
+
+/* Wakes up to `wake` waiters of `from` and moves up to `move` others to `to`; *expected: -EAGAIN unless `from` holds it. */
+int64_t futex_requeue(uaddr_t from, uaddr_t to, bool private, int wake, int move, const uint32_t *expected);
+
+/* FUTEX_WAKE_OP. */
+int64_t futex_wake_op(uaddr_t addr, uaddr_t addr2, bool private, int wake, int wake2, uint32_t op);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks (user threads) and processes (thread groups): the structures, for proc and for the system calls above it. Other floors use
+ * <cloudos/proc.h>.
+ *
+ * Lock letters of the members:
+ *   C  constant once the object can be found
+ *   T  proc_lock: who is related to whom, and who can be found
+ *   S  the process's signal_lock
+ *   A  atomic
+ *   O  written by the task itself alone; "OT": written by itself under proc_lock, so that it may read without, and others with it
+ */
+#ifndef CLOUDOS_TASK_H
+#define CLOUDOS_TASK_H
+
+#include <cloudos/cred.h>
+#include <cloudos/hash.h>
+#include <cloudos/lock.h>
+#include <cloudos/proc.h>
+#include <cloudos/refcount.h>
+#include <cloudos/signal.h>
+#include <cloudos/thread.h>
+#include <cloudos/timer.h>
+#include <hal/hal.h>
+#include <linux/resource.h>
+
+#define PID_LIMIT	  32768 /* numbers 1 .. PID_LIMIT-1, as Linux's pid_max */
+#define POSIX_TIMERS_MAX  256	/* timers of a process: EAGAIN beyond */
+
+struct user_account;
+struct session;
+
+/* A number in use: as a thread's id, a process's, a process group's, a session's. All T. */
+struct pid_entry {
+	struct hash_link link;
+	int number;
+	uint32_t uses; /* the task or process, each member of the group, the session; 0: the number is free again */
+	struct task *task;	 /* the living thread of that id, or null */
+	struct process *process; /* the process of that id (perhaps a zombie), or null */
+	struct list members;	 /* process.group_link of the group of that id */
+};
+
+/* What clone() may share between processes: the signal handlers. */
+struct signal_actions {
+	struct refcount refs;
+	struct spinlock lock; /* guards action[]; taken inside signal_lock */
+	struct signal_action action[SIGNAL_COUNT];
+};
+
+/* CPU time and events, summed up. */
+struct task_usage {
+	uint64_t run_ns, system_ns;
+	uint64_t faults_minor, faults_major, switches, preemptions;
+	uint64_t peak_resident_pages;
+};
+
+/* What leaving a group and a session unlinked: freed when no lock is held. */
+struct group_leftovers {
+	struct pid_entry *group, *session_id;
+	struct session *session;
+};
+
+enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
+
+struct interval_timer {
+	struct timer timer;
+	uint64_t interval_ns; /* S: 0: once */
+	uint64_t expires_ns;  /* S: on the clock in question; 0: not set */
+	bool used;	      /* S: ever set, so that it must be cancelled in the end */
+};
+
+struct process {
+	struct refcount refs; /* one for each task, one until it is reaped, and passers-by */
+	int pid;	      /* C */
+	bool is_init;	      /* C: process 1: spared by signals that it has no handler for */
+
+	struct pid_entry *id;	     /* T */
+	struct process *parent;	     /* T */
+	struct list children;	     /* T: their `sibling` */
+	struct list sibling;	     /* T */
+	struct pid_entry *group;     /* T */
+	struct list group_link;	     /* T */
+	struct session *session;     /* T */
+	enum process_state state;    /* T */
+	int exit_signal;	     /* T: what the parent gets when this one ends */
+	int creator_tid;	     /* C: the thread that made it (__WNOTHREAD) */
+	bool subreaper, has_execed;  /* T */
+	uint8_t wait_stopped;	     /* T: the signal of a stop that wait() has not reported */
+	bool wait_continued;	     /* T: a continuation that wait() has not reported */
+	struct task_usage children_usage; /* T: of those that were waited for */
+	char last_name[16];	     /* T: a zombie's */
+	uint32_t exit_uid;	     /* T: likewise */
+	struct group_leftovers left; /* of a reaped one: freed with it */
+	struct pid_entry *left_id;
+	struct wait_queue child_wait;	/* threads in wait() */
+
+	struct spinlock signal_lock;
+	struct signal_actions *actions; /* O of a single-threaded process (exec), else C */
+	struct signal_queue pending;	/* S: for any thread */
+	uint32_t queued;		/* S: entries in pending and in the tasks' queues */
+	struct list tasks;		/* S, and T for changes: living threads */
+	uint32_t task_count;		/* S: of them */
+	uint32_t live;			/* S: threads that have not begun to exit */
+	bool group_exit;		/* S: all threads are to exit ... */
+	int exit_status;		/* S: ... with this, as wait() shows it */
+	struct task *exec_task;		/* S: it execs and waits for the others to go */
+	uint32_t continues;		/* S: SIGCONTs so far: a stop that was decided on before one is void */
+	uint32_t stops;			/* S: stops so far, so that a thread knows that its own is over */
+	uint8_t stop_signal;		/* S: threads are to stop; 0: run */
+	bool stopped;			/* S: all have */
+	uint32_t stopped_tasks;		/* S */
+	bool notify_continued;		/* S: the first thread to run tells the parent */
+	struct task_usage dead_usage;	/* S: of threads that have exited */
+	struct interval_timer real, virtual, profile; /* itimers */
+	struct list timers;		/* S: struct posix_timer */
+	int next_timer;			/* S */
+	struct timer cpu_limit;		/* RLIMIT_CPU */
+	bool cpu_limit_used;
+
+	struct rlimit64 limits[RLIM_NLIMITS]; /* S for writing; single words are read without */
+	struct user_account *account;	      /* OT: whose RLIMIT_NPROC it counts for */
+	uint64_t start_ns;		      /* C: clock */
+	uint32_t membarriers;		      /* A: MEMBARRIER_CMD_REGISTER_* */
+	uint8_t dumpable;		      /* A */
+	int16_t oom_score_adj;		      /* A */
+	uint32_t personality;		      /* A */
+	uint64_t io_read, io_written, io_read_calls, io_write_calls; /* A: /proc/pid/io */
+};
+
+struct task {
+	struct thread thread; /* first: see task_of_thread() */
+	struct process *process;     /* C: with a reference */
+	struct refcount refs;	     /* one for the thread until its last switch, and passers-by */
+	struct hal_user user;
+	struct list process_link;    /* S: process.tasks */
+	struct pid_entry *id;	     /* T */
+	int tid;		     /* OT */
+	bool gone;		     /* T: it is exiting and has dropped (or will drop) files, fs and vm */
+
+	uint64_t blocked;	     /* O, and under S: mask */
+	uint64_t saved_blocked;	     /* O: what THREAD_WORK_RESTORE_MASK restores */
+	uint64_t waiting_for;	     /* S: of sigtimedwait */
+	struct signal_queue pending; /* S */
+	struct hal_altstack altstack; /* O */
+	uint64_t fault_addr, fault_code, fault_trap; /* O: of the last synchronous fault, for sigcontext */
+	bool no_restart;	     /* O: what is in the result register only looks like a call to restart */
+
+	uaddr_t set_child_tid, clear_child_tid; /* O */
+	uaddr_t robust_list;	     /* O, read by get_robust_list */
+	struct task *vfork_parent;   /* OT: waits until this one execs or exits; with a reference */
+	bool vfork_pending;	     /* T: its own child has not done so */
+	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
+	uint32_t timer_slack_ns;     /* O */
+	struct {
+		uint64_t (*fn)(struct task *); /* O: what restart_syscall(2) goes on with; null: nothing */
+		uint64_t deadline_ns;
+		uaddr_t user;
+		uint64_t value;
+		uint32_t flags, bits;
+	} restart;
+	uint32_t sample;	     /* O: kernel entries until the next that is timed */
+};
+
+extern struct spinlock proc_lock; /* _irq: terminals signal groups from interrupts */
+extern struct process *process_init; /* process 1 */
+
+static inline struct task *task_of_thread(struct thread *t)
+{
+	return (struct task *)(void *)t;
+}
+
+/* The running task, where it is known that there is one: in a system call. */
+static inline struct task *task_self(void)
+{
+	return task_of_thread(thread_current());
+}
+
+static inline struct process *process_self(void)
+{
+	return task_self()->process;
+}
+
+/* With a reference, or null. */
+struct task *task_find(int tid);
+void task_put(struct task *t);
+
+/* What a process's main thread uses, with a reference, or null when it is past having one. */
+struct vm_space *process_get_vm(struct process *p);
+struct fd_table *process_get_files(struct process *p);
+struct fs_context *process_get_fs(struct process *p);
+
+/* setpgid, getpgid and getsid (0: the running process), setsid of the running process. */
+int process_set_group(int pid, int pgid);
+int process_related_id(int pid, bool session);
+int session_create(void);
+
+#endif

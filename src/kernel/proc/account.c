@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How many tasks there are: of each user (RLIMIT_NPROC) and of the machine. The machine's bound follows from its memory, so that
+ * a fork bomb meets EAGAIN, not an empty allocator.
+ *
+ * Locking: accounts_lock guards the table; counts are atomic. An account lives as long as processes belong to it.
+ */
+#include "proc_internal.h"
+#include <linux/capability.h>
+
+#define ACCOUNT_HEADS 64
+
+struct user_account {
+	struct hash_link link; /* accounts_lock */
+	uint32_t uid;
+	uint32_t refs;	       /* accounts_lock */
+	uint32_t tasks;	       /* atomic */
+};
+
+static struct spinlock accounts_lock = SPINLOCK_INIT(RANK_LEAF);
+static struct hash_head account_heads[ACCOUNT_HEADS];
+static uint32_t tasks_now, tasks_max; /* atomic; constant */
+
+static struct user_account *lookup_locked(uint32_t uid)
+{
+	struct user_account *a;
+
+	hash_for_each(a, &account_heads[uid % ACCOUNT_HEADS], link)
+		if (a->uid == uid) {
+			a->refs++;
+			return a;
+		}
+	return NULL;
+}
+
+struct user_account *account_get(uint32_t uid)
+{
+	struct user_account *fresh = kzalloc(sizeof(*fresh)), *found;
+
+	if (!fresh)
+		return NULL;
+	spin_lock(&accounts_lock);
+	found = lookup_locked(uid);
+	if (!found) {
+		fresh->uid = uid;
+		fresh->refs = 1;
+		hash_insert(&account_heads[uid % ACCOUNT_HEADS], &fresh->link);
+	}
+	spin_unlock(&accounts_lock);
+	if (!found)
+		return fresh;
+	kfree(fresh);
+	return found;
+}
+
+void account_hold(struct user_account *a)
+{
+	spin_lock(&accounts_lock);
+	a->refs++;
+	spin_unlock(&accounts_lock);
+}
+
+void account_put(struct user_account *a)
+{
+	bool last;
+
+	spin_lock(&accounts_lock);
+	last = --a->refs == 0;
+	if (last)
+		hash_remove(&a->link);
+	spin_unlock(&accounts_lock);
+	if (last)
+		kfree(a);
+}
+
+int task_count(struct user_account *a, const struct cred *c, uint64_t limit)
+{
+	uint32_t mine = __atomic_add_fetch(&a->tasks, 1, __ATOMIC_RELAXED);
+	uint32_t all = __atomic_add_fetch(&tasks_now, 1, __ATOMIC_RELAXED);
+
+	if (likely(all <= tasks_max && (mine <= limit || c->uid == 0 || cred_capable(c, CAP_SYS_RESOURCE) ||
+					cred_capable(c, CAP_SYS_ADMIN))))
+		return 0;
+	task_uncount(a);
+	log_limited(LOG_WARNING, 4, "no more tasks: %u of %u, user %u has %u", all - 1, tasks_max, a->uid, mine - 1);
+	return -EAGAIN;
+}
+
+void task_uncount(struct user_account *a)
+{
+	__atomic_fetch_sub(&a->tasks, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&tasks_now, 1, __ATOMIC_RELAXED);
+}
+
+/* setuid: `n` tasks go over to another account. */
+void account_move(struct user_account *from, struct user_account *to, uint32_t n)
+{
+	__atomic_fetch_sub(&from->tasks, n, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&to->tasks, n, __ATOMIC_RELAXED);
+}
+
+uint32_t task_total(void)
+{
+	return __atomic_load_n(&tasks_now, __ATOMIC_RELAXED);
+}
+
+uint32_t task_limit(void)
+{
+	return tasks_max;
+}
+
+/* An eighth of the memory may go into kernel stacks and what belongs to them, as on Linux. */
+void account_init(void)
+{
+	struct mm_stats stats;
+	uint64_t n;
+
+	mm_get_stats(&stats);
+	n = stats.total_pages * PAGE_SIZE / (8 * (uint64_t)HAL_KSTACK_SIZE);
+	tasks_max = (uint32_t)min(max(n, UINT64_C(64)), (uint64_t)PID_LIMIT - 1);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What execve does to credentials: set-user-id and set-group-id files, and the capabilities that follow (capabilities(7), "Transformation
+ * of capabilities during execve"). Files carry no capabilities of their own here.
+ */
+#include "exec_internal.h"
+#include <linux/securebits.h>
+#include <linux/stat.h>
+
+#define SECURE(bit) (UINT32_C(1) << (bit))
+
+static void apply_owner(struct cred *c, struct file *f)
+{
+	uint32_t mode, uid, gid;
+
+	if (c->no_new_privs)
+		return;
+	vfs_file_owner(f, &mode, &uid, &gid);
+	if (mode & S_ISUID)
+		c->euid = uid;
+	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		c->egid = gid;
+}
+
+static void apply_capabilities(struct cred *c, bool changed)
+{
+	uint64_t all = c->cap_inheritable | c->cap_bounding;
+	bool root = !(c->securebits & SECURE(SECURE_NOROOT));
+
+	if (changed)
+		c->cap_ambient = 0;
+	if (root && (c->euid == 0 || c->uid == 0)) {
+		c->cap_permitted = all;
+		c->cap_effective = c->euid == 0 ? all : c->cap_ambient;
+	} else {
+		c->cap_permitted = c->cap_ambient;
+		c->cap_effective = c->cap_ambient;
+	}
+	c->securebits &= ~SECURE(SECURE_KEEP_CAPS);
+}
+
+static bool same(const struct cred *a, const struct cred *b)
+{
+	return a->euid == b->euid && a->egid == b->egid && a->suid == b->suid && a->sgid == b->sgid &&
+	       a->fsuid == b->fsuid && a->fsgid == b->fsgid && a->cap_permitted == b->cap_permitted &&
+	       a->cap_effective == b->cap_effective && a->cap_ambient == b->cap_ambient &&
+	       a->securebits == b->securebits;
+}
+
+int exec_cred(struct exec *x)
+{
+	struct cred *old = thread_current()->cred, new = *old;
+	struct cred *copy;
+
+	apply_owner(&new, x->file);
+	x->secure = new.euid != new.uid || new.egid != new.gid;
+	apply_capabilities(&new, new.euid != old->euid || new.egid != old->egid);
+	new.suid = new.fsuid = new.euid;
+	new.sgid = new.fsgid = new.egid;
+	if (same(&new, old)) {
+		cred_get(old);
+		x->cred = old;
+		return 0;
+	}
+	copy = cred_copy(old);
+	if (!copy)
+		return -ENOMEM;
+	new.refs = copy->refs;
+	new.groups = copy->groups;
+	*copy = new;
+	x->cred = copy;
+	return 0;
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clone(2). First everything is checked, then everything is allocated, into a task that nobody can find; then, under proc_lock, the
+ * child is linked in, which cannot fail but for a number and for a process that is just going down; last it is started.
+ *
+ * A half-made task is undone by dropping what its pointers hold: each is null or a reference.
+ */
+#include "proc_internal.h"
+#include <cloudos/clone.h>
+#include <cloudos/uaccess.h>
+#include <cloudos/vfs.h>
+#include <cloudos/vm.h>
+
+#define CLONE_NAMESPACES                                                                                    \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |       \
+	 CLONE_NEWNET | CLONE_NEWTIME)
+#define CLONE_KNOWN                                                                                         \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |    \
+	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED |       \
+	 CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND)
+
+static int check_flags(uint64_t flags)
+{
+	if (flags & (CLONE_NAMESPACES | ~(uint64_t)CLONE_KNOWN))
+		return -EINVAL;
+	if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND))
+		return -EINVAL;
+	if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
+		return -EINVAL;
+	if ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND))
+		return -EINVAL;
+	if ((flags & CLONE_PARENT) && process_self()->is_init)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- the parts of a task ---- */
+
+static int clone_files(struct task *t, struct task *from, uint64_t flags)
+{
+	if (flags & CLONE_FILES) {
+		fd_table_get(from->thread.files);
+		t->thread.files = from->thread.files;
+	} else {
+		t->thread.files = fd_table_copy(from->thread.files);
+	}
+	if (flags & CLONE_FS) {
+		fs_context_get(from->thread.fs);
+		t->thread.fs = from->thread.fs;
+	} else {
+		t->thread.fs = fs_context_copy(from->thread.fs);
+	}
+	return t->thread.files && t->thread.fs ? 0 : -ENOMEM;
+}
+
+static int clone_space(struct task *t, struct task *from, uint64_t flags)
+{
+	int err = 0;
+
+	if (flags & CLONE_VM) {
+		vm_space_get(from->thread.vm);
+		t->thread.vm = from->thread.vm;
+	} else {
+		err = vm_space_fork(from->thread.vm, &t->thread.vm);
+	}
+	if (err == 0)
+		t->thread.space = &t->thread.vm->sched;
+	return err;
+}
+
+/* Handlers go back to the default; what is ignored stays ignored. */
+void signal_actions_reset(struct signal_actions *a, bool ignored_too)
+{
+	for (int i = 0; i < SIGNAL_COUNT; i++) {
+		bool keep = a->action[i].handler == SIGNAL_ACTION_IGNORE && !ignored_too;
+
+		a->action[i] = (struct signal_action){ .handler = keep ? SIGNAL_ACTION_IGNORE : SIGNAL_ACTION_DEFAULT };
+	}
+}
+
+static int clone_actions(struct process *p, struct process *from, uint64_t flags)
+{
+	if (flags & CLONE_SIGHAND) {
+		refcount_get(&from->actions->refs);
+		p->actions = from->actions;
+		return 0;
+	}
+	p->actions = signal_actions_alloc();
+	if (!p->actions)
+		return -ENOMEM;
+	memcpy(p->actions->action, from->actions->action, sizeof(from->actions->action));
+	if (flags & CLONE_CLEAR_SIGHAND)
+		signal_actions_reset(p->actions, true);
+	return 0;
+}
+
+static int clone_process(struct task *t, struct task *from, const struct clone_request *r)
+{
+	struct process *old = from->process, *p = process_alloc();
+
+	if (!p)
+		return -ENOMEM;
+	t->process = p;
+	account_hold(old->account);
+	p->account = old->account;
+	memcpy(p->limits, old->limits, sizeof(p->limits));
+	p->dumpable = old->dumpable;
+	p->oom_score_adj = old->oom_score_adj;
+	p->personality = old->personality;
+	p->creator_tid = from->tid;
+	p->exit_signal = r->flags & CLONE_PARENT ? old->exit_signal : r->exit_signal;
+	return clone_actions(p, old, r->flags);
+}
+
+static void clone_registers(struct task *t, struct task *from, const struct clone_request *r)
+{
+	hal_user_fork(&t->user, task_fpu(t), &from->user);
+	hal_abi_clone(&t->user, r->stack, (r->flags & CLONE_SETTLS) != 0, r->tls);
+	t->blocked = from->blocked;
+	if (!(r->flags & CLONE_VM) || (r->flags & CLONE_VFORK))
+		t->altstack = from->altstack;
+	if (r->flags & CLONE_CHILD_SETTID)
+		t->set_child_tid = r->child_tid;
+	if (r->flags & CLONE_CHILD_CLEARTID)
+		t->clear_child_tid = r->child_tid;
+	t->timer_slack_ns = from->timer_slack_ns;
+}
+
+static int clone_parts(struct task *t, struct task *from, const struct clone_request *r)
+{
+	int err;
+
+	if (r->flags & CLONE_THREAD) {
+		process_get(from->process);
+		t->process = from->process;
+	} else {
+		err = clone_process(t, from, r);
+		if (err < 0)
+			return err;
+	}
+	cred_get(from->thread.cred);
+	t->thread.cred = from->thread.cred;
+	err = clone_files(t, from, r->flags);
+	if (err < 0)
+		return err;
+	clone_registers(t, from, r);
+	return clone_space(t, from, r->flags);
+}
+
+/* Drops what a task that never ran holds. */
+static void clone_undo(struct task *t)
+{
+	if (t->thread.vm)
+		vm_space_put(t->thread.vm);
+	if (t->thread.files)
+		fd_table_put(t->thread.files);
+	if (t->thread.fs)
+		fs_context_put(t->thread.fs);
+	task_discard(t);
+}
+
+/* ---- linking it in ---- */
+
+static int link_thread_locked(struct task *t, struct process *p)
+{
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+	bool going = p->group_exit || p->exec_task || p->stop_signal;
+
+	if (!going) {
+		list_add_tail(&p->tasks, &t->process_link);
+		p->task_count++;
+		p->live++;
+	}
+	spin_unlock_irq(&p->signal_lock, flags);
+	return going ? -ERESTARTNOINTR : 0;
+}
+
+static int link_process_locked(struct task *t, struct process *p, struct process *parent)
+{
+	if (READ_ONCE(parent->group_exit))
+		return -ERESTARTNOINTR;
+	p->pid = t->tid;
+	p->id = t->id;
+	p->id->process = p;
+	p->id->uses++;
+	p->parent = parent;
+	list_add_tail(&parent->children, &p->sibling);
+	process_get(p); /* of the children list */
+	group_join_locked(p, parent->group, parent->session);
+	return link_thread_locked(t, p);
+}
+
+static int link_locked(struct task *t, struct pid_entry *id, struct task *from, const struct clone_request *r)
+{
+	struct process *parent = r->flags & CLONE_PARENT ? from->process->parent : from->process;
+	int err;
+
+	if (!pid_assign_locked(id))
+		return -EAGAIN;
+	t->id = id;
+	t->tid = id->number;
+	t->thread.tid = id->number;
+	if (r->flags & CLONE_THREAD)
+		err = link_thread_locked(t, t->process);
+	else
+		err = link_process_locked(t, t->process, parent);
+	if (err < 0) {
+		(void)pid_drop_locked(id);
+		return err;
+	}
+	id->task = t;
+	if (r->flags & CLONE_VFORK) {
+		refcount_get(&from->refs);
+		t->vfork_parent = from;
+		from->vfork_pending = true;
+	}
+	return 0;
+}
+
+static int clone_link(struct task *t, struct task *from, const struct clone_request *r)
+{
+	struct pid_entry *id = pid_entry_alloc();
+	unsigned long flags;
+	int err;
+
+	if (!id)
+		return -ENOMEM;
+	err = task_count(t->process->account, from->thread.cred, READ_ONCE(from->process->limits[RLIMIT_NPROC].rlim_cur));
+	if (err < 0) {
+		pid_entry_free(id);
+		return err;
+	}
+	flags = spin_lock_irq(&proc_lock);
+	err = link_locked(t, id, from, r);
+	spin_unlock_irq(&proc_lock, flags);
+	if (err < 0) {
+		task_uncount(t->process->account);
+		pid_entry_free(id);
+	}
+	return err;
+}
+
+/* Until the child execs or exits, or this process is killed. THREAD_STOPPED: only SIGKILL and SIGCONT wake it. */
+static void vfork_wait(struct task *t)
+{
+	for (;;) {
+		thread_prepare_sleep(THREAD_STOPPED);
+		if (!__atomic_load_n(&t->vfork_pending, __ATOMIC_ACQUIRE) || (READ_ONCE(t->thread.work) & THREAD_WORK_EXIT))
+			break;
+		(void)thread_sleep(HAL_TIMER_NEVER);
+	}
+	thread_cancel_sleep();
+}
+
+void task_vfork_done(struct task *t)
+{
+	struct task *parent = t->vfork_parent;
+
+	if (!parent)
+		return;
+	t->vfork_parent = NULL;
+	__atomic_store_n(&parent->vfork_pending, false, __ATOMIC_RELEASE);
+	thread_wake_state(&parent->thread, THREAD_STOPPED);
+	task_put(parent);
+}
+
+int64_t task_clone(const struct clone_request *r)
+{
+	struct task *self = task_self(), *t;
+	int tid, err = check_flags(r->flags);
+
+	if (err < 0)
+		return err;
+	if (unlikely(thread_signal_pending()))
+		return -ERESTARTNOINTR;
+	t = task_alloc_entry(self->thread.name, task_main);
+	if (!t)
+		return -ENOMEM;
+	err = clone_parts(t, self, r);
+	if (err == 0)
+		err = clone_link(t, self, r);
+	if (err < 0) {
+		clone_undo(t);
+		return err;
+	}
+	tid = t->tid; /* the child may be gone once it has started */
+	if (r->flags & CLONE_PARENT_SETTID)
+		(void)put_user(tid, r->parent_tid);
+	if (!(r->flags & CLONE_THREAD))
+		cpu_limit_arm(t->process);
+	thread_start(&t->thread);
+	if (r->flags & CLONE_VFORK)
+		vfork_wait(self);
+	return tid;
+}
+
+/* ---- unshare(2) ---- */
+
+static int unshare_files(struct task *t)
+{
+	struct fd_table *old = t->thread.files, *new;
+
+	if (!fd_table_shared(old))
+		return 0;
+	new = fd_table_copy(old);
+	if (!new)
+		return -ENOMEM;
+	WRITE_ONCE(t->thread.files, new);
+	proc_settle();
+	fd_table_put(old);
+	return 0;
+}
+
+static int unshare_fs(struct task *t)
+{
+	struct fs_context *old = t->thread.fs, *new;
+
+	if (refcount_read(&old->refs) == 1)
+		return 0;
+	new = fs_context_copy(old);
+	if (!new)
+		return -ENOMEM;
+	WRITE_ONCE(t->thread.fs, new);
+	proc_settle();
+	fs_context_put(old);
+	return 0;
+}
+
+int task_unshare(uint64_t flags)
+{
+	struct task *t = task_self();
+	int err = 0;
+
+	if (flags & ~(uint64_t)(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM))
+		return -EINVAL;
+	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && READ_ONCE(t->process->live) > 1)
+		return -EINVAL;
+	if (flags & CLONE_FILES)
+		err = unshare_files(t);
+	if (err == 0 && (flags & CLONE_FS))
+		err = unshare_fs(t);
+	return err;
+}
+
+int task_unshare_files(void)
+{
+	return unshare_files(task_self());
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a thread's end does to user memory: mutexes of its robust list that it still holds are marked OWNER_DIED and handed on
+ * (linux/futex.h, "Robust futexes"), and the word that pthread_join waits on is cleared. The list is the program's: every pointer
+ * may be wild, and it may be a ring; at most ROBUST_LIST_LIMIT entries are followed, and the first fault ends it.
+ */
+#include "proc_internal.h"
+#include <cloudos/futex.h>
+#include <cloudos/uaccess.h>
+#include <cloudos/vm.h>
+#include <linux/futex.h>
+
+_Static_assert(sizeof(struct robust_list_head) == 24, "three words of the program");
+
+/* One mutex: hands it on if this thread owns it. */
+static void owner_died(struct task *t, uaddr_t word, bool pending)
+{
+	uint32_t value, seen;
+
+	if (word % sizeof(uint32_t) || !user_range_ok(word, sizeof(uint32_t)) || hal_user_load32(word, &value) < 0)
+		return;
+	if (pending && value == 0) { /* unlocked, but its waiter not yet woken */
+		(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
+		return;
+	}
+	while ((value & FUTEX_TID_MASK) == (uint32_t)t->tid) {
+		uint32_t died = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+
+		if (hal_user_cmpxchg32(word, value, died, &seen) < 0)
+			return;
+		if (seen == value) {
+			if (value & FUTEX_WAITERS)
+				(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
+			return;
+		}
+		value = seen;
+	}
+}
+
+void futex_exit_robust(struct task *t)
+{
+	uaddr_t head = t->robust_list, entry, pending, next;
+	uint64_t words[3]; /* list.next, futex_offset, list_op_pending */
+
+	t->robust_list = 0;
+	if (likely(!head) || copy_from_user(words, head, sizeof(words)) < 0)
+		return;
+	entry = words[0] & ~UINT64_C(1); /* bit 0 marks priority inheritance */
+	pending = words[2] & ~UINT64_C(1);
+	for (unsigned n = 0; entry != head && n < ROBUST_LIST_LIMIT; n++) {
+		bool more = get_user(next, entry) == 0;
+
+		if (entry != pending)
+			owner_died(t, entry + words[1], false);
+		if (!more)
+			return;
+		entry = next & ~UINT64_C(1);
+		sched_point();
+	}
+	if (pending)
+		owner_died(t, pending + words[1], true);
+}
+
+void futex_clear_tid(struct task *t)
+{
+	uaddr_t word = t->clear_child_tid;
+
+	t->clear_child_tid = 0;
+	if (!word || refcount_read(&t->thread.vm->users) == 1)
+		return;
+	if (put_user((uint32_t)0, word) == 0)
+		(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
+}

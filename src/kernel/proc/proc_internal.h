@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of proc share. Lock order: proc_lock, then a process's signal_lock, then its actions' lock. */
+#ifndef PROC_INTERNAL_H
+#define PROC_INTERNAL_H
+
+#include <cloudos/errno.h>
+#include <cloudos/format.h>
+#include <cloudos/log.h>
+#include <cloudos/mm.h>
+#include <cloudos/string.h>
+#include <cloudos/task.h>
+
+/* ---- pid.c: numbers ---- */
+
+struct pid_entry *pid_lookup_locked(int number); /* null: free */
+/* Gives `e` the next free number and puts it into the table, with one use; false when all are taken. */
+bool pid_assign_locked(struct pid_entry *e);
+/* Drops a use; returns the entry when that was the last one: the caller frees it once proc_lock is released. */
+struct pid_entry *pid_drop_locked(struct pid_entry *e);
+struct pid_entry *pid_entry_alloc(void); /* or null */
+void pid_entry_free(struct pid_entry *e); /* null: nothing */
+int pid_next_locked(int after); /* the smallest number of a process above `after`, or -1 */
+int pid_init(void);
+
+/* ---- task.c, process.c: storage ---- */
+
+/* A task with its FPU area and kernel stack, to begin in entry(task); not linked anywhere. Null: out of memory. */
+struct task *task_alloc_entry(const char *name, void (*entry)(void *));
+void *task_fpu(struct task *t);
+int task_caches_init(void);
+void task_discard(struct task *t); /* one that never started */
+_Noreturn void task_main(void *task);
+
+struct process *process_alloc(void); /* zeroed but for its locks, lists and queues; one reference */
+/* Some living task of a process, its main thread by preference; null: none. proc_lock held. */
+struct task *process_any_task_locked(struct process *p);
+/* Waits until nobody is between finding an object through a task and taking a reference to it. */
+void proc_settle(void);
+struct signal_actions *signal_actions_alloc(void); /* one reference, not filled in */
+void signal_actions_put(struct signal_actions *a);
+
+/* Room for one more task (the whole machine's bound, RLIMIT_NPROC): 0 or -EAGAIN. Undone by task_uncount(). */
+int task_count(struct user_account *a, const struct cred *c, uint64_t limit);
+void task_uncount(struct user_account *a);
+uint32_t task_total(void);
+uint32_t task_limit(void);
+
+/* ---- account.c ---- */
+
+struct user_account *account_get(uint32_t uid); /* with a reference; null: out of memory */
+void account_hold(struct user_account *a);
+void account_put(struct user_account *a);
+void account_move(struct user_account *from, struct user_account *to, uint32_t n);
+void account_init(void);
+
+/* ---- group.c: groups, sessions ---- */
+
+void group_join_locked(struct process *p, struct pid_entry *group, struct session *session);
+/* Leaves group and session; what is to be freed after the lock is released goes to *ret. */
+void group_leave_locked(struct process *p, struct group_leftovers *ret);
+void group_leftovers_free(struct group_leftovers *l);
+bool group_orphaned_locked(const struct pid_entry *group, const struct process *without);
+/* SIGHUP and SIGCONT to a group that has stopped members and no longer anybody to continue them. */
+void group_hang_up_if_orphaned_locked(struct pid_entry *group, const struct process *leaving);
+void session_leader_exit(struct process *p); /* may sleep */
+struct session *session_alloc(void);
+void session_first_locked(struct session *s, struct process *p); /* process 1 */
+int session_tty_number_locked(const struct process *p);
+int session_id_locked(const struct process *p);
+
+/* ---- signals ---- */
+
+int signal_queue_caches_init(void);
+bool signal_ignored(const struct process *p, int signo); /* by action alone; no lock */
+void signal_queue_init(struct signal_queue *q);
+int signal_queue_add_locked(struct process *p, struct signal_queue *q, const struct signal_info *info);
+void signal_wake(struct task *t); /* it looks at its signals soon; any context */
+/* S. Takes the next entry of `mask` off; false: none. */
+bool signal_dequeue_locked(struct process *p, struct signal_queue *q, uint64_t mask, struct signal_info *ret);
+void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64_t mask);
+int signal_send_locked(struct process *p, struct task *only, const struct signal_info *info);
+/* S. A timer's signal: its own entry, which is not on a queue now. False: ignored. */
+bool signal_send_entry_locked(struct process *p, struct task *only, struct signal_entry *e);
+/* S. Marks every thread for exit; `except` may be null. */
+void signal_group_exit_locked(struct process *p, int status, struct task *except);
+/* A fault of the running program: cannot be blocked or ignored. */
+void signal_force(const struct signal_info *info);
+
+/* Sees to signals, stops and exits on the way to user mode; from_call: a system call has just returned. May not return. */
+void signal_deliver(struct task *t, bool from_call);
+
+/* stop.c */
+void stop_begin_locked(struct process *p, int signo);
+void stop_continue_locked(struct process *p);
+void stop_here(struct task *t); /* the running task stops until told to go on */
+void stop_task_left_locked(struct process *p, bool *ret_notify); /* one exits while others stop */
+void stop_notify_parent(struct process *p, bool continued);
+
+/* ---- exec.c, fork.c, exit.c ---- */
+
+_Noreturn void task_exit(int status);	       /* the running thread alone; status: if it is the main one */
+_Noreturn void process_exit_group(int status); /* all threads */
+void task_vfork_done(struct task *t);
+int task_unshare_files(void); /* 0 or -ENOMEM */
+void signal_actions_reset(struct signal_actions *a, bool ignored_too);
+void process_reap_locked(struct process *p); /* the caller puts the children list's reference */
+void process_usage_locked(struct process *p, struct task_usage *ret); /* proc_lock held; takes S */
+void usage_add(struct task_usage *to, const struct task_usage *more);
+void usage_keep_space(struct task *t);
+void task_usage_now(struct task *t, struct task_usage *ret);
+
+/* ---- futex.c ---- */
+
+void futex_init(void);
+void futex_exit_robust(struct task *t);
+void futex_clear_tid(struct task *t);
+
+/* ---- procfs.c ---- */
+
+int proc_files_init(void);
+
+/* ---- timers ---- */
+
+void timers_process_init(struct process *p);
+void timers_exit(struct process *p); /* cancels all; may sleep */
+void timers_exec(struct process *p); /* POSIX timers do not survive exec */
+void cpu_limit_arm(struct process *p);
+
+#endif

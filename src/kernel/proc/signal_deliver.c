@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Delivering signals: what a thread does about them on its way to user mode. It takes the deliverable signals one by one: default
+ * actions are carried out (the program ends, stops, goes on), handlers get a frame each. An interrupted system call is settled
+ * first, since the frame holds the registers that the handler returns to:
+ *
+ *   the call returned      no handler ran        a handler runs
+ *   -ERESTARTSYS           run it again          again if SA_RESTART, else EINTR
+ *   -ERESTARTNOINTR        again                 again
+ *   -ERESTARTNOHAND        again                 EINTR
+ *   -ERESTART_BLOCK        restart_syscall(2)    EINTR
+ */
+#define LOG_SUBSYSTEM "proc"
+#include "proc_internal.h"
+#include <cloudos/vm.h>
+#include <asm/unistd.h>
+
+
+
+/* Default actions that are worth a line in the log: the program went wrong. */
+#define SIGNALS_REPORTED (SIGNALS_SYNCHRONOUS | signal_bit(SIGABRT) | signal_bit(SIGXCPU) | signal_bit(SIGXFSZ))
+
+static const char *signal_name(int signo)
+{
+	static const char *const names[] = {
+		[SIGILL] = "SIGILL", [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS",
+		[SIGFPE] = "SIGFPE", [SIGSEGV] = "SIGSEGV", [SIGXCPU] = "SIGXCPU", [SIGXFSZ] = "SIGXFSZ",
+		[SIGSYS] = "SIGSYS",
+	};
+
+	return signo < (int)ARRAY_SIZE(names) && names[signo] ? names[signo] : "signal";
+}
+
+static _Noreturn void die_of_signal(struct task *t, const struct signal_info *info)
+{
+	bool fault = (signal_bit(info->signo) & SIGNALS_SYNCHRONOUS) && info->code > 0;
+
+	if (signal_bit(info->signo) & SIGNALS_REPORTED)
+		log_limited(LOG_INFO, 10, "%s[%d] died of %s (%d), code %d, address %#lx, pc %#lx, sp %#lx",
+			    t->thread.name, t->tid, signal_name(info->signo), info->signo, info->code,
+			    fault ? (unsigned long)(uintptr_t)info->fields._sigfault._addr : 0UL,
+			    (unsigned long)hal_abi_pc(&t->user.regs), (unsigned long)hal_abi_sp(&t->user.regs));
+	process_exit_group(info->signo);
+}
+
+static void default_stop(struct task *t, int signo, uint32_t continues)
+{
+	struct process *p = t->process;
+	unsigned long flags;
+
+	if (signo != SIGSTOP && process_group_orphaned(process_pgid(p)))
+		return;
+	flags = spin_lock_irq(&p->signal_lock);
+	if (p->continues == continues)
+		stop_begin_locked(p, signo);
+	spin_unlock_irq(&p->signal_lock, flags);
+}
+
+/* One signal that was taken, and what the program wants done with it. */
+struct taken {
+	struct signal_info info;
+	struct signal_action action;
+	uint32_t continues;
+};
+
+static bool take_signal(struct task *t, struct taken *ret)
+{
+	struct process *p = t->process;
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+	struct signal_action *action;
+	bool any = signal_dequeue_locked(p, &t->pending, ~t->blocked, &ret->info) ||
+		   signal_dequeue_locked(p, &p->pending, ~t->blocked, &ret->info);
+
+	if (any) {
+		spin_lock(&p->actions->lock);
+		action = &p->actions->action[ret->info.signo - 1];
+		ret->action = *action;
+		if (action->handler > SIGNAL_ACTION_IGNORE && (action->flags & SA_RESETHAND))
+			action->handler = SIGNAL_ACTION_DEFAULT;
+		spin_unlock(&p->actions->lock);
+		ret->continues = p->continues;
+	}
+	spin_unlock_irq(&p->signal_lock, flags);
+	return any;
+}
+
+/* Carries out a signal without a handler. May not return. */
+static void default_action(struct task *t, const struct taken *s)
+{
+	uint64_t bit = signal_bit(s->info.signo);
+	bool forced = (bit & SIGNALS_SYNCHRONOUS) && s->info.code > 0;
+
+	if (s->action.handler == SIGNAL_ACTION_IGNORE || (bit & SIGNALS_IGNORED_BY_DEFAULT))
+		return;
+	if (t->process->is_init && !forced)
+		return;
+	if (bit & SIGNALS_STOP)
+		default_stop(t, s->info.signo, s->continues);
+	else
+		die_of_signal(t, &s->info);
+}
+
+static void settle_call(struct task *t, bool handler, uint64_t handler_flags)
+{
+	struct hal_regs *regs = &t->user.regs;
+	int64_t result = hal_abi_result(regs);
+
+	switch (result) {
+	case -ERESTARTNOHAND:
+	case -ERESTART_BLOCK:
+	case -ERESTARTSYS:
+		if (handler && (result != -ERESTARTSYS || !(handler_flags & SA_RESTART))) {
+			hal_abi_set_result(regs, -EINTR);
+			return;
+		}
+		if (result == -ERESTART_BLOCK) {
+			hal_abi_restart_as(regs, __NR_restart_syscall);
+			return;
+		}
+		/* fall through */
+	case -ERESTARTNOINTR:
+		hal_abi_restart(regs);
+		return;
+	default:
+		return;
+	}
+}
+
+static bool on_altstack(const struct task *t)
+{
+	uaddr_t sp = hal_abi_sp(&t->user.regs);
+
+	return !(t->altstack.flags & SS_DISABLE) && !(t->altstack.flags & SS_AUTODISARM) && sp > t->altstack.sp &&
+	       sp - t->altstack.sp <= t->altstack.size;
+}
+
+/* The mask that the end of the handler restores: that of before the call, if the call put one of its own in place. */
+static uint64_t mask_to_restore(struct task *t)
+{
+	if (!(READ_ONCE(t->thread.work) & THREAD_WORK_RESTORE_MASK))
+		return t->blocked;
+	thread_clear_work(THREAD_WORK_RESTORE_MASK);
+	return t->saved_blocked;
+}
+
+static void fill_signal(struct task *t, const struct taken *s, struct hal_signal *ret)
+{
+	*ret = (struct hal_signal){
+		.signo = s->info.signo,
+		.flags = s->action.flags,
+		.handler = s->action.handler,
+		.restorer = s->action.restorer,
+		.vdso = t->thread.vm->vdso,
+		.blocked = mask_to_restore(t),
+		.altstack = t->altstack,
+		.fault_addr = t->fault_addr,
+		.fault_code = t->fault_code,
+		.fault_trap = t->fault_trap,
+	};
+	memcpy(ret->siginfo, &s->info, sizeof(s->info));
+	if ((s->action.flags & SA_ONSTACK) && !(t->altstack.flags & SS_DISABLE) && !on_altstack(t))
+		ret->stack_top = t->altstack.sp + t->altstack.size;
+}
+
+static void run_handler(struct task *t, const struct taken *s)
+{
+	uint64_t mask = t->blocked | s->action.mask;
+	struct hal_signal signal;
+	struct signal_info segv;
+
+	fill_signal(t, s, &signal);
+	if (hal_abi_signal_push(&t->user, &signal) < 0) {
+		signal_info_kernel(&segv, SIGSEGV);
+		if (s->info.signo == SIGSEGV)
+			die_of_signal(t, &segv);
+		signal_force(&segv);
+		return;
+	}
+	if (t->altstack.flags & SS_AUTODISARM)
+		t->altstack = (struct hal_altstack){ .flags = SS_DISABLE };
+	if (!(s->action.flags & SA_NODEFER))
+		mask |= signal_bit(s->info.signo);
+	signal_set_blocked(mask);
+}
+
+static void exit_if_told(struct task *t)
+{
+	struct process *p = t->process;
+
+	if (likely(!(READ_ONCE(t->thread.work) & THREAD_WORK_EXIT)))
+		return;
+	task_exit(READ_ONCE(p->group_exit) ? p->exit_status : 0);
+}
+
+static void tell_continued(struct process *p)
+{
+	unsigned long flags;
+	bool tell;
+
+	if (likely(!READ_ONCE(p->notify_continued)))
+		return;
+	flags = spin_lock_irq(&p->signal_lock);
+	tell = p->notify_continued;
+	p->notify_continued = false;
+	spin_unlock_irq(&p->signal_lock, flags);
+	if (tell)
+		stop_notify_parent(p, true);
+}
+
+void signal_deliver(struct task *t, bool from_call)
+{
+	struct taken s;
+
+	if (unlikely(t->no_restart)) {
+		t->no_restart = false;
+		from_call = false;
+	}
+	for (;;) {
+		thread_clear_work(THREAD_WORK_SIGNAL);
+		exit_if_told(t);
+		tell_continued(t->process);
+		if (unlikely(READ_ONCE(t->process->stop_signal))) {
+			stop_here(t);
+			continue;
+		}
+		if (!take_signal(t, &s))
+			break;
+		if (s.action.handler <= SIGNAL_ACTION_IGNORE) {
+			default_action(t, &s);
+			continue;
+		}
+		if (from_call)
+			settle_call(t, true, s.action.flags);
+		from_call = false;
+		run_handler(t, &s);
+	}
+	if (from_call)
+		settle_call(t, false, 0);
+	if (READ_ONCE(t->thread.work) & THREAD_WORK_RESTORE_MASK) {
+		thread_clear_work(THREAD_WORK_RESTORE_MASK);
+		signal_set_blocked(t->saved_blocked);
+	}
+}
+
+void signal_force(const struct signal_info *info)
+{
+	struct task *t = task_self();
+	struct process *p = t->process;
+	uint64_t bit = signal_bit(info->signo);
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+	struct signal_action *action = &p->actions->action[info->signo - 1];
+
+	if ((t->blocked & bit) || action->handler == SIGNAL_ACTION_IGNORE) {
+		spin_lock(&p->actions->lock);
+		action->handler = SIGNAL_ACTION_DEFAULT;
+		spin_unlock(&p->actions->lock);
+		t->blocked &= ~bit;
+	}
+	signal_queue_flush_locked(p, &t->pending, bit); /* this one's details count */
+	(void)signal_queue_add_locked(p, &t->pending, info);
+	spin_unlock_irq(&p->signal_lock, flags);
+	thread_post(&t->thread, THREAD_WORK_SIGNAL);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Job control: stopping and continuing a whole process (POSIX.1-2017, 2.4.3).
+ *
+ *   running -- a thread takes a stop signal --> stopping: stop_signal is set, every thread is told
+ *   stopping -- the last thread stops (or exits) --> stopped: the parent gets SIGCHLD, wait() may report it
+ *   stopping, stopped -- SIGCONT is sent --> running: the first thread on its way out tells the parent
+ *
+ * A stopped thread sleeps in THREAD_STOPPED; SIGKILL (by THREAD_WORK_EXIT) gets it out of there too. `stops` numbers the stops, so that
+ * a thread that wakes into the next one stops, and is counted, again.
+ *
+ * Locking: S for the state; the parent is told under proc_lock, with S not held.
+ */
+#include "proc_internal.h"
+
+void stop_begin_locked(struct process *p, int signo)
+{
+	struct task *t;
+
+	if (p->group_exit || p->stop_signal)
+		return;
+	p->stop_signal = (uint8_t)signo;
+	p->stopped_tasks = 0;
+	p->stops++;
+	list_for_each(t, &p->tasks, process_link)
+		signal_wake(t);
+}
+
+void stop_continue_locked(struct process *p)
+{
+	struct task *t;
+
+	p->continues++;
+	if (!p->stop_signal)
+		return;
+	p->notify_continued = p->stopped;
+	p->stop_signal = 0;
+	p->stopped = false;
+	list_for_each(t, &p->tasks, process_link) {
+		thread_post(&t->thread, THREAD_WORK_SIGNAL);
+		thread_wake_state(&t->thread, THREAD_STOPPED);
+	}
+}
+
+/* All threads that there are have stopped: returns true once a stop. */
+static bool stop_complete_locked(struct process *p)
+{
+	if (!p->stop_signal || p->stopped || p->stopped_tasks < p->live)
+		return false;
+	p->stopped = true;
+	return true;
+}
+
+void stop_task_left_locked(struct process *p, bool *ret_notify)
+{
+	*ret_notify = p->live > 0 && stop_complete_locked(p);
+}
+
+static void sleep_stopped(struct task *t, uint32_t stop)
+{
+	struct process *p = t->process;
+
+	for (;;) {
+		thread_prepare_sleep(THREAD_STOPPED);
+		if (!READ_ONCE(p->stop_signal) || READ_ONCE(p->stops) != stop ||
+		    (READ_ONCE(t->thread.work) & THREAD_WORK_EXIT))
+			break;
+		(void)thread_sleep(HAL_TIMER_NEVER);
+	}
+	thread_cancel_sleep();
+}
+
+void stop_here(struct task *t)
+{
+	struct process *p = t->process;
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+	bool complete = false;
+	uint32_t stop = p->stops;
+
+	if (p->stop_signal && !p->group_exit) {
+		p->stopped_tasks++;
+		complete = stop_complete_locked(p);
+	}
+	spin_unlock_irq(&p->signal_lock, flags);
+	if (complete)
+		stop_notify_parent(p, false);
+	sleep_stopped(t, stop);
+}
+
+static void child_info(struct signal_info *info, struct process *p, int code, int status)
+{
+	struct task *t = process_any_task_locked(p);
+
+	*info = (struct signal_info){ .signo = SIGCHLD, .code = code };
+	info->fields._sigchld._pid = p->pid;
+	info->fields._sigchld._uid = t ? t->thread.cred->uid : 0;
+	info->fields._sigchld._status = status;
+}
+
+void stop_notify_parent(struct process *p, bool continued)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct process *parent = p->parent;
+	int signo = continued ? SIGCONT : READ_ONCE(p->stop_signal);
+	struct signal_info info;
+
+	if (parent && signo) {
+		p->wait_stopped = (uint8_t)(continued ? 0 : signo);
+		p->wait_continued = continued;
+		child_info(&info, p, continued ? CLD_CONTINUED : CLD_STOPPED, signo);
+		if (!(READ_ONCE(parent->actions->action[SIGCHLD - 1].flags) & SA_NOCLDSTOP))
+			(void)signal_send_process(parent, &info);
+		wake_all(&parent->child_wait);
+	}
+	spin_unlock_irq(&proc_lock, flags);
+}
