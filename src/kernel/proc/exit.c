@@ -249,6 +249,7 @@ static bool begin_exit(struct task *t, int status)
 	if (!p->group_exit && t->tid == p->pid)
 		p->exit_status = status;
 	stop_task_left_locked(p, &stop_done);
+	task_uncount(p->account);
 	spin_unlock_irq(&p->signal_lock, flags);
 	if (stop_done)
 		stop_notify_parent(p, false);
@@ -283,7 +284,6 @@ void task_exit(int status)
 		session_leader_exit(p);
 	}
 	give_back(t);
-	task_uncount(p->account);
 	unlink_task(t);
 	thread_exit();
 }

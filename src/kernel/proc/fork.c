@@ -94,6 +94,16 @@ static int clone_actions(struct process *p, struct process *from, uint64_t flags
 	return 0;
 }
 
+static struct user_account *process_hold_account(struct process *p)
+{
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+	struct user_account *a = p->account;
+
+	account_hold(a);
+	spin_unlock_irq(&p->signal_lock, flags);
+	return a;
+}
+
 static int clone_process(struct task *t, struct task *from, const struct clone_request *r)
 {
 	struct process *old = from->process, *p = process_alloc();
@@ -101,8 +111,7 @@ static int clone_process(struct task *t, struct task *from, const struct clone_r
 	if (!p)
 		return -ENOMEM;
 	t->process = p;
-	account_hold(old->account);
-	p->account = old->account;
+	p->account = process_hold_account(old);
 	memcpy(p->limits, old->limits, sizeof(p->limits));
 	p->dumpable = old->dumpable;
 	p->oom_score_adj = old->oom_score_adj;
@@ -164,21 +173,25 @@ static void clone_undo(struct task *t)
 static int link_thread_locked(struct task *t, struct process *p)
 {
 	unsigned long flags = spin_lock_irq(&p->signal_lock);
-	bool going = p->group_exit || p->exec_task || p->stop_signal;
+	int err = -ERESTARTNOINTR;
 
-	if (!going) {
+	if (!p->group_exit && !p->exec_task && !p->stop_signal)
+		err = task_count(p->account, t->thread.cred, p->limits[RLIMIT_NPROC].rlim_cur);
+	if (err == 0) {
 		list_add_tail(&p->tasks, &t->process_link);
 		p->task_count++;
 		p->live++;
 	}
 	spin_unlock_irq(&p->signal_lock, flags);
-	return going ? -ERESTARTNOINTR : 0;
+	return err;
 }
 
 static int link_process_locked(struct task *t, struct process *p, struct process *parent)
 {
-	if (READ_ONCE(parent->group_exit))
-		return -ERESTARTNOINTR;
+	int err = READ_ONCE(parent->group_exit) ? -ERESTARTNOINTR : link_thread_locked(t, p);
+
+	if (err < 0)
+		return err;
 	p->pid = t->tid;
 	p->id = t->id;
 	p->id->process = p;
@@ -187,7 +200,7 @@ static int link_process_locked(struct task *t, struct process *p, struct process
 	list_add_tail(&parent->children, &p->sibling);
 	process_get(p); /* of the children list */
 	group_join_locked(p, parent->group, parent->session);
-	return link_thread_locked(t, p);
+	return 0;
 }
 
 static int link_locked(struct task *t, struct pid_entry *id, struct task *from, const struct clone_request *r)
@@ -225,18 +238,11 @@ static int clone_link(struct task *t, struct task *from, const struct clone_requ
 
 	if (!id)
 		return -ENOMEM;
-	err = task_count(t->process->account, from->thread.cred, READ_ONCE(from->process->limits[RLIMIT_NPROC].rlim_cur));
-	if (err < 0) {
-		pid_entry_free(id);
-		return err;
-	}
 	flags = spin_lock_irq(&proc_lock);
 	err = link_locked(t, id, from, r);
 	spin_unlock_irq(&proc_lock, flags);
-	if (err < 0) {
-		task_uncount(t->process->account);
+	if (err < 0)
 		pid_entry_free(id);
-	}
 	return err;
 }
 

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread's credentials change: the new ones are put in place under proc_lock, under which others look at them, and the old ones are
+ * dropped afterwards. A process counts for the account of its real user id.
+ */
+#include "proc_internal.h"
+#include <cloudos/creds.h>
+
+/* The whole process goes over to another user's account. */
+static void switch_account(struct process *p, struct user_account *to)
+{
+	struct user_account *from = p->account;
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+
+	account_move(from, to, p->live);
+	p->account = to;
+	spin_unlock_irq(&p->signal_lock, flags);
+	account_put(from);
+}
+
+int creds_commit(struct cred *c)
+{
+	struct task *t = task_self();
+	struct cred *old = t->thread.cred;
+	struct user_account *account = NULL;
+	bool ids_changed = c->euid != old->euid || c->egid != old->egid || c->fsuid != old->fsuid || c->fsgid != old->fsgid;
+	unsigned long flags;
+
+	if (c->uid != old->uid && t->tid == t->process->pid) {
+		account = account_get(c->uid);
+		if (!account) {
+			cred_put(c);
+			return -ENOMEM;
+		}
+	}
+	flags = spin_lock_irq(&proc_lock);
+	t->thread.cred = c;
+	spin_unlock_irq(&proc_lock, flags);
+	if (account)
+		switch_account(t->process, account);
+	if (ids_changed) {
+		t->process->dumpable = 0;
+		t->death_signal = 0;
+	}
+	cred_put(old);
+	return 0;
+}
+
+int creds_capabilities(int tid, struct creds_capabilities *ret)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = tid ? pid_lookup_locked(tid) : task_self()->id;
+	const struct cred *c = e && e->task ? e->task->thread.cred : NULL;
+
+	if (c)
+		*ret = (struct creds_capabilities){ c->cap_effective, c->cap_permitted, c->cap_inheritable };
+	spin_unlock_irq(&proc_lock, flags);
+	return c ? 0 : -ESRCH;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* futex(2) and robust lists. */
+#include <cloudos/clock.h>
+#include <cloudos/errno.h>
+#include <cloudos/futex.h>
+#include <cloudos/task.h>
+#include <cloudos/uaccess.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <linux/time_types.h>
+#include "syscalls_gen.h"
+
+#define SECONDS_MAX (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
+
+/* A relative time for FUTEX_WAIT, an absolute one for FUTEX_WAIT_BITSET. */
+static int get_deadline(uaddr_t from, int op, bool absolute, uint64_t *ret)
+{
+	struct __kernel_timespec ts;
+	uint64_t ns;
+
+	*ret = HAL_TIMER_NEVER;
+	if (!from)
+		return 0;
+	if (get_user(ts, from) < 0)
+		return -EFAULT;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (int64_t)NSEC_PER_SEC)
+		return -EINVAL;
+	if (ts.tv_sec > SECONDS_MAX)
+		return 0;
+	ns = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	if (absolute)
+		return clock_deadline(op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, ns, ret);
+	*ret = clock_deadline_in(ns);
+	return 0;
+}
+
+static int64_t wait(uaddr_t addr, int op, uint32_t value, uaddr_t timeout, uint32_t bits, bool absolute)
+{
+	struct futex_wait w = { .addr = addr, .value = value, .bits = bits, .private = (op & FUTEX_PRIVATE_FLAG) != 0,
+				.restartable = timeout != 0 };
+	int err = get_deadline(timeout, op, absolute, &w.deadline_ns);
+
+	return err < 0 ? err : futex_wait(&w);
+}
+
+int64_t sys_futex(uaddr_t addr, int op, unsigned value, uaddr_t timeout, uaddr_t addr2, unsigned value3)
+{
+	int command = op & FUTEX_CMD_MASK;
+	bool private = (op & FUTEX_PRIVATE_FLAG) != 0;
+
+	if ((op & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET && command != FUTEX_WAIT)
+		return -ENOSYS;
+	switch (command) {
+	case FUTEX_WAIT:
+		return wait(addr, op, value, timeout, FUTEX_BITSET_MATCH_ANY, false);
+	case FUTEX_WAIT_BITSET:
+		return wait(addr, op, value, timeout, value3, true);
+	case FUTEX_WAKE:
+		return futex_wake(addr, private, (int)value, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAKE_BITSET:
+		return futex_wake(addr, private, (int)value, value3);
+	case FUTEX_REQUEUE: /* the time-out's place holds a count */
+		return futex_requeue(addr, addr2, private, (int)value, (int)timeout, NULL);
+	case FUTEX_CMP_REQUEUE:
+		return futex_requeue(addr, addr2, private, (int)value, (int)timeout, &value3);
+	case FUTEX_WAKE_OP:
+		return futex_wake_op(addr, addr2, private, (int)value, (int)timeout, value3);
+	default:
+		return -ENOSYS;
+	}
+}
+
+int64_t sys_set_robust_list(uaddr_t head, size_t size)
+{
+	if (size != sizeof(struct robust_list_head))
+		return -EINVAL;
+	task_self()->robust_list = head;
+	return 0;
+}
+
+int64_t sys_get_robust_list(int tid, uaddr_t head, uaddr_t size)
+{
+	const struct cred *own = thread_current()->cred;
+	struct task *t = tid ? task_find(tid) : task_find(task_self()->tid);
+	uaddr_t list;
+	int err = 0;
+
+	if (!t)
+		return -ESRCH;
+	if (t->process != process_self() && !cred_capable(own, CAP_SYS_PTRACE))
+		err = -EPERM;
+	list = READ_ONCE(t->robust_list);
+	task_put(t);
+	if (err < 0)
+		return err;
+	if (put_user(sizeof(struct robust_list_head), size) < 0 || put_user(list, head) < 0)
+		return -EFAULT;
+	return 0;
+}

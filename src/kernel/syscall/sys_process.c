@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes and threads: clone and its kin, execve, exit, wait; ids, groups, sessions. */
+#include <cloudos/child.h>
+#include <cloudos/clone.h>
+#include <cloudos/errno.h>
+#include <cloudos/mm.h>
+#include <cloudos/string.h>
+#include <cloudos/task.h>
+#include <cloudos/uaccess.h>
+#include <linux/fcntl.h>
+#include <linux/limits.h>
+#include <linux/wait.h>
+#include "call_usage.h"
+#include "syscalls_gen.h"
+
+/* ---- making ---- */
+
+int64_t sys_clone(uint64_t flags, uaddr_t stack, uaddr_t parent_tid, uaddr_t fourth, uaddr_t fifth)
+{
+	struct clone_request r = {
+		.flags = flags & UINT32_MAX & ~(uint64_t)CSIGNAL,
+		.exit_signal = (int)(flags & CSIGNAL),
+		.stack = stack,
+		.parent_tid = parent_tid,
+		.tls = HAL_ABI_CLONE_TLS_FOURTH ? fourth : fifth,
+		.child_tid = HAL_ABI_CLONE_TLS_FOURTH ? fifth : fourth,
+	};
+
+	return task_clone(&r);
+}
+
+int64_t sys_fork(void)
+{
+	struct clone_request r = { .exit_signal = SIGCHLD };
+
+	return task_clone(&r);
+}
+
+int64_t sys_vfork(void)
+{
+	struct clone_request r = { .flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD };
+
+	return task_clone(&r);
+}
+
+/* A struct that grows from version to version: what the kernel does not know must be zero (E2BIG). */
+static int copy_versioned(void *dst, size_t known, uaddr_t src, size_t size, size_t least)
+{
+	char rest[64];
+
+	if (size < least)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	memset(dst, 0, known);
+	if (copy_from_user(dst, src, min(size, known)) < 0)
+		return -EFAULT;
+	for (size_t at = known; at < size; at += sizeof(rest)) {
+		size_t n = min(size - at, sizeof(rest));
+
+		if (copy_from_user(rest, src + at, n) < 0)
+			return -EFAULT;
+		for (size_t i = 0; i < n; i++)
+			if (rest[i])
+				return -E2BIG;
+	}
+	return 0;
+}
+
+int64_t sys_clone3(uaddr_t args, size_t size)
+{
+	struct clone_args a;
+	struct clone_request r;
+	int err = copy_versioned(&a, sizeof(a), args, size, CLONE_ARGS_SIZE_VER0);
+
+	if (err < 0)
+		return err;
+	if ((a.flags & (CSIGNAL | CLONE_DETACHED)) || a.exit_signal > SIGNAL_COUNT || !a.stack != !a.stack_size ||
+	    a.set_tid || a.set_tid_size || ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal))
+		return -EINVAL;
+	if (a.stack && !user_range_ok(a.stack, a.stack_size))
+		return -EINVAL;
+	r = (struct clone_request){ .flags = a.flags, .exit_signal = (int)a.exit_signal, .parent_tid = a.parent_tid,
+				    .child_tid = a.child_tid, .tls = a.tls, .stack = a.stack + a.stack_size };
+	return task_clone(&r);
+}
+
+int64_t sys_unshare(uint64_t flags)
+{
+	return task_unshare(flags);
+}
+
+/* ---- replacing, ending ---- */
+
+static int64_t exec(int dirfd, uaddr_t path, uaddr_t argv, uaddr_t envp, unsigned at_flags)
+{
+	struct exec_source source = { .user = true, .argv = argv, .envp = envp };
+	char *name = kmalloc(PATH_MAX);
+	int64_t err;
+
+	if (!name)
+		return -ENOMEM;
+	err = copy_string_from_user(name, path, PATH_MAX);
+	if (err >= 0)
+		err = task_exec(dirfd, name, at_flags, &source);
+	kfree(name);
+	return err;
+}
+
+int64_t sys_execve(uaddr_t path, uaddr_t argv, uaddr_t envp)
+{
+	return exec(AT_FDCWD, path, argv, envp, 0);
+}
+
+int64_t sys_execveat(int dirfd, uaddr_t path, uaddr_t argv, uaddr_t envp, unsigned flags)
+{
+	if (flags & ~(unsigned)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
+	return exec(dirfd, path, argv, envp, flags);
+}
+
+int64_t sys_exit(int status)
+{
+	task_exit((status & 0xff) << 8);
+}
+
+int64_t sys_exit_group(int status)
+{
+	process_exit_group((status & 0xff) << 8);
+}
+
+int64_t sys_set_tid_address(uaddr_t tid)
+{
+	struct task *t = task_self();
+
+	t->clear_child_tid = tid;
+	return t->tid;
+}
+
+/* ---- waiting ---- */
+
+#define WAIT4_OPTIONS  (WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)
+#define WAITID_OPTIONS (WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)
+
+int64_t sys_wait4(int pid, uaddr_t status, int options, uaddr_t rusage)
+{
+	struct wait_query q = { .options = (unsigned)options | WEXITED };
+	int result;
+
+	if ((unsigned)options & ~(unsigned)WAIT4_OPTIONS)
+		return -EINVAL;
+	if (pid == INT32_MIN)
+		return -ESRCH;
+	q.type = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
+	q.id = pid > 0 ? pid : pid == 0 ? process_related_id(0, false) : -pid;
+	result = process_wait(&q);
+	if (result <= 0)
+		return result;
+	if (status && put_user(q.report.wait_status, status) < 0)
+		return -EFAULT;
+	if (rusage && call_put_rusage(rusage, &q.report.usage) < 0)
+		return -EFAULT;
+	return q.report.pid;
+}
+
+static int put_report(uaddr_t info, const struct wait_report *r, bool found)
+{
+	siginfo_t si;
+
+	if (!info)
+		return 0;
+	memset(&si, 0, sizeof(si));
+	if (found) {
+		si.si_signo = SIGCHLD;
+		si.si_code = r->code;
+		si._sifields._sigchld._pid = r->pid;
+		si._sifields._sigchld._uid = r->uid;
+		si._sifields._sigchld._status = r->status;
+	}
+	/* Linux writes these fields one by one, and leaves the times alone. */
+	return copy_to_user(info, &si, offsetof(siginfo_t, _sifields._sigchld._utime));
+}
+
+int64_t sys_waitid(int type, int id, uaddr_t info, int options, uaddr_t rusage)
+{
+	struct wait_query q = { .type = type, .id = id, .options = (unsigned)options };
+	int result;
+
+	if (((unsigned)options & ~(unsigned)WAITID_OPTIONS) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
+		return -EINVAL;
+	if ((type != P_ALL && type != P_PID && type != P_PGID) || (type == P_PID && id <= 0) || (type == P_PGID && id < 0))
+		return -EINVAL;
+	if (type == P_PGID && id == 0)
+		q.id = process_related_id(0, false);
+	result = process_wait(&q);
+	if (result < 0)
+		return result;
+	if (result > 0 && rusage && call_put_rusage(rusage, &q.report.usage) < 0)
+		return -EFAULT;
+	return put_report(info, &q.report, result > 0);
+}
+
+/* ---- ids ---- */
+
+int64_t sys_getpid(void)
+{
+	return process_self()->pid;
+}
+
+int64_t sys_gettid(void)
+{
+	return task_self()->tid;
+}
+
+int64_t sys_getppid(void)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct process *parent = process_self()->parent;
+	int pid = parent ? parent->pid : 0;
+
+	spin_unlock_irq(&proc_lock, flags);
+	return pid;
+}
+
+int64_t sys_getpgid(int pid)
+{
+	return process_related_id(pid, false);
+}
+
+int64_t sys_getpgrp(void)
+{
+	return process_related_id(0, false);
+}
+
+int64_t sys_setpgid(int pid, int pgid)
+{
+	return process_set_group(pid, pgid);
+}
+
+int64_t sys_getsid(int pid)
+{
+	return process_related_id(pid, true);
+}
+
+int64_t sys_setsid(void)
+{
+	return session_create();
+}
