@@ -180,6 +180,9 @@ static inline struct process *process_self(void)
 	return task_self()->process;
 }
 
+/* How many there are now. */
+uint32_t task_total(void);
+
 /* With a reference, or null. */
 struct task *task_find(int tid);
 void task_put(struct task *t);

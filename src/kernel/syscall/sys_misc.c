@@ -101,7 +101,7 @@ int64_t sys_sysinfo(uaddr_t to)
 		info.loads[i] = load[i];
 	info.totalram = mm.total_pages * PAGE_SIZE;
 	info.freeram = mm.free_pages * PAGE_SIZE;
-	info.procs = (uint16_t)min(process_total(), UINT32_C(65535));
+	info.procs = (uint16_t)min(task_total(), UINT32_C(65535));
 	info.mem_unit = 1;
 	return put_user(info, to);
 }

@@ -14,6 +14,7 @@ struct hal_regs {
 };
 _Static_assert(sizeof(struct hal_regs) == 36 * 8, "known to assembly");
 
+#define HAL_ABI_CLONE_TLS_FOURTH 1
 #define HAL_ABI_MACHINE	    "aarch64"
 #define HAL_ABI_ELF_MACHINE 183	 /* EM_AARCH64 */
 #define HAL_ABI_MINSIGSTKSZ 4720 /* sizeof(struct rt_sigframe) and its frame record: as Linux without SVE */

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The files of /proc/PID, and what procfs asks about processes. Each file is made anew from one look at the process (procfs_look.c),
+ * with a reference to its address space where it needs that; a process may be gone between two reads.
+ */
+#include "procfs.h"
+
+#define ARGS_SHOWN_MAX (UINT64_C(128) << 10) /* bytes of a command line or environment */
+
+/* ---- the small files ---- */
+
+static int show_statm(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	if (!s) {
+		out_printf(o, "0 0 0 0 0 0 0\n");
+		return 0;
+	}
+	out_printf(o, "%lu %lu %lu %lu 0 %lu 0\n", s->total_pages, s->resident_pages, s->resident_pages - s->anon_pages,
+		   (s->code_end - s->code_start + PAGE_SIZE - 1) / PAGE_SIZE, s->data_pages + s->stack_pages);
+	return 0;
+}
+
+/* Bytes of the program's own memory, as they are. */
+static int show_memory(struct vm_space *s, uaddr_t start, uaddr_t end, struct text_out *o)
+{
+	char chunk[256];
+
+	if (!s || end <= start)
+		return 0;
+	end = min(end, start + ARGS_SHOWN_MAX);
+	while (start < end) {
+		size_t n = (size_t)min(end - start, (uint64_t)sizeof(chunk));
+		ssize_t got = vm_access(s, start, chunk, n, false, true);
+
+		if (got <= 0)
+			break;
+		out_bytes(o, chunk, (size_t)got);
+		start += (uint64_t)got;
+	}
+	return 0;
+}
+
+static int show_cmdline(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	return s ? show_memory(s, s->arg_start, s->arg_end, o) : 0;
+}
+
+static int show_environ(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	return s ? show_memory(s, s->env_start, s->env_end, o) : 0;
+}
+
+static int show_comm(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)s;
+	out_printf(o, "%s\n", l->name);
+	return 0;
+}
+
+static int show_auxv(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	if (s)
+		out_bytes(o, s->auxv, s->auxv_words * sizeof(s->auxv[0]));
+	return 0;
+}
+
+static int show_maps(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	return s ? procfs_maps(s, o) : 0;
+}
+
+static void show_limit(struct text_out *o, uint64_t value)
+{
+	if (value == RLIM64_INFINITY)
+		out_printf(o, "%-20s ", "unlimited");
+	else
+		out_printf(o, "%-20lu ", value);
+}
+
+static int show_limits(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	static const char *const names[RLIM_NLIMITS][2] = {
+		[RLIMIT_CPU] = { "Max cpu time", "seconds" }, [RLIMIT_FSIZE] = { "Max file size", "bytes" },
+		[RLIMIT_DATA] = { "Max data size", "bytes" }, [RLIMIT_STACK] = { "Max stack size", "bytes" },
+		[RLIMIT_CORE] = { "Max core file size", "bytes" }, [RLIMIT_RSS] = { "Max resident set", "bytes" },
+		[RLIMIT_NPROC] = { "Max processes", "processes" }, [RLIMIT_NOFILE] = { "Max open files", "files" },
+		[RLIMIT_MEMLOCK] = { "Max locked memory", "bytes" }, [RLIMIT_AS] = { "Max address space", "bytes" },
+		[RLIMIT_LOCKS] = { "Max file locks", "locks" }, [RLIMIT_SIGPENDING] = { "Max pending signals", "signals" },
+		[RLIMIT_MSGQUEUE] = { "Max msgqueue size", "bytes" }, [RLIMIT_NICE] = { "Max nice priority", "" },
+		[RLIMIT_RTPRIO] = { "Max realtime priority", "" }, [RLIMIT_RTTIME] = { "Max realtime timeout", "us" },
+	};
+
+	(void)s;
+	out_printf(o, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
+		out_printf(o, "%-25s ", names[i][0]);
+		show_limit(o, l->limits[i].rlim_cur);
+		show_limit(o, l->limits[i].rlim_max);
+		out_printf(o, "%-10s\n", names[i][1]);
+	}
+	return 0;
+}
+
+static int show_wchan(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	(void)s;
+	out_printf(o, "0");
+	return 0;
+}
+
+static int show_io(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)s;
+	out_printf(o, "rchar: %lu\nwchar: %lu\nsyscr: %lu\nsyscw: %lu\n", l->io[0], l->io[1], l->io[2], l->io[3]);
+	out_printf(o, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+	return 0;
+}
+
+/* A thousandth of the memory that it holds, shifted by what it was adjusted to, as Linux counts. */
+static int show_oom_score(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	struct mm_stats mm;
+	int64_t score;
+
+	mm_get_stats(&mm);
+	score = s ? (int64_t)(s->resident_pages * 1000 / max(mm.total_pages, UINT64_C(1))) : 0;
+	score += l->oom_score_adj;
+	out_printf(o, "%ld\n", max(score, INT64_C(0)));
+	return 0;
+}
+
+static int show_oom_score_adj(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)s;
+	out_printf(o, "%d\n", l->oom_score_adj);
+	return 0;
+}
+
+static int show_cgroup(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	(void)s;
+	out_printf(o, "0::/\n");
+	return 0;
+}
+
+static int show_personality(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)s;
+	out_printf(o, "%08x\n", l->personality);
+	return 0;
+}
+
+/* ---- the table ---- */
+
+static const char *const file_names[] = {
+	"auxv", "cgroup", "cmdline", "comm", "environ", "io", "limits", "maps", "oom_score", "oom_score_adj",
+	"personality", "stat", "statm", "status", "wchan", NULL,
+};
+
+static int (*const file_shows[])(const struct process_look *l, struct vm_space *s, struct text_out *o) = {
+	show_auxv, show_cgroup, show_cmdline, show_comm, show_environ, show_io, show_limits, show_maps, show_oom_score,
+	show_oom_score_adj, show_personality, procfs_stat, show_statm, procfs_status, show_wchan,
+};
+_Static_assert(ARRAY_SIZE(file_names) == ARRAY_SIZE(file_shows) + 1, "a function for each name");
+
+static int file_index(const char *file)
+{
+	for (int i = 0; file_names[i]; i++)
+		if (str_equal(file_names[i], file))
+			return i;
+	return -ENOENT;
+}
+
+static struct vm_space *space_of(int pid)
+{
+	struct process *p = process_find(pid);
+	struct vm_space *s = p ? process_get_vm(p) : NULL;
+
+	if (p)
+		process_put(p);
+	return s;
+}
+
+static int show(int pid, int tid, const char *file, struct text_out *o)
+{
+	int i = file_index(file), err;
+	struct process_look *l;
+	struct vm_space *s;
+
+	if (i < 0)
+		return i;
+	l = kmalloc(sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	err = process_look(pid, tid, l);
+	if (err == 0) {
+		s = space_of(pid);
+		err = file_shows[i](l, s, o);
+		if (s)
+			vm_space_put(s);
+	}
+	kfree(l);
+	return err;
+}
+
+static ssize_t store_oom_score_adj(struct process *p, const char *text, size_t len)
+{
+	bool negative = text[0] == '-';
+	char digits[8];
+	uint64_t value;
+	int err;
+
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len - negative == 0 || len - negative >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text + negative, len - negative);
+	digits[len - negative] = '\0';
+	err = str_to_u64(digits, 10, &value);
+	if (err < 0 || value > 1000)
+		return -EINVAL;
+	WRITE_ONCE(p->oom_score_adj, (int16_t)(negative ? -(int)value : (int)value));
+	return 0;
+}
+
+static ssize_t store(int pid, int tid, const char *file, const char *text, size_t len)
+{
+	struct process *p;
+	ssize_t err;
+
+	(void)tid;
+	if (!str_equal(file, "oom_score_adj"))
+		return -EACCES;
+	p = process_find(pid);
+	if (!p)
+		return -ESRCH;
+	err = store_oom_score_adj(p, text, len);
+	process_put(p);
+	return err < 0 ? err : (ssize_t)len;
+}
+
+/* ---- what procfs asks ---- */
+
+static int next_pid(int after)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int pid = pid_next_locked(after);
+
+	spin_unlock_irq(&proc_lock, flags);
+	return pid;
+}
+
+static bool exists(int pid)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = pid_lookup_locked(pid);
+	bool found = e && e->process;
+
+	spin_unlock_irq(&proc_lock, flags);
+	return found;
+}
+
+static int next_tid(int pid, int after)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = pid_lookup_locked(pid);
+	struct task *t;
+	int best = -1;
+
+	if (e && e->process)
+		list_for_each(t, &e->process->tasks, process_link)
+			if (t->tid > after && (best < 0 || t->tid < best))
+				best = t->tid;
+	spin_unlock_irq(&proc_lock, flags);
+	return best;
+}
+
+static int self(int *ret_tid)
+{
+	struct task *t = task_current();
+
+	if (!t)
+		return -ENOENT;
+	*ret_tid = t->tid;
+	return t->process->pid;
+}
+
+static void owner(int pid, uint32_t *ret_uid, uint32_t *ret_gid)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = pid_lookup_locked(pid);
+	struct task *t = e && e->process ? process_any_task_locked(e->process) : NULL;
+
+	*ret_uid = t ? t->thread.cred->euid : 0;
+	*ret_gid = t ? t->thread.cred->egid : 0;
+	spin_unlock_irq(&proc_lock, flags);
+}
+
+static int link_exe(struct process *p, struct file **ret)
+{
+	struct vm_space *s = process_get_vm(p);
+	struct file *f;
+
+	if (!s)
+		return -ENOENT;
+	rwlock_read(&s->lock);
+	f = s->exe;
+	if (f)
+		file_get(f);
+	rwlock_read_unlock(&s->lock);
+	vm_space_put(s);
+	if (!f)
+		return -ENOENT;
+	*ret = f;
+	return 0;
+}
+
+static int link_path(struct process *p, bool root, struct path *ret)
+{
+	struct fs_context *fs = process_get_fs(p);
+
+	if (!fs)
+		return -ENOENT;
+	spin_lock(&fs->lock);
+	*ret = root ? fs->root : fs->cwd;
+	path_get(ret);
+	spin_unlock(&fs->lock);
+	fs_context_put(fs);
+	return 0;
+}
+
+static int link(int pid, const char *name, struct path *ret_path, struct file **ret_file)
+{
+	struct process *p = process_find(pid);
+	int err = -ENOENT;
+
+	if (!p)
+		return -ESRCH;
+	*ret_file = NULL;
+	*ret_path = (struct path){ 0 };
+	if (str_equal(name, "exe"))
+		err = link_exe(p, ret_file);
+	else if (str_equal(name, "cwd"))
+		err = link_path(p, false, ret_path);
+	else if (str_equal(name, "root"))
+		err = link_path(p, true, ret_path);
+	process_put(p);
+	return err;
+}
+
+static struct fd_table *fds(int pid)
+{
+	struct process *p = process_find(pid);
+	struct fd_table *t = p ? process_get_files(p) : NULL;
+
+	if (p)
+		process_put(p);
+	return t;
+}
+
+static const struct procfs_pid_ops pid_ops = {
+	.next_pid = next_pid,
+	.exists = exists,
+	.next_tid = next_tid,
+	.self = self,
+	.owner = owner,
+	.show = show,
+	.store = store,
+	.files = file_names,
+	.link = link,
+	.fds = fds,
+};
+
+int proc_files_init(void)
+{
+	procfs_pid_ops = &pid_ops;
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of /proc/PID have in common: one look at a process, taken under proc_lock. */
+#ifndef PROC_PROCFS_H
+#define PROC_PROCFS_H
+
+#include <cloudos/vfs.h>
+#include <cloudos/vm.h>
+#include "proc_internal.h"
+
+struct process_look {
+	int pid, tid, ppid, pgid, sid, tty, exit_signal, exit_status;
+	char name[16];
+	char state;
+	uint32_t threads, cpu;
+	int nice, policy, rt_priority;
+	uint32_t uid[4], gid[4]; /* real, effective, saved, file system */
+	uint32_t umask;
+	bool kernel_thread, no_new_privs;
+	uint64_t caps[5];	 /* inheritable, permitted, effective, bounding, ambient */
+	uint64_t pending, shared_pending, blocked, ignored, caught, queued, queue_limit;
+	uint64_t start_ns;
+	struct task_usage usage, children;
+	struct rlimit64 limits[RLIM_NLIMITS];
+	int oom_score_adj;
+	uint32_t personality;
+	uint64_t io[4]; /* bytes read, written; calls to read, write */
+};
+
+/* 0 or -ESRCH. */
+int process_look(int pid, int tid, struct process_look *ret);
+
+int procfs_stat(const struct process_look *l, struct vm_space *s, struct text_out *o);
+int procfs_status(const struct process_look *l, struct vm_space *s, struct text_out *o);
+int procfs_maps(struct vm_space *s, struct text_out *o);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* One look at a process for /proc: everything that locks guard is copied at once. */
+#include "procfs.h"
+
+static char state_letter(const struct process *p, const struct task *t)
+{
+	if (p->state != PROCESS_ALIVE || !t)
+		return 'Z';
+	switch (READ_ONCE(t->thread.state)) {
+	case THREAD_RUNNABLE:
+	case THREAD_NEW:
+		return 'R';
+	case THREAD_SLEEPING:
+		return 'D';
+	case THREAD_STOPPED:
+		return p->stop_signal ? 'T' : 'D';
+	case THREAD_DEAD:
+		return 'X';
+	default:
+		return 'S';
+	}
+}
+
+static void look_cred(const struct cred *c, struct process_look *ret)
+{
+	const uint32_t uids[4] = { c->uid, c->euid, c->suid, c->fsuid }, gids[4] = { c->gid, c->egid, c->sgid, c->fsgid };
+	const uint64_t caps[5] = { c->cap_inheritable, c->cap_permitted, c->cap_effective, c->cap_bounding, c->cap_ambient };
+
+	memcpy(ret->uid, uids, sizeof(uids));
+	memcpy(ret->gid, gids, sizeof(gids));
+	memcpy(ret->caps, caps, sizeof(caps));
+	ret->no_new_privs = c->no_new_privs;
+}
+
+static void look_actions(struct process *p, struct process_look *ret)
+{
+	for (int i = 0; i < SIGNAL_COUNT; i++) {
+		uint64_t handler = READ_ONCE(p->actions->action[i].handler);
+
+		if (handler == SIGNAL_ACTION_IGNORE)
+			ret->ignored |= UINT64_C(1) << i;
+		else if (handler != SIGNAL_ACTION_DEFAULT)
+			ret->caught |= UINT64_C(1) << i;
+	}
+}
+
+static void look_task(struct task *t, struct process_look *ret)
+{
+	memcpy(ret->name, t->thread.name, sizeof(ret->name));
+	ret->cpu = READ_ONCE(t->thread.cpu);
+	ret->nice = t->thread.nice;
+	ret->policy = t->thread.policy;
+	ret->rt_priority = t->thread.rt_priority;
+	ret->pending = READ_ONCE(t->pending.set);
+	ret->blocked = READ_ONCE(t->blocked);
+	ret->umask = !t->gone && t->thread.fs ? READ_ONCE(t->thread.fs->umask) : 0;
+	look_cred(t->thread.cred, ret);
+}
+
+static void look_relations_locked(const struct process *p, struct process_look *ret)
+{
+	ret->pid = p->pid;
+	ret->ppid = p->parent ? p->parent->pid : 0;
+	ret->pgid = p->group ? p->group->number : 0;
+	ret->sid = session_id_locked(p);
+	ret->tty = session_tty_number_locked(p);
+	ret->exit_signal = p->exit_signal;
+	ret->exit_status = p->state == PROCESS_ALIVE ? 0 : p->exit_status;
+}
+
+static void look_locked(struct process *p, struct task *t, bool one_thread, struct process_look *ret)
+{
+	look_relations_locked(p, ret);
+	ret->tid = t ? t->tid : p->pid;
+	ret->state = state_letter(p, t);
+	ret->threads = p->task_count;
+	ret->start_ns = p->start_ns;
+	ret->shared_pending = READ_ONCE(p->pending.set);
+	ret->queued = READ_ONCE(p->queued);
+	ret->queue_limit = p->limits[RLIMIT_SIGPENDING].rlim_cur;
+	ret->oom_score_adj = READ_ONCE(p->oom_score_adj);
+	ret->personality = READ_ONCE(p->personality);
+	ret->io[0] = READ_ONCE(p->io_read);
+	ret->io[1] = READ_ONCE(p->io_written);
+	ret->io[2] = READ_ONCE(p->io_read_calls);
+	ret->io[3] = READ_ONCE(p->io_write_calls);
+	memcpy(ret->limits, p->limits, sizeof(ret->limits));
+	look_actions(p, ret);
+	ret->children = p->children_usage;
+	if (one_thread && t)
+		task_usage_now(t, &ret->usage);
+	else
+		process_usage_locked(p, &ret->usage);
+	if (t) {
+		look_task(t, ret);
+	} else {
+		memcpy(ret->name, p->last_name, sizeof(ret->name));
+		for (int i = 0; i < 4; i++)
+			ret->uid[i] = p->exit_uid;
+	}
+}
+
+int process_look(int pid, int tid, struct process_look *ret)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = pid_lookup_locked(pid), *thread = tid > 0 ? pid_lookup_locked(tid) : NULL;
+	struct process *p = e ? e->process : NULL;
+	struct task *t = NULL;
+	int err = -ESRCH;
+
+	memset(ret, 0, sizeof(*ret));
+	if (p) {
+		t = thread && thread->task && thread->task->process == p ? thread->task : process_any_task_locked(p);
+		look_locked(p, t, tid > 0 && tid != pid, ret);
+		err = 0;
+	}
+	spin_unlock_irq(&proc_lock, flags);
+	return err;
+}

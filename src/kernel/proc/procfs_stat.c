@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/PID/stat, status and maps, field by field as proc(5) has them. */
+#include "procfs.h"
+#include <asm-generic/mman-common.h>
+#include <linux/limits.h>
+
+#define NSEC_PER_TICK UINT64_C(10000000)
+#define KIB_PER_PAGE  (PAGE_SIZE / 1024)
+
+static uint64_t user_ticks(const struct task_usage *u)
+{
+	return (u->run_ns - min(u->system_ns, u->run_ns)) / NSEC_PER_TICK;
+}
+
+static uint64_t system_ticks(const struct task_usage *u)
+{
+	return min(u->system_ns, u->run_ns) / NSEC_PER_TICK;
+}
+
+/* Linux shows nice values as 20 + nice, and real-time priorities as -1 - priority. */
+static int shown_priority(const struct process_look *l)
+{
+	return l->rt_priority ? -1 - l->rt_priority : 20 + l->nice;
+}
+
+static void stat_space(const struct vm_space *s, uint64_t rss_limit, struct text_out *o)
+{
+	static const struct vm_space none;
+
+	if (!s)
+		s = &none;
+	out_printf(o, " %lu %lu %lu %lu %lu %lu 0 0", s->total_pages * PAGE_SIZE, s->resident_pages, rss_limit, s->code_start,
+		   s->code_end, s->stack_start);
+}
+
+static void stat_layout(const struct vm_space *s, struct text_out *o)
+{
+	if (!s)
+		out_printf(o, " 0 0 0 0 0 0 0");
+	else
+		out_printf(o, " %lu %lu %lu %lu %lu %lu %lu", s->data_start, s->data_end, s->brk_start, s->arg_start, s->arg_end,
+			   s->env_start, s->env_end);
+}
+
+int procfs_stat(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	out_printf(o, "%d (%s) %c %d %d %d %d %d %u", l->tid, l->name, l->state, l->ppid, l->pgid, l->sid, l->tty,
+		   l->tty ? l->pgid : -1, 0x400000u /* PF_RANDOMIZE */);
+	out_printf(o, " %lu %lu %lu %lu", l->usage.faults_minor, l->children.faults_minor, l->usage.faults_major,
+		   l->children.faults_major);
+	out_printf(o, " %lu %lu %lu %lu", user_ticks(&l->usage), system_ticks(&l->usage), user_ticks(&l->children),
+		   system_ticks(&l->children));
+	out_printf(o, " %d %d %u 0 %lu", shown_priority(l), l->nice, l->threads, l->start_ns / NSEC_PER_TICK);
+	stat_space(s, l->limits[RLIMIT_RSS].rlim_cur, o);
+	out_printf(o, " %lu %lu %lu %lu 0 0 0", l->pending & INT32_MAX, l->blocked & INT32_MAX, l->ignored & INT32_MAX,
+		   l->caught & INT32_MAX);
+	out_printf(o, " %d %u %d %d 0 0 0", l->exit_signal, l->cpu, l->rt_priority, l->policy);
+	stat_layout(s, o);
+	out_printf(o, " %d\n", l->exit_status);
+	return 0;
+}
+
+static const char *state_words(char state)
+{
+	switch (state) {
+	case 'R':
+		return "R (running)";
+	case 'D':
+		return "D (disk sleep)";
+	case 'T':
+		return "T (stopped)";
+	case 'Z':
+		return "Z (zombie)";
+	case 'X':
+		return "X (dead)";
+	default:
+		return "S (sleeping)";
+	}
+}
+
+static void status_space(const struct vm_space *s, struct text_out *o)
+{
+	out_printf(o, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\n", s->total_pages * KIB_PER_PAGE, s->total_pages * KIB_PER_PAGE);
+	out_printf(o, "VmLck:\t%8lu kB\nVmPin:\t%8u kB\n", s->locked_pages * KIB_PER_PAGE, 0);
+	out_printf(o, "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n", s->peak_resident * KIB_PER_PAGE, s->resident_pages * KIB_PER_PAGE);
+	out_printf(o, "RssAnon:\t%8lu kB\nRssFile:\t%8lu kB\nRssShmem:\t%8u kB\n", s->anon_pages * KIB_PER_PAGE,
+		   (s->resident_pages - s->anon_pages) * KIB_PER_PAGE, 0);
+	out_printf(o, "VmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n", s->data_pages * KIB_PER_PAGE,
+		   s->stack_pages * KIB_PER_PAGE, (s->code_end - s->code_start) / 1024);
+	out_printf(o, "VmLib:\t%8u kB\nVmPTE:\t%8lu kB\nVmSwap:\t%8u kB\n", 0, s->table_pages * KIB_PER_PAGE, 0);
+}
+
+static void status_signals(const struct process_look *l, struct text_out *o)
+{
+	out_printf(o, "SigQ:\t%lu/%lu\n", l->queued, l->queue_limit);
+	out_printf(o, "SigPnd:\t%016lx\nShdPnd:\t%016lx\n", l->pending, l->shared_pending);
+	out_printf(o, "SigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n", l->blocked, l->ignored, l->caught);
+	out_printf(o, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", l->caps[0],
+		   l->caps[1], l->caps[2], l->caps[3], l->caps[4]);
+	out_printf(o, "NoNewPrivs:\t%d\nSeccomp:\t0\n", l->no_new_privs);
+}
+
+int procfs_status(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	uint64_t cpus = READ_ONCE(cpus_online);
+
+	out_printf(o, "Name:\t%s\n", l->name);
+	if (s)
+		out_printf(o, "Umask:\t%04o\n", l->umask);
+	out_printf(o, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_words(l->state), l->pid,
+		   l->tid, l->ppid);
+	out_printf(o, "Uid:\t%u\t%u\t%u\t%u\n", l->uid[0], l->uid[1], l->uid[2], l->uid[3]);
+	out_printf(o, "Gid:\t%u\t%u\t%u\t%u\n", l->gid[0], l->gid[1], l->gid[2], l->gid[3]);
+	out_printf(o, "FDSize:\t64\nGroups:\t \nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", l->pid, l->tid, l->pgid, l->sid);
+	if (s)
+		status_space(s, o);
+	out_printf(o, "Threads:\t%u\n", l->threads);
+	status_signals(l, o);
+	out_printf(o, "Cpus_allowed:\t%lx\nMems_allowed:\t1\n", cpus);
+	out_printf(o, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n", l->usage.switches, l->usage.preemptions);
+	return 0;
+}
+
+/* ---- maps ---- */
+
+struct maps {
+	struct text_out *out;
+	const struct vm_space *space;
+	char path[PATH_MAX];
+};
+
+static const char *area_name(const struct vm_area *a, struct maps *m)
+{
+	int n;
+
+	if (a->file) {
+		n = vm_file_ops->path(a->file, m->path, sizeof(m->path));
+		return n < 0 ? "" : m->path;
+	}
+	if (a->name)
+		return a->name;
+	if (a->flags & VM_STACK)
+		return "[stack]";
+	return a->flags & VM_HEAP ? "[heap]" : "";
+}
+
+static int show_area(struct vm_area *a, void *arg)
+{
+	struct maps *m = arg;
+	const char *name = area_name(a, m);
+	uint64_t dev = 0, ino = 0;
+
+	if (a->file)
+		vm_file_ops->identity(a->file, &dev, &ino);
+	out_printf(m->out, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu", a->start, a->end, a->prot & PROT_READ ? 'r' : '-',
+		   a->prot & PROT_WRITE ? 'w' : '-', a->prot & PROT_EXEC ? 'x' : '-', a->flags & VM_SHARED ? 's' : 'p',
+		   a->file ? a->object_page * PAGE_SIZE : 0, (unsigned)(dev >> 8 & 0xfff), (unsigned)(dev & 0xff), ino);
+	out_printf(m->out, *name ? " %26s%s\n" : "\n", "", name);
+	return 0;
+}
+
+int procfs_maps(struct vm_space *s, struct text_out *o)
+{
+	struct maps *m = kmalloc(sizeof(*m));
+	int err;
+
+	if (!m)
+		return -ENOMEM;
+	m->out = o;
+	m->space = s;
+	err = vm_for_each_area(s, show_area, m);
+	kfree(m);
+	return err;
+}
