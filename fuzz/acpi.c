@@ -4,6 +4,7 @@
  * Checksums keep a fuzzer out, so each table that is looked at gets the right one first, in a copy.
  */
 #include <arch/acpi.h>
+#include "../arch/aarch64/acpi.h"
 
 #define ACPI_BASE  0x10000u
 #define MEMORY_MAX 65536u
@@ -43,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct physwin window = {window_map};
 	static struct acpi_info info;
+	static struct dt_machine machine;
 	uint8_t rsdp[RSDP_SIZE];
 
 	if (size < RSDP_SIZE || size - RSDP_SIZE > MEMORY_MAX)
@@ -55,6 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)acpi_parse(&window, rsdp, RSDP_SIZE, &info);
 	if (info.cpu_count > ACPI_CPUS_MAX || info.ioapic_count > ACPI_IOAPICS_MAX ||
 	    info.ecam_count > ACPI_ECAMS_MAX || info.override_count > ACPI_OVERRIDES_MAX)
+		__builtin_trap();
+	__builtin_memset(&machine, 0, sizeof(machine));
+	(void)acpi_decode(&window, rsdp, RSDP_SIZE, &machine);
+	if (machine.cpu_count > DT_CPUS_MAX || machine.gic_redistributors > DT_REDISTRIBUTORS_MAX)
 		__builtin_trap();
 	return 0;
 }

@@ -55,6 +55,7 @@ struct efi_boot {
 	struct memmap memory;
 	paddr_t initrd;
 	uint64_t initrd_len;
+	paddr_t rsdp;
 	uint64_t wall_seconds; /* 0: unknown */
 	char cmdline[HAL_CMDLINE_MAX];
 };

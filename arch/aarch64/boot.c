@@ -9,12 +9,16 @@
  * The tree is not reserved: dt_decode() copied what is needed of it.
  */
 #include "aarch64.h"
+#include "acpi.h"
 #include <arch/note.h>
 #include <cloudos/string.h>
+
+#define RSDP_SIZE 36
 
 struct dt_machine machine;
 struct hal_cpu boot_cpu;
 static struct memmap memory;
+static bool by_acpi; /* the tree described no machine */
 
 _Noreturn void boot_fail(const char *why)
 {
@@ -64,6 +68,27 @@ static void merge_efi(void)
 	}
 }
 
+/* For ACPI's parser: any part of listed memory, by the direct map. */
+static const void *map_listed(const struct physwin *w, paddr_t pa, size_t len)
+{
+	(void)w;
+	for (size_t i = 0; i < memory.count; i++) {
+		const struct hal_mem_range *r = &memory.range[i];
+
+		if (pa >= r->base && pa - r->base < r->size && len <= r->size - (pa - r->base))
+			return hal_phys_to_virt(pa);
+	}
+	return NULL;
+}
+
+static int read_acpi(void)
+{
+	const struct physwin window = {map_listed};
+	const void *rsdp = efi_boot.rsdp != 0 ? map_listed(&window, efi_boot.rsdp, RSDP_SIZE) : NULL;
+
+	return rsdp != NULL ? acpi_decode(&window, rsdp, RSDP_SIZE, &machine) : -1;
+}
+
 static void report(void)
 {
 	if (machine.left_out != 0 || memory.dropped != 0)
@@ -84,10 +109,13 @@ _Noreturn void boot_main(paddr_t fdt, uint64_t counter)
 	list_memory();
 	mmu_map_memory(&memory);
 	mmu_forget_fdt_window();
+	by_acpi = machine.gic == DT_GIC_NONE;
+	if (by_acpi)
+		error = read_acpi();
 	if (pl011_init(&machine.uart, machine.uart_line) != 0)
 		smp_park();
 	if (error != 0)
-		arch_note("boot", "the device tree is missing or broken");
+		arch_note("boot", "the description of the machine is missing or broken");
 	report();
 	timer_init(counter);
 	cpu_init();
@@ -129,5 +157,5 @@ bool hal_initrd(const void **ret_data, size_t *ret_len)
 
 const char *hal_boot_path(void)
 {
-	return efi_boot.booted ? "EFI" : "Image/DT";
+	return efi_boot.booted ? (by_acpi ? "EFI/ACPI" : "EFI/DT") : "Image/DT";
 }

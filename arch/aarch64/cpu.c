@@ -96,7 +96,8 @@ void cpu_init(void)
 const char *hal_cpu_model(void)
 {
 	if (model[0] == 0)
-		fmt_string(model, sizeof(model), "%s, %s", cpu_name(), machine.model);
+		fmt_string(model, sizeof(model), "%s%s%s", cpu_name(), machine.model[0] != 0 ? ", " : "",
+			   machine.model);
 	return model;
 }
 

@@ -154,27 +154,28 @@ static uint64_t leave(const struct efi_boot_services *boot, void *image)
 	return error;
 }
 
-/* GRUB makes an empty tree where the firmware has none (but ACPI, which this kernel does not read on
- * aarch64). */
-static bool describes_machine(const void *tree)
+/*
+ * A tree or tables, or there is nothing to go by. GRUB makes a tree with no machine in it where the firmware
+ * has none.
+ */
+static bool find_description(const struct efi_system_table *system, paddr_t *ret_fdt)
 {
-	struct fdt fdt;
+	static const struct efi_guid device_tree = {
+	    0xb1b621d5, 0xf19c, 0x41a5, {0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0}};
+	static const struct efi_guid acpi = {
+	    0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}};
 
-	return tree != NULL && fdt_open(tree, fdt_total_size(tree), &fdt) == 0 &&
-	       dt_decode(&fdt, &machine) == 0 && machine.gic != DT_GIC_NONE;
+	*ret_fdt = (paddr_t)find_table(system, &device_tree);
+	efi_boot.rsdp = (paddr_t)find_table(system, &acpi);
+	return *ret_fdt != 0 || efi_boot.rsdp != 0;
 }
 
 uint64_t efi_main(void *image, struct efi_system_table *system, paddr_t *ret_fdt)
 {
-	static const struct efi_guid device_tree = {
-	    0xb1b621d5, 0xf19c, 0x41a5, {0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0}};
-
 	if (system->signature != EFI_SYSTEM_SIGNATURE)
 		return EFI_UNSUPPORTED;
-	*ret_fdt = (paddr_t)find_table(system, &device_tree);
-	if (!describes_machine((const void *)*ret_fdt)) {
-		system->out->output_string(
-		    system->out, u"CloudOS: the firmware gives no device tree (QEMU: -M virt,acpi=off)\r\n");
+	if (!find_description(system, ret_fdt)) {
+		system->out->output_string(system->out, u"CloudOS: no device tree and no ACPI tables\r\n");
 		return EFI_UNSUPPORTED;
 	}
 	take_command_line(system->boot, image);

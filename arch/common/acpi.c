@@ -1,43 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ACPI's static tables: see <arch/acpi.h>. Offsets are those of the specification's tables, cited at each
- * reader.
+ * What an x86_64 machine says of itself in ACPI's static tables: see <arch/acpi.h>. Offsets are those of the
+ * specification's tables, cited at each reader.
  */
 #include <arch/acpi.h>
 #include <linux/errno.h>
-
-#define HEADER_SIZE 36u /* 5.2.6: signature, length, revision, checksum, ... */
-
-#define SIGNATURE(a, b, c, d) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
-
-struct table {
-	const uint8_t *data;
-	uint32_t len;
-};
-
-static bool sum_is_zero(const uint8_t *p, size_t len)
-{
-	uint8_t sum = 0;
-
-	for (size_t i = 0; i < len; i++)
-		sum = (uint8_t)(sum + p[i]);
-	return sum == 0;
-}
-
-/* Maps the table at pa by its own length; true when it is long enough for a header. */
-static bool table_map(const struct physwin *w, paddr_t pa, struct table *ret)
-{
-	const uint8_t *h = physwin_map(w, pa, HEADER_SIZE);
-	uint32_t len = h == NULL ? 0 : physwin_get32(h + 4);
-
-	if (len < HEADER_SIZE || len > ACPI_TABLE_MAX)
-		return false;
-	h = physwin_map(w, pa, len);
-	if (h == NULL)
-		return false;
-	*ret = (struct table){h, len};
-	return true;
-}
 
 /* ---- MADT, 5.2.12 ---- */
 
@@ -118,7 +85,7 @@ static void madt_entry(struct acpi_info *info, const uint8_t *e, uint8_t len)
 	}
 }
 
-static void read_madt(struct acpi_info *info, const struct table *t)
+static void read_madt(struct acpi_info *info, const struct acpi_table *t)
 {
 	uint32_t at = 44;
 
@@ -142,7 +109,7 @@ static void read_madt(struct acpi_info *info, const struct table *t)
 
 /* ---- MCFG, PCI Firmware Specification 3.0, 4.1.2 ---- */
 
-static void read_mcfg(struct acpi_info *info, const struct table *t)
+static void read_mcfg(struct acpi_info *info, const struct acpi_table *t)
 {
 	for (uint32_t at = 44; at <= t->len && t->len - at >= 16; at += 16) {
 		const uint8_t *e = t->data + at;
@@ -158,7 +125,7 @@ static void read_mcfg(struct acpi_info *info, const struct table *t)
 
 /* ---- FADT, 5.2.9 ---- */
 
-static struct acpi_register get_register(const struct table *t, uint32_t at)
+static struct acpi_register get_register(const struct acpi_table *t, uint32_t at)
 {
 	struct acpi_register r = {0};
 
@@ -171,7 +138,7 @@ static struct acpi_register get_register(const struct table *t, uint32_t at)
 }
 
 /* The extended register where the table has it, else the old port number. */
-static struct acpi_register get_either(const struct table *t, uint32_t extended, uint32_t port)
+static struct acpi_register get_either(const struct acpi_table *t, uint32_t extended, uint32_t port)
 {
 	struct acpi_register r = get_register(t, extended);
 
@@ -181,22 +148,22 @@ static struct acpi_register get_either(const struct table *t, uint32_t extended,
 }
 
 /* \_S5 is looked for in the bytecode of the definition block, without running it. */
-static void read_s5(const struct physwin *w, struct acpi_info *info, const struct table *fadt)
+static void read_s5(const struct physwin *w, struct acpi_info *info, const struct acpi_table *fadt)
 {
 	paddr_t pa = fadt->len >= 148 ? physwin_get64(fadt->data + 140) : 0;
-	struct table dsdt;
+	struct acpi_table dsdt;
 
 	if (pa == 0)
 		pa = physwin_get32(fadt->data + 40);
-	if (!table_map(w, pa, &dsdt)) {
+	if (!acpi_table_map(w, pa, &dsdt)) {
 		info->ignored++;
 		return;
 	}
-	info->has_s5 =
-	    acpi_find_s5(dsdt.data + HEADER_SIZE, dsdt.len - HEADER_SIZE, &info->s5_type_a, &info->s5_type_b);
+	info->has_s5 = acpi_find_s5(dsdt.data + ACPI_HEADER_SIZE, dsdt.len - ACPI_HEADER_SIZE,
+				    &info->s5_type_a, &info->s5_type_b);
 }
 
-static void read_fadt(const struct physwin *w, struct acpi_info *info, const struct table *t)
+static void read_fadt(const struct physwin *w, struct acpi_info *info, const struct acpi_table *t)
 {
 	uint32_t flags;
 	struct acpi_register timer;
@@ -226,7 +193,7 @@ static void read_fadt(const struct physwin *w, struct acpi_info *info, const str
 
 /* ---- HPET, IA-PC HPET Specification 1.0a, 3.2.4 ---- */
 
-static void read_hpet(struct acpi_info *info, const struct table *t)
+static void read_hpet(struct acpi_info *info, const struct acpi_table *t)
 {
 	struct acpi_register r = get_register(t, 40);
 
@@ -289,7 +256,7 @@ static size_t s5_skip(uint8_t c)
 bool acpi_find_s5(const uint8_t *aml, size_t len, uint8_t *ret_a, uint8_t *ret_b)
 {
 	for (size_t at = 0; at + 4 <= len; at += s5_skip(aml[at + 3])) {
-		if (physwin_get32(aml + at) != SIGNATURE('_', 'S', '5', '_'))
+		if (physwin_get32(aml + at) != ACPI_SIGNATURE('_', 'S', '5', '_'))
 			continue;
 		if (aml_s5_package(aml + at + 4, len - at - 4, ret_a, ret_b))
 			return true;
@@ -297,62 +264,38 @@ bool acpi_find_s5(const uint8_t *aml, size_t len, uint8_t *ret_a, uint8_t *ret_b
 	return false;
 }
 
-/* ---- the root ---- */
+/* ---- all of them ---- */
 
-static void read_table(const struct physwin *w, struct acpi_info *info, paddr_t pa)
+static void read_table(void *ctx, const struct physwin *w, uint32_t signature, paddr_t pa)
 {
-	const uint8_t *head = physwin_map(w, pa, HEADER_SIZE);
-	uint32_t signature = head == NULL ? 0 : physwin_get32(head);
-	struct table t;
+	struct acpi_info *info = ctx;
+	struct acpi_table t;
 
 	switch (signature) {
-	case SIGNATURE('A', 'P', 'I', 'C'):
-	case SIGNATURE('F', 'A', 'C', 'P'):
-	case SIGNATURE('M', 'C', 'F', 'G'):
-	case SIGNATURE('H', 'P', 'E', 'T'):
+	case ACPI_SIGNATURE('A', 'P', 'I', 'C'):
+	case ACPI_SIGNATURE('F', 'A', 'C', 'P'):
+	case ACPI_SIGNATURE('M', 'C', 'F', 'G'):
+	case ACPI_SIGNATURE('H', 'P', 'E', 'T'):
 		break;
 	default:
 		return;
 	}
-	if (!table_map(w, pa, &t) || !sum_is_zero(t.data, t.len)) {
+	if (!acpi_table_read(w, pa, &t)) {
 		info->ignored++;
 		return;
 	}
-	if (signature == SIGNATURE('A', 'P', 'I', 'C'))
+	if (signature == ACPI_SIGNATURE('A', 'P', 'I', 'C'))
 		read_madt(info, &t);
-	else if (signature == SIGNATURE('F', 'A', 'C', 'P'))
+	else if (signature == ACPI_SIGNATURE('F', 'A', 'C', 'P'))
 		read_fadt(w, info, &t);
-	else if (signature == SIGNATURE('M', 'C', 'F', 'G'))
+	else if (signature == ACPI_SIGNATURE('M', 'C', 'F', 'G'))
 		read_mcfg(info, &t);
 	else
 		read_hpet(info, &t);
 }
 
-/*
- * The root pointer (5.2.5.3) leads to the XSDT, with 8-byte entries, or in ACPI 1.0 to the RSDT, with 4-byte
- * ones.
- */
 int acpi_parse(const struct physwin *w, const void *rsdp, size_t len, struct acpi_info *ret)
 {
-	const uint8_t *p = rsdp;
-	unsigned width = 4;
-	struct table root;
-	paddr_t pa;
-
 	__builtin_memset(ret, 0, sizeof(*ret));
-	if (len < 20 || __builtin_memcmp(p, "RSD PTR ", 8) != 0 || !sum_is_zero(p, 20))
-		return -EINVAL;
-	pa = physwin_get32(p + 16);
-	if (p[15] >= 2 && len >= 36 && sum_is_zero(p, 36) && physwin_get64(p + 24) != 0) {
-		pa = physwin_get64(p + 24);
-		width = 8;
-	}
-	if (!table_map(w, pa, &root) || !sum_is_zero(root.data, root.len))
-		return -EINVAL;
-	for (unsigned i = 0; i < ACPI_TABLES_MAX && HEADER_SIZE + (i + 1) * width <= root.len; i++) {
-		const uint8_t *e = root.data + HEADER_SIZE + i * width;
-
-		read_table(w, ret, width == 8 ? physwin_get64(e) : physwin_get32(e));
-	}
-	return 0;
+	return acpi_walk(w, rsdp, len, read_table, ret);
 }

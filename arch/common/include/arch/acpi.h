@@ -7,14 +7,12 @@
 #ifndef ARCH_ACPI_H
 #define ARCH_ACPI_H
 
-#include <arch/physwin.h>
+#include <arch/acpi_root.h>
 
 #define ACPI_CPUS_MAX	   64
 #define ACPI_IOAPICS_MAX   8
 #define ACPI_OVERRIDES_MAX 16
 #define ACPI_ECAMS_MAX	   8
-#define ACPI_TABLES_MAX	   64	      /* root table entries looked at */
-#define ACPI_TABLE_MAX	   (4u << 20) /* bytes of one table */
 
 struct acpi_ioapic {
 	uint32_t address;
