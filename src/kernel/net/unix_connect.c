@@ -216,8 +216,6 @@ int unix_shutdown(struct socket *s, int how)
 
 	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
 		return -EINVAL;
-	if (READ_ONCE(u->state) == UNIX_IDLE)
-		return -ENOTCONN;
 	shut(u, rx, tx);
 	if (peer)
 		shut(peer, tx, rx);

@@ -46,6 +46,7 @@ enum unix_state { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED, UNIX_DEAD };
 struct unix_name {
 	struct refcount refs;
 	struct socket_address address;
+	int type;		  /* C: of its socket */
 	struct hash_link link;	  /* unix_lock: an abstract name's */
 	struct path path;	  /* C: of a name in the file system; null inode otherwise */
 	struct inode *inode;	  /* C */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Addresses of AF_UNIX sockets. A name in the file system is a socket inode whose `attached` points at the bound socket; an abstract one
- * (first byte 0) stands in a hash table. Both only find; unix_lock guards the pointers, and a finder takes its reference
+ * (first byte 0) stands in a hash table, each type of socket with names of its own. Both only find; unix_lock guards the pointers, and a finder takes its reference
  * under it. A name outlives its socket for those who received from it; it then leads nowhere.
  */
 #include <linux/fcntl.h>
@@ -17,7 +17,7 @@
 
 static struct hash_head abstract[BUCKETS]; /* unix_lock */
 
-static struct unix_name *name_alloc(const struct socket_address *a)
+static struct unix_name *name_alloc(const struct socket_address *a, int type)
 {
 	struct unix_name *n = kzalloc(sizeof(*n));
 
@@ -25,6 +25,7 @@ static struct unix_name *name_alloc(const struct socket_address *a)
 		return NULL;
 	refcount_init(&n->refs, 1);
 	n->address = *a;
+	n->type = type;
 	return n;
 }
 
@@ -63,12 +64,12 @@ static struct hash_head *bucket_of(const struct socket_address *a)
 	return &abstract[hash_bytes(a->bytes, a->len, 0) % BUCKETS];
 }
 
-static struct unix_name *abstract_find(const struct socket_address *a)
+static struct unix_name *abstract_find(const struct socket_address *a, int type)
 {
 	struct unix_name *n;
 
 	hash_for_each(n, bucket_of(a), link)
-		if (n->address.len == a->len && memcmp(n->address.bytes, a->bytes, a->len) == 0)
+		if (n->type == type && n->address.len == a->len && memcmp(n->address.bytes, a->bytes, a->len) == 0)
 			return n;
 	return NULL;
 }
@@ -81,7 +82,7 @@ static int publish_abstract(struct unix_socket *u, struct unix_name *n)
 	mutex_lock(&unix_lock);
 	if (u->name)
 		error = -EINVAL;
-	else if (abstract_find(&n->address))
+	else if (abstract_find(&n->address, n->type))
 		error = -EADDRINUSE;
 	if (!error) {
 		n->owner = u;
@@ -94,7 +95,7 @@ static int publish_abstract(struct unix_socket *u, struct unix_name *n)
 
 static int bind_abstract(struct unix_socket *u, const struct socket_address *a)
 {
-	struct unix_name *n = name_alloc(a);
+	struct unix_name *n = name_alloc(a, u->socket.type);
 	int error;
 
 	if (!n)
@@ -157,7 +158,7 @@ static int publish_path(struct unix_socket *u, struct unix_name *n)
 static int bind_path(struct unix_socket *u, const struct socket_address *a)
 {
 	char path[UNIX_PATH_MAX + 1];
-	struct unix_name *n = name_alloc(a);
+	struct unix_name *n = name_alloc(a, u->socket.type);
 	int error;
 
 	if (!n)
@@ -170,6 +171,8 @@ static int bind_path(struct unix_socket *u, const struct socket_address *a)
 	if (!error) {
 		n->inode = n->path.dentry->inode;
 		error = publish_path(u, n);
+		if (error)
+			(void)vfs_unlink(AT_FDCWD, path);
 	}
 	if (error)
 		unix_name_put(n);
@@ -223,18 +226,16 @@ int unix_name_bind(struct unix_socket *u, const struct socket_address *a)
 
 	if (error)
 		return error;
-	if (READ_ONCE(u->name))
-		return -EINVAL;
 	return is_abstract(a) ? bind_abstract(u, a) : bind_path(u, a);
 }
 
-static int find_abstract(const struct socket_address *a, struct unix_socket **ret)
+static int find_abstract(const struct socket_address *a, int type, struct unix_socket **ret)
 {
 	struct unix_name *n;
 	int error = -ECONNREFUSED;
 
 	mutex_lock(&unix_lock);
-	n = abstract_find(a);
+	n = abstract_find(a, type);
 	if (n && n->owner) {
 		*ret = n->owner;
 		unix_get(*ret);
@@ -250,7 +251,7 @@ int unix_name_find(const struct socket_address *a, int type, struct unix_socket 
 	int error = check(a);
 
 	if (!error)
-		error = is_abstract(a) ? find_abstract(a, &found) : find_path(a, &found);
+		error = is_abstract(a) ? find_abstract(a, type, &found) : find_path(a, &found);
 	if (error)
 		return error;
 	if (found->socket.type != type) {

@@ -423,7 +423,7 @@ int64_t pipe_set_capacity(struct file *f, uint64_t bytes)
 
 	if (!p)
 		return -EBADF;
-	if (bytes == 0 || bytes > INT32_MAX)
+	if (bytes > INT32_MAX)
 		return -EINVAL;
 	if (bytes > PIPE_BYTES_MAX)
 		return -EPERM;

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For ABI test programs with many small checks to a case. A case is a function; CASE runs it and prints "ok NAME", or "not ok NAME" with the
+ * first check that failed. Nothing that differs between runs or machines is printed.
+ */
+#ifndef CASES_H
+#define CASES_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *abi_failed; /* the expression, or null */
+static int abi_line, abi_errno, abi_failures;
+
+#define EXPECT(expression)                         \
+	do {                                      \
+		errno = 0;                        \
+		if (!(expression) && !abi_failed) { \
+			abi_failed = #expression; \
+			abi_line = __LINE__;      \
+			abi_errno = errno;        \
+		}                                 \
+	} while (0)
+
+/* The call must fail with this errno. */
+#define EXPECT_ERRNO(expression, wanted)                                   \
+	do {                                                              \
+		errno = 0;                                                \
+		if (!((long)(expression) == -1 && errno == (wanted)) && !abi_failed) { \
+			abi_failed = #expression " gives " #wanted;       \
+			abi_line = __LINE__;                              \
+			abi_errno = errno;                                \
+		}                                                         \
+	} while (0)
+
+#define CASE(function) abi_case(#function, function)
+
+static void abi_case(const char *name, void (*run)(void))
+{
+	abi_failed = NULL;
+	run();
+	if (abi_failed) {
+		abi_failures++;
+		printf("not ok %s: line %d: %s (errno %d)\n", name, abi_line, abi_failed, abi_errno);
+	} else {
+		printf("ok %s\n", name);
+	}
+	fflush(stdout);
+}
+
+static int abi_result(void)
+{
+	return abi_failures > 0;
+}
+
+/* Addresses that no call may take: null, unmapped, in the kernel, past the end of user space, at the top of everything. */
+static void *const abi_bad_addresses[] = {
+	NULL, (void *)16, (void *)0xffff800000000000ul, (void *)0x7ffffffff000ul, (void *)-16l,
+};
+#define ABI_BAD_ADDRESSES (sizeof(abi_bad_addresses) / sizeof(abi_bad_addresses[0]))
+
+#endif
