@@ -17,6 +17,7 @@
 
 #pragma GCC target("strict-align")
 
+#define NOP   0xd503201f
 #define EARLY __attribute__((section(".data.early")))
 
 /* Written with caches off, read with caches on: invalidated in between. Not in .bss, which is cleared later.
@@ -85,15 +86,6 @@ static void map_fdt(uint64_t *root, paddr_t fdt)
 		*slot(root, FDT_WINDOW + ((uint64_t)i << 21), 1) = pt_leaf(block + ((uint64_t)i << 21), 1, 0);
 }
 
-/* On a CPU without PAN, the instructions that switch it become no-operations. */
-static void patch_pan(void)
-{
-	if (id_field(read_sysreg(id_aa64mmfr1_el1), 20) != 0)
-		return;
-	for (const int32_t *site = __pan_sites_start; site < __pan_sites_end; site++)
-		*(uint32_t *)((uintptr_t)site + (intptr_t)*site) = 0xd503201f;
-}
-
 /* Drops the (clean, stale) lines that the data cache may hold of memory that was written with it off. */
 static void cache_drop(const void *from, const void *to)
 {
@@ -102,6 +94,19 @@ static void cache_drop(const void *from, const void *to)
 	for (uintptr_t p = (uintptr_t)from & ~(line - 1); p < (uintptr_t)to; p += line)
 		__asm__ volatile("dc ivac, %0" ::"r"(p) : "memory");
 	dsb(sy);
+}
+
+/* On a CPU without PAN, the instructions that switch it become no-operations. */
+static void patch_pan(void)
+{
+	if (id_field(read_sysreg(id_aa64mmfr1_el1), 20) != 0)
+		return;
+	for (const int32_t *site = __pan_sites_start; site < __pan_sites_end; site++) {
+		uint32_t *instruction = (uint32_t *)((uintptr_t)site + (intptr_t)*site);
+
+		*instruction = NOP;
+		cache_drop(instruction, instruction + 1);
+	}
 }
 
 /* Returns the root table of the kernel half. */

@@ -134,7 +134,6 @@ int hal_abi_signal_push(struct hal_user *u, const struct hal_signal *sig)
 	r->x[30] = (sig->flags & SA_RESTORER) != 0 ? sig->restorer : sig->vdso + VDSO_SIGRETURN;
 	r->sp = frame_at;
 	r->pc = sig->handler;
-	r->pstate = 0;
 	return 0;
 }
 

@@ -41,7 +41,7 @@ struct hal_cpu {
 	uint32_t gic_target; /* GICv2: this CPU's interface bit */
 	uint64_t mpidr;
 	void *gic_redistributor; /* GICv3: its SGI frame */
-};
+} __attribute__((aligned(64)));	 /* a cache line of its own */
 
 struct hal_context {
 	uint64_t x19_x28[10], fp, pc, sp;
