@@ -3,8 +3,8 @@
  * Ways into and out of user mode, traps in the kernel, and the switch between kernel contexts.
  *
  * hal_user_run() leaves the kernel and, in the C caller's eyes, returns when user code is interrupted by anything. It
- * pushes the kernel's callee-saved registers, remembers the stack pointer in the struct hal_user, and lets TSS.rsp0
- * point behind that struct's registers. Whatever comes next finds its way back:
+ * keeps the frame pointer (the compiler has saved what else it needs: <hal/arch.h>), remembers the stack pointer in the
+ * struct hal_user, and lets TSS.rsp0 point behind that struct's registers. Whatever comes next finds its way back:
  *
  *   syscall         stores the user's registers into the struct itself, takes the kernel's stack, returns "system call".
  *                   rcx and r11 are not stored (they are rip and rflags): regs_partial says so, and allows `sysret`.
@@ -23,16 +23,11 @@
 #define REG(name) (USER_##name - USER_REGS_END)(%rsp)
 
 	.text
-/* enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret) */
-	.global hal_user_run
-	.type hal_user_run, @function
-hal_user_run:
+/* hal_user_run(): rdi = struct hal_user, rsi = struct hal_exit; eax = enum hal_exit_kind; all but rsp, rbp change */
+	.global x86_user_run
+	.type x86_user_run, @function
+x86_user_run:
 	pushq %rbp
-	pushq %rbx
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
 	movq %rsp, USER_KERNEL_SP(%rdi)
 	movq %rsi, USER_EXIT(%rdi)
 	leaq USER_REGS_END(%rdi), %rax
@@ -117,11 +112,6 @@ x86_syscall_entry:
 	movq REG(KERNEL_SP), %rsp
 	sti
 	xorl %eax, %eax /* HAL_EXIT_SYSCALL */
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbx
 	popq %rbp
 	ret
 
@@ -197,15 +187,10 @@ leave_user:
 	movb $0, USER_REGS_PARTIAL(%rsi)
 	movq USER_EXIT(%rsi), %rdx
 	movq USER_KERNEL_SP(%rsi), %rsp
-	leaq 40(%rsp), %rbp /* hal_user_run's own frame, for backtraces */
-	subq $8, %rsp
+	movq %rsp, %rbp /* a frame like any other, for backtraces */
+	andq $-16, %rsp
 	call x86_trap_user /* (vector, u, exit) -> enum hal_exit_kind, interrupts on again */
-	addq $8, %rsp
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbx
+	movq %rbp, %rsp
 	popq %rbp
 	ret
 

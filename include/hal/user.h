@@ -10,30 +10,21 @@
  *   struct hal_user          { struct hal_regs regs; ... }: registers and what else the machine keeps of a user thread
  *   HAL_USER_ALIGN           alignment of the FPU area
  *
+ *   enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
+ *           Runs user code until it leaves user mode. Called with interrupts off on the thread's own kernel stack, in the
+ *           address space that hal_aspace_activate() chose; returns with interrupts on. `ret` is filled as the kind says.
+ *           A function, or inline: then the caller's registers need not be saved one by one.
+ *
  * The FPU, vector and thread-pointer registers stay in the CPU while the kernel runs (it uses none of them). They are in
  * memory only after hal_user_save(); the scheduler calls that when it switches away from a user thread.
  */
 #ifndef HAL_USER_H
 #define HAL_USER_H
 
+#include <hal/exit.h>
 #include <hal/types.h>
-#include <hal/upcall.h>
 
 struct hal_user;
-
-enum hal_exit_kind {
-	HAL_EXIT_SYSCALL,   /* number, arguments: hal_abi_*                                        */
-	HAL_EXIT_FAULT,	    /* page fault on a user address: addr, access                            */
-	HAL_EXIT_TRAP,	    /* anything else the program did: signo, code, addr as Linux's siginfo says */
-	HAL_EXIT_INTERRUPT, /* an interrupt was handled                                            */
-};
-
-struct hal_exit {
-	uaddr_t addr;
-	enum hal_access access;
-	int signo; /* HAL_EXIT_TRAP: SIGILL, SIGFPE, SIGTRAP, SIGBUS, SIGSEGV */
-	int code;  /* si_code */
-};
 
 /* Bytes of the FPU area of one user thread (aligned to HAL_USER_ALIGN). */
 size_t hal_user_fpu_size(void);
@@ -43,12 +34,6 @@ void hal_user_init(struct hal_user *u, void *fpu);
 
 /* dst becomes a copy of src, the running thread's (registers, FPU, thread pointer); dst keeps its own FPU area `fpu`. */
 void hal_user_fork(struct hal_user *dst, void *fpu, struct hal_user *src);
-
-/*
- * Runs user code until it leaves user mode. Called with interrupts off on the thread's own kernel stack, in the address space
- * that hal_aspace_activate() chose; returns with interrupts on. `ret` is filled as `kind` says.
- */
-enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret);
 
 /* Scheduler: the thread leaves this CPU (state goes to memory) / arrives at this CPU. Interrupts off. */
 void hal_user_save(struct hal_user *u);

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include <hal/exit.h>
 #include <hal/mmu.h>
 #include <hal/regs.h>
 #include <sim/vcpu.h>
@@ -227,5 +228,7 @@ struct hal_user {
 	const struct sim_stub *fpu_stub; /* whose FPU holds this thread's state, if that stub agrees */
 	bool fpu_live;			 /* and it is newer there than in memory                     */
 };
+
+enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret);
 
 #endif

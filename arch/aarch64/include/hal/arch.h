@@ -15,6 +15,7 @@
 #ifndef HAL_ARCH_H
 #define HAL_ARCH_H
 
+#include <hal/exit.h>
 #include <hal/types.h>
 #include <hal/regs.h>
 
@@ -269,5 +270,7 @@ struct hal_user {
 	uint64_t fault_esr; /* of the last fault or trap: a signal frame tells   */
 	uint64_t fault_addr;
 };
+
+enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret);
 
 #endif

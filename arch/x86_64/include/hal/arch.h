@@ -3,6 +3,7 @@
 #ifndef HAL_ARCH_H
 #define HAL_ARCH_H
 
+#include <hal/exit.h>
 #include <hal/types.h>
 #include <hal/regs.h>
 #include <x86/percpu_offsets.h>
@@ -241,5 +242,20 @@ struct hal_user {
 } __attribute__((aligned(16)));
 
 #define X86_CPU_NONE UINT32_MAX
+
+/*
+ * entry.S gives back the stack and the frame pointer alone. The caller, a loop that has little in registers, is told
+ * that all others change.
+ */
+static inline enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
+{
+	enum hal_exit_kind kind;
+
+	__asm__ volatile("call x86_user_run"
+			 : "=a"(kind), "+D"(u), "+S"(ret)
+			 :
+			 : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+	return kind;
+}
 
 #endif
