@@ -186,6 +186,20 @@ static bool run_once(struct hal_user *u, struct sim_vcpu *v, struct sim_stub *st
 	return clear;
 }
 
+enum hal_exit_kind (*sim_user_script)(struct hal_user *u, struct hal_exit *ret);
+
+/* Plays the program's part by a function of a test. */
+static enum hal_exit_kind run_script(struct hal_user *u, struct sim_vcpu *v, struct hal_exit *ret)
+{
+	enum hal_exit_kind kind = HAL_EXIT_INTERRUPT;
+
+	hal_clock_ns();
+	if (!atomic_load(&v->pending))
+		kind = sim_user_script(u, ret);
+	hal_irq_enable();
+	return kind;
+}
+
 enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
 {
 	struct sim_vcpu *v = sim_self();
@@ -193,6 +207,8 @@ enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
 	struct sim_stop stop;
 
 	u->regs.orig_rax = ~UINT64_C(0);
+	if (sim_user_script)
+		return run_script(u, v, ret);
 	do {
 		struct sim_stub *stub = sim_stub_select(v);
 

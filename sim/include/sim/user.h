@@ -42,6 +42,12 @@ int sim_fpu_enter(struct hal_user *u, struct sim_stub *stub);
 enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr);
 
 /*
+ * Null, or what plays all user programs instead of stubs (a fuzzer): is given the registers as the kernel left
+ * them, sets them as the program would, and says why it came back. Interrupts off, its address space active.
+ */
+extern enum hal_exit_kind (*sim_user_script)(struct hal_user *u, struct hal_exit *ret);
+
+/*
  * True if the instruction in `bytes` (up to 15, fewer at the end of what can be fetched) is known to write to
  * `addr`.
  */
