@@ -10,6 +10,7 @@
  *
  * An input is a sequence of steps: a byte that chooses, then what the step takes; bytes behind the end are 0.
  */
+#define _GNU_SOURCE
 #include <elf.h>
 #include <pthread.h>
 #include <signal.h>
@@ -40,9 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define STRING_SIZE  32
 #define SCRATCH	     (DATA + PAGE_SIZE) /* process 1's own */
 #define STEPS_MAX    64			/* calls an input */
-#define SLEEP_NS     2000000
-#define SLEEPS_MAX   10	 /* then what is left of an input is killed */
-#define SLEEPS_STUCK 500 /* and when that does not help, something is wrong */
+#define SLEEP_NS     500000
+#define SLEEPS_MAX   10	  /* then what is left of an input is killed */
+#define SLEEPS_STUCK 2000 /* and when that does not help, something is wrong */
 #define MEMORY_MIB   64
 #define NOBODY	     65534
 #define TASKS_MAX    16
