@@ -232,6 +232,21 @@ trap_own_stack:
 	wrmsr
 	RESTORE_ALL_AND_RETURN
 
+/*
+ * void hal_cpu_idle(void): `sti` holds interrupts back for one more instruction, so that none comes between it and `hlt`.
+ * An NMI may, though, and behind it the interrupt that should have ended the wait: x86_trap_own_stack() therefore
+ * steps over the `hlt`.
+ */
+	.balign 16
+	.global hal_cpu_idle, x86_idle_halt
+	.type hal_cpu_idle, @function
+hal_cpu_idle:
+	sti
+x86_idle_halt:
+	hlt
+	cli
+	ret
+
 /* ---- kernel contexts ---- */
 
 /* void hal_context_switch(struct hal_context *from, struct hal_context *to) */

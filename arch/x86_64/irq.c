@@ -273,6 +273,6 @@ void hal_ipi_send(unsigned cpu)
 {
 	struct cpu *c = x86_cpus[cpu];
 
-	if (__atomic_exchange_n(&c->ipi_pending, 1, __ATOMIC_SEQ_CST) == 0)
+	if (c != NULL && __atomic_exchange_n(&c->ipi_pending, 1, __ATOMIC_SEQ_CST) == 0)
 		x86_apic_send(c->apic_id, VECTOR_IPI);
 }

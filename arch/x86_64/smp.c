@@ -78,6 +78,9 @@ static _Noreturn void take_off(struct cpu *c)
 	x86_features_enable();
 	x86_apic_enable();
 	x86_timer_enable();
+	/* A message that was sent too early is lost, but the sender left a mark. */
+	if (__atomic_load_n(&c->ipi_pending, __ATOMIC_SEQ_CST))
+		x86_apic_send(c->apic_id, VECTOR_IPI);
 	__atomic_store_n(&c->online, 1, __ATOMIC_SEQ_CST);
 	/* What it has cached so far nobody asked it to drop. Changing PGE drops all. */
 	write_cr4(read_cr4() & ~(uint64_t)CR4_PGE);
@@ -145,12 +148,6 @@ int hal_cpu_start(unsigned cpu, void *stack_top, void (*entry)(void *), void *ar
 		return 0;
 	x86_apic_send_init(c->apic_id);
 	return -EIO;
-}
-
-void hal_cpu_idle(void)
-{
-	/* `sti` holds interrupts back for one more instruction: none comes between it and `hlt`. */
-	__asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
 }
 
 void hal_cpu_stop_others(void)

@@ -197,6 +197,8 @@ void x86_trap_own_stack(unsigned vector, struct trap_frame *f)
 
 		if (__atomic_load_n(&x86_stopping, __ATOMIC_ACQUIRE))
 			cpu_halt_forever();
+		if (f->rip == (uintptr_t)x86_idle_halt)
+			f->rip++; /* `hlt` is one byte long */
 		if (flushed)
 			return;
 	}

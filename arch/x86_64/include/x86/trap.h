@@ -52,6 +52,7 @@ _Static_assert(offsetof(struct trap_frame, ss) == offsetof(struct hal_regs, ss),
 extern char x86_trap_stubs[256][16];
 void x86_syscall_entry(void);
 void x86_context_start(void);
+extern const char x86_idle_halt[];
 _Noreturn void x86_call_on_stack(void *stack_top, void (*fn)(void *), void *arg);
 
 /* Called by entry.S. */
