@@ -27,12 +27,16 @@ static uint64_t index_of(unsigned i)
 static void one_page_needs_no_node(void **state)
 {
 	struct vm_page_map m = { 0 };
+	struct page *run[2];
 
 	(void)state;
 	assert_int_equal(page_map_set(&m, 0, &pages[0]), 0);
 	assert_ptr_equal(m.root, &pages[0]);
 	assert_ptr_equal(page_map_get(&m, 0), &pages[0]);
 	assert_null(page_map_get(&m, 1));
+	page_map_get_run(&m, 0, 2, run);
+	assert_ptr_equal(run[0], &pages[0]);
+	assert_null(run[1]);
 	assert_ptr_equal(page_map_remove(&m, 0), &pages[0]);
 	assert_null(page_map_remove(&m, 0));
 	assert_null(m.root);
@@ -54,6 +58,13 @@ static void sparse_indices_are_found_in_order(void **state)
 		assert_int_equal(index_of((unsigned)(p - pages)), index);
 	}
 	assert_int_equal(found, SLOTS);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		struct page *run[70];
+
+		page_map_get_run(&m, index_of(i) > 35 ? index_of(i) - 35 : 0, 70, run);
+		for (unsigned j = 0; j < 70; j++)
+			assert_ptr_equal(run[j], page_map_get(&m, (index_of(i) > 35 ? index_of(i) - 35 : 0) + j));
+	}
 	for (unsigned i = 0; i < SLOTS; i++)
 		assert_ptr_equal(page_map_remove(&m, index_of(i)), &pages[i]);
 	assert_null(m.root);

@@ -160,21 +160,22 @@ static void map_around(struct vm_area *a, uaddr_t addr, unsigned prot)
 {
 	uaddr_t start = max(align_down(addr, FAULT_AROUND_PAGES * PAGE_SIZE), a->start);
 	uaddr_t end = min(align_down(addr, FAULT_AROUND_PAGES * PAGE_SIZE) + FAULT_AROUND_PAGES * PAGE_SIZE, a->end);
-	uint64_t first = area_object_page(a, start), last = first + ((end - start) >> PAGE_SHIFT), index = first;
-	struct page *page;
+	unsigned n = (unsigned)((end - start) >> PAGE_SHIFT), filled = 0;
+	struct page *pages[FAULT_AROUND_PAGES];
 	hal_pte_t *slots;
 
+	page_map_get_run(&a->object->pages, area_object_page(a, start), n, pages);
 	spin_lock(&a->space->table_lock);
 	slots = pagetable_find(a->space, start);
-	while ((page = page_map_next(&a->object->pages, &index)) && index < last) {
-		hal_pte_t *slot = slots + (index++ - first);
-
-		if (pte_read(slot))
+	for (unsigned i = 0; i < n; i++) {
+		if (!pages[i] || pte_read(&slots[i]))
 			continue;
-		page_get(page);
-		pagetable_fill(slot, page_pte(page, prot));
-		a->space->resident_pages++;
+		page_get(pages[i]);
+		hal_pte_set(&slots[i], page_pte(pages[i], prot));
+		filled++;
 	}
+	pagetable_page(slots)->index += filled;
+	a->space->resident_pages += filled;
 	spin_unlock(&a->space->table_lock);
 }
 

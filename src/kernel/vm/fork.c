@@ -116,7 +116,7 @@ static void fork_fields(struct vm_space *to, const struct vm_space *from)
 
 int vm_space_fork(struct vm_space *from, struct vm_space **ret)
 {
-	struct vm_space *child = vm_space_create();
+	struct vm_space *child = space_create();
 	struct fork f = { .visit = { .space = from, .run = fork_run }, .child = child };
 	int err;
 

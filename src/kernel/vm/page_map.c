@@ -48,6 +48,31 @@ struct page *page_map_get(const struct vm_page_map *m, uint64_t index)
 	return p;
 }
 
+/* The last-level node that holds index, or null. */
+static const struct map_node *leaf_of(const struct vm_page_map *m, uint64_t index)
+{
+	const void *p = m->root;
+
+	if (m->levels == 0 || !within(m->levels, index))
+		return NULL;
+	for (unsigned level = m->levels; p && level-- > 1;)
+		p = ((const struct map_node *)p)->slots[slot_of(index, level)];
+	return p;
+}
+
+void page_map_get_run(const struct vm_page_map *m, uint64_t index, unsigned n, struct page *ret[])
+{
+	for (unsigned i = 0; i < n;) {
+		const struct map_node *leaf = leaf_of(m, index + i);
+		unsigned slot = slot_of(index + i, 0), stop = min(n, i + MAP_SLOTS - slot);
+
+		for (; i < stop; i++, slot++)
+			ret[i] = leaf ? leaf->slots[slot] : NULL;
+	}
+	if (m->levels == 0 && index == 0)
+		ret[0] = m->root;
+}
+
 static struct map_node *node_alloc(void)
 {
 	return slab_zalloc(node_cache);

@@ -19,7 +19,7 @@
 paddr_t vm_zero_pa;
 static struct slab_cache *space_cache;
 
-struct vm_space *vm_space_create(void)
+struct vm_space *space_create(void)
 {
 	struct vm_space *s = slab_zalloc(space_cache);
 
@@ -31,11 +31,19 @@ struct vm_space *vm_space_create(void)
 	area_tree_init(s);
 	s->limit_as = s->limit_data = UINT64_MAX;
 	s->limit_stack = STACK_LIMIT_DEFAULT;
-	s->map_top = layout_map_top(s->limit_stack);
 	if (pagetable_init(s)) {
 		slab_free(space_cache, s);
 		return NULL;
 	}
+	return s;
+}
+
+struct vm_space *vm_space_create(void)
+{
+	struct vm_space *s = space_create();
+
+	if (s)
+		s->map_top = layout_map_top(s->limit_stack);
 	return s;
 }
 

@@ -251,6 +251,8 @@ void object_unmap_locked(struct vm_object *o, uint64_t first, uint64_t last, enu
 struct page *page_map_get(const struct vm_page_map *m, uint64_t index);
 int page_map_set(struct vm_page_map *m, uint64_t index, struct page *page); /* was empty; -ENOMEM */
 struct page *page_map_remove(struct vm_page_map *m, uint64_t index);	    /* null: was empty */
+/* The pages of indices [index, index + n), null for holes. */
+void page_map_get_run(const struct vm_page_map *m, uint64_t index, unsigned n, struct page *ret[]);
 /* The first page at or after *index, which becomes its index; null: none. */
 struct page *page_map_next(const struct vm_page_map *m, uint64_t *index);
 int page_map_cache_init(void);
@@ -264,6 +266,9 @@ uaddr_t layout_map_top(uint64_t stack_limit);
 
 /* The service's start; unit tests call it too. */
 int vm_start(void);
+
+/* A space without a layout. */
+struct vm_space *space_create(void);
 
 /* The fields that exec set, and the program's file. */
 void space_copy_program(struct vm_space *to, const struct vm_space *from);
