@@ -159,6 +159,7 @@ struct mutex {
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m);		/* may sleep */
 int mutex_lock_interruptible(struct mutex *m); /* 0 or -ERESTARTSYS */
+/* mutex_lock() beside a held lock of the same rank: the caller has an order of its own (parent before child, by address). May sleep. */
 void mutex_lock_beside(struct mutex *m);
 bool mutex_try_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
