@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
+#include <linux/fs.h>
 #include <linux/stat.h>
 #include "tree_lock.h"
 
@@ -110,12 +111,17 @@ enum { WALK_PARENT = 0x100 /* stop before the last component, in `last` */ };
 
 /*
  * walk_begin() chooses the start; on 0 walk_run() may follow. Whatever they return, walk_end() must come. After a 0 of walk_run() the
- * reading side is held and w->at is the place (its inode not null). With WALK_PARENT, `at` is a folder that may be
- * searched, and walk_last() does the last component.
+ * reading side is held and w->at is the place (its inode not null). With WALK_PARENT, `at` is a folder that may be searched, and
+ * `last` what to look for in it (WALK_NONE: the path was "/", or a link that is no text led to `at`).
  */
 int walk_begin(struct walk *w, int dirfd, const char *name, unsigned flags);
+/* RESOLVE_* of openat2(2); after walk_begin(). */
+int walk_confine(struct walk *w, unsigned resolve);
 int walk_run(struct walk *w);
-int walk_last(struct walk *w);
+/* Does the component in `last`: goes there, or follows it (w->links tells; then walk_run() goes on). */
+int walk_step(struct walk *w);
+/* Stops reading, so that the caller may sleep; w->at stays until walk_end(). */
+void walk_pause(struct walk *w);
 void walk_end(struct walk *w);
 /* Ends the walk; the place, with references, becomes the caller's. */
 void walk_take(struct walk *w, struct path *ret);
@@ -125,24 +131,22 @@ int dentry_lookup_locked(struct dentry *dir, const struct name *name, struct den
 
 /* ---- names to be made or removed (names.c) ---- */
 
-/* The parent folder of a name, with its inode lock held, and the dentry (maybe negative), all with references. */
-struct name_target {
-	struct path dir;
-	struct dentry *dentry;
-	bool must_be_dir; /* the name ended in a slash */
-};
-int name_lock(int dirfd, const char *name, struct name_target *ret);
-void name_unlock(struct name_target *t);
-/* May the running thread add to / remove `victim` from the folder? 0 or an errno. */
+/* Removal and creation rules of a folder; 0 or an errno. Its lock held. */
 int dir_may_create(const struct path *dir);
-int dir_may_remove(const struct path *dir, const struct dentry *victim, bool is_dir);
+int dir_may_remove(const struct path *dir, const struct dentry *victim, bool want_dir);
 /* The mode of a new file: without the umask's bits. */
 uint32_t mode_apply_umask(uint32_t mode);
+/* Makes a regular file where a walk for a parent has stopped; -EEXIST if somebody was faster. *ret with a reference. */
+int create_locked(const struct path *dir, const struct name *name, uint32_t mode, struct dentry **ret);
 
 /* ---- files ---- */
 
 struct file *file_alloc(void);
+void file_free(struct file *f);
 int file_init(void);
+/* Counts a file open for writing / an execution that forbids it: 0 or -ETXTBSY. */
+int inode_writer_get(struct inode *inode);
+int inode_exec_get(struct inode *inode);
 /* Opens what `path` leads to; takes over its references, also on failure. `flags`: O_*. */
 int open_path(struct path path, uint32_t flags, bool created, struct file **ret);
 
@@ -152,8 +156,7 @@ void file_accessed(struct file *f);
 /* Clears set-id bits that a write by somebody else must not leave. */
 void inode_clear_setid(struct inode *inode);
 
-/* Anonymous files' stat. */
-void file_getattr(struct file *f, struct file_stat *ret);
+extern const struct vm_file_ops file_mapping_ops;
 
 /* ---- locks (flock.c) ---- */
 
@@ -195,6 +198,8 @@ struct text_out {
 	size_t len, size;
 	int error; /* -ENOMEM: what was written since is lost */
 };
+ssize_t text_read(struct text_out *o, struct io_iter *to, int64_t *pos);
+ssize_t text_store(struct io_iter *from, int (*store)(const char *text, size_t len, void *arg), void *arg);
 void text_out_init(struct text_out *o);
 void text_out_free(struct text_out *o);
 
