@@ -318,6 +318,23 @@ int vfs_open_request(int dirfd, const char *name, const struct open_request *r, 
 
 /* Becomes root of the system with no process around it: for threads of the boot that open files. 0 or -ENOMEM. */
 int vfs_adopt_kernel_thread(void);
+void vfs_release_kernel_thread(void);
+
+/* ---- locks on files ---- */
+
+/* Bytes [start, end] (end inclusive); the owner is a descriptor table (fcntl's locks) or a file (OFD locks, pid -1). */
+struct lock_request {
+	int type; /* F_RDLCK, F_WRLCK, F_UNLCK */
+	int pid;
+	uint64_t start, end;
+	const void *owner;
+};
+/* 0; -EAGAIN unless `wait`; else -EDEADLK, -ERESTARTSYS; -ENOLCK. */
+int lock_range_set(struct inode *inode, const struct lock_request *r, bool wait);
+/* *r becomes the first lock in the way, or type F_UNLCK. */
+void lock_range_get(struct inode *inode, struct lock_request *r);
+/* flock(2): the same types and errors. */
+int lock_whole(struct file *f, int type, bool wait);
 
 /* ---- the log as syslog(2) shows it: bytes, or an errno ---- */
 

@@ -44,6 +44,7 @@ static inline void poll_wait(struct poll_table *pt, struct wait_queue *q)
 /* For readdir: one entry; returns false when the caller's buffer is full. `next` is the position behind it. */
 struct dir_emitter {
 	bool (*emit)(struct dir_emitter *e, const char *name, size_t len, uint64_t ino, unsigned type, uint64_t next);
+	bool full; /* emit() has returned false */
 };
 
 /* A null operation gives the errno that Linux gives for such a file. Positions are those of pread/pwrite; 0 for streams. */

@@ -48,13 +48,9 @@ int vfs_truncate(struct inode *inode, uint64_t size)
 		if (error)
 			return error;
 	}
-	if (inode->mode & (S_ISUID | S_ISGID))
-		inode_clear_setid(inode);
 	mutex_lock(&inode->lock);
-	if (size == 0 && inode->data->size == 0)
-		inode_touch(inode), error = 0;
-	else
-		error = setattr_locked(inode, &attr);
+	inode_clear_setid_locked(inode);
+	error = setattr_locked(inode, &attr);
 	mutex_unlock(&inode->lock);
 	return error;
 }

@@ -210,6 +210,20 @@ int64_t generic_seek(struct file *f, int64_t offset, int whence)
 
 /* ---- files with cached pages ---- */
 
+static int64_t cached_seek(struct file *f, int64_t offset, int whence)
+{
+	int64_t pos;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return generic_seek(f, offset, whence);
+	if (offset < 0)
+		return -ENXIO;
+	pos = vm_object_seek(f->inode->data, (uint64_t)offset, whence == SEEK_DATA);
+	if (pos >= 0)
+		f->pos = pos;
+	return pos;
+}
+
 /* relatime: the access time is kept only if it is older than the last change. */
 void file_accessed(struct file *f)
 {
@@ -244,33 +258,21 @@ static int limit_write(struct file *f, struct io_iter *from, uint64_t pos)
 	return end > f->inode->data->size && file_size_limit ? file_size_limit(pos + 1) : 0;
 }
 
-static ssize_t write_at(struct file *f, struct io_iter *from, int64_t *pos)
-{
-	struct inode *inode = f->inode;
-	ssize_t n = limit_write(f, from, (uint64_t)*pos);
-
-	if (unlikely(n))
-		return n;
-	if (unlikely(inode->mode & (S_ISUID | S_ISGID)))
-		inode_clear_setid(inode);
-	n = vm_object_write(inode->data, (uint64_t)*pos, from);
-	if (n > 0) {
-		*pos += n;
-		inode_touch(inode);
-	}
-	return n;
-}
-
-static ssize_t append(struct file *f, struct io_iter *from, int64_t *pos)
+/* Writers and resizers of a file exclude each other, which makes appending safe. */
+static ssize_t cached_write(struct file *f, struct io_iter *from, int64_t *pos)
 {
 	struct inode *inode = f->inode;
 	ssize_t n;
 
+	if (!from->count)
+		return 0;
 	mutex_lock(&inode->lock);
-	inode->mode &= ~((inode->mode & (S_ISUID | S_ISGID)) && !cred_capable(f->cred, CAP_FSETID) ? S_ISUID : 0u);
-	*pos = (int64_t)inode->data->size;
+	if (f->flags & O_APPEND)
+		*pos = (int64_t)inode->data->size;
+	if (unlikely(inode->mode & (S_ISUID | S_ISGID)))
+		inode_clear_setid_locked(inode);
 	n = limit_write(f, from, (uint64_t)*pos);
-	if (!n)
+	if (likely(!n))
 		n = vm_object_write(inode->data, (uint64_t)*pos, from);
 	if (n > 0) {
 		*pos += n;
@@ -280,27 +282,11 @@ static ssize_t append(struct file *f, struct io_iter *from, int64_t *pos)
 	return n;
 }
 
-static ssize_t cached_write(struct file *f, struct io_iter *from, int64_t *pos)
-{
-	if (!from->count)
-		return 0;
-	return unlikely(f->flags & O_APPEND) ? append(f, from, pos) : write_at(f, from, pos);
-}
-
+/* What the file's mode allows, the caller of mmap has seen to. */
 static int cached_mmap(struct file *f, struct vm_map_request *r)
 {
-	if (!(f->mode & FILE_READ))
-		return -EACCES;
-	if ((r->flags & VM_SHARED) && !(f->mode & FILE_WRITE)) {
-		if (r->prot & PROT_WRITE)
-			return -EACCES;
-		r->may_prot &= ~(uint32_t)PROT_WRITE;
-	}
-	if (f->path.mount->flags & MS_NOEXEC) {
-		if (r->prot & PROT_EXEC)
-			return -EPERM;
+	if (f->path.mount->flags & MS_NOEXEC)
 		r->may_prot &= ~(uint32_t)PROT_EXEC;
-	}
 	r->object = f->inode->data;
 	return 0;
 }
@@ -308,7 +294,7 @@ static int cached_mmap(struct file *f, struct vm_map_request *r)
 const struct file_ops cached_file_ops = {
 	.read = cached_read,
 	.write = cached_write,
-	.seek = generic_seek,
+	.seek = cached_seek,
 	.mmap = cached_mmap,
 };
 

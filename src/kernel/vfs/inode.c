@@ -112,15 +112,12 @@ int inode_permission(struct inode *inode, unsigned mask, const struct cred *cred
 	return permission_by_capability(inode, mask, cred);
 }
 
-void inode_clear_setid(struct inode *inode)
+void inode_clear_setid_locked(struct inode *inode)
 {
 	uint32_t clear = inode->mode & S_ISUID;
 
 	if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		clear |= S_ISGID;
-	if (!clear || cred_capable(thread_current()->cred, CAP_FSETID))
-		return;
-	mutex_lock(&inode->lock);
-	inode->mode &= ~clear;
-	mutex_unlock(&inode->lock);
+	if (clear && !cred_capable(thread_current()->cred, CAP_FSETID))
+		inode->mode &= ~clear;
 }

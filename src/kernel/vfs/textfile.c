@@ -81,8 +81,8 @@ void out_printf(struct text_out *o, const char *format, ...)
 
 /* ---- reading and writing ---- */
 
-/* Copies a stretch of a made text; shared with /proc/PID. */
-ssize_t text_read(struct text_out *o, struct io_iter *to, int64_t *pos)
+/* Copies a stretch of a made text. */
+static ssize_t text_read(struct text_out *o, struct io_iter *to, int64_t *pos)
 {
 	size_t n;
 
@@ -96,9 +96,8 @@ ssize_t text_read(struct text_out *o, struct io_iter *to, int64_t *pos)
 }
 
 /* The text of an open file, made afresh at the start of the file. */
-static struct text_out *text_of(struct file *f, int64_t pos)
+static struct text_out *text_of(struct file *f, int64_t pos, int (*make)(struct text_out *o, struct inode *inode))
 {
-	const struct text_source *source = f->inode->private;
 	struct text_out *o = f->private;
 	int error;
 
@@ -113,24 +112,34 @@ static struct text_out *text_of(struct file *f, int64_t pos)
 	}
 	o->len = 0;
 	o->error = 0;
-	error = source->show(o, source->arg);
+	error = make(o, f->inode);
 	if (error)
 		o->error = error;
 	return o;
 }
 
-static ssize_t text_file_read(struct file *f, struct io_iter *to, int64_t *pos)
+ssize_t text_serve(struct file *f, struct io_iter *to, int64_t *pos, int (*make)(struct text_out *o, struct inode *inode))
 {
 	struct text_out *o;
 	ssize_t n;
 
-	if (!((const struct text_source *)f->inode->private)->show)
-		return -EINVAL;
 	mutex_lock(&f->inode->lock);
-	o = text_of(f, *pos);
+	o = text_of(f, *pos, make);
 	n = o ? text_read(o, to, pos) : -ENOMEM;
 	mutex_unlock(&f->inode->lock);
 	return n;
+}
+
+static int make_from_source(struct text_out *o, struct inode *inode)
+{
+	const struct text_source *source = inode->private;
+
+	return source->show ? source->show(o, source->arg) : -EINVAL;
+}
+
+static ssize_t text_file_read(struct file *f, struct io_iter *to, int64_t *pos)
+{
+	return text_serve(f, to, pos, make_from_source);
 }
 
 ssize_t text_store(struct io_iter *from, int (*store)(const char *text, size_t len, void *arg), void *arg)
@@ -162,7 +171,7 @@ static ssize_t text_file_write(struct file *f, struct io_iter *from, int64_t *po
 	return n;
 }
 
-static void text_file_release(struct file *f)
+void text_release(struct file *f)
 {
 	if (!f->private)
 		return;
@@ -170,7 +179,7 @@ static void text_file_release(struct file *f)
 	kfree(f->private);
 }
 
-static int64_t text_file_seek(struct file *f, int64_t offset, int whence)
+int64_t text_seek(struct file *f, int64_t offset, int whence)
 {
 	struct text_out *o = f->private;
 
@@ -180,8 +189,8 @@ static int64_t text_file_seek(struct file *f, int64_t offset, int whence)
 const struct file_ops text_file_ops = {
 	.read = text_file_read,
 	.write = text_file_write,
-	.seek = text_file_seek,
-	.release = text_file_release,
+	.seek = text_seek,
+	.release = text_release,
 };
 
 /* ---- adding files to a kernel-made tree ---- */
@@ -212,8 +221,10 @@ int text_add(struct super_block *sb, const char *path, uint32_t mode, const stru
 		inode->private = copy;
 		inode->flags |= INODE_LAZY_TEXT;
 		error = memfs_add(sb, path, inode, &memfs_dir_ops_readonly);
-		if (error)
+		if (error) {
+			inode->private = NULL;
 			inode_put(inode);
+		}
 	}
 	if (error)
 		kfree(copy);

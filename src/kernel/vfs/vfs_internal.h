@@ -154,7 +154,7 @@ int open_path(struct path path, uint32_t flags, bool created, struct file **ret)
 void file_accessed(struct file *f);
 
 /* Clears set-id bits that a write by somebody else must not leave. */
-void inode_clear_setid(struct inode *inode);
+void inode_clear_setid_locked(struct inode *inode);
 
 extern const struct vm_file_ops file_mapping_ops;
 
@@ -198,7 +198,10 @@ struct text_out {
 	size_t len, size;
 	int error; /* -ENOMEM: what was written since is lost */
 };
-ssize_t text_read(struct text_out *o, struct io_iter *to, int64_t *pos);
+/* The operations of an open file with made text: f->private is theirs. */
+ssize_t text_serve(struct file *f, struct io_iter *to, int64_t *pos, int (*make)(struct text_out *o, struct inode *inode));
+int64_t text_seek(struct file *f, int64_t offset, int whence);
+void text_release(struct file *f);
 ssize_t text_store(struct io_iter *from, int (*store)(const char *text, size_t len, void *arg), void *arg);
 void text_out_init(struct text_out *o);
 void text_out_free(struct text_out *o);
@@ -210,9 +213,6 @@ int tmpfs_init(void);
 int devfs_init(void);
 int procfs_init(void);
 int sysfs_init(void);
-/* /proc/PID (procfs_pid.c) */
-extern const struct inode_ops procfs_root_ops;
-extern const struct file_ops procfs_root_file_ops;
 int procfs_add_files(void);
 int memdev_add(void);
 int kmsg_add(void);
