@@ -300,6 +300,12 @@ int vfs_unlink(int dirfd, const char *name);
 int vfs_rmdir(int dirfd, const char *name);
 int vfs_rename(int old_dirfd, const char *old, int new_dirfd, const char *name, unsigned flags);
 
+/* stat(2), access(2) as `cred`, readlink(2): `flags` are LOOKUP_*. */
+int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret);
+int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred);
+ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size);
+int vfs_statfs(const struct path *path, struct fs_statistics *ret);
+int vfs_sync_all(void);
 void vfs_getattr(const struct path *path, struct file_stat *ret);
 void file_getattr(struct file *f, struct file_stat *ret); /* also of a file without a path */
 int vfs_setattr(const struct path *path, const struct file_attr *attr); /* changes ctime; no permission check */

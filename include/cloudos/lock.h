@@ -20,6 +20,8 @@
 enum lock_rank {
 	RANK_NONE = 0, /* not checked against others; only for locks that nothing nests in or around */
 	/* sleeping */
+	RANK_FILE_POS = 4, /* a file's position, during a read or write */
+	RANK_TEXT = 6,	   /* a made text of /proc or /sys, while its function runs */
 	RANK_SERVICE = 10,
 	RANK_EPOLL_NEST = 12,
 	RANK_EPOLL = 14, /* around the poll operations of any file */

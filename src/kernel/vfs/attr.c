@@ -13,6 +13,78 @@ void vfs_getattr(const struct path *path, struct file_stat *ret)
 		inode_getattr(inode, ret);
 }
 
+/* The common case takes no reference at all: the attributes are read while the walk's last step still holds. */
+int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret)
+{
+	struct walk w;
+	struct inode *inode;
+	struct path path;
+	int error = walk_begin(&w, dirfd, name, flags);
+
+	if (!error)
+		error = walk_run(&w);
+	if (unlikely(error)) {
+		walk_end(&w);
+		return error;
+	}
+	inode = w.at.dentry->inode;
+	if (likely(!inode->ops->getattr)) {
+		inode_getattr(inode, ret);
+		walk_end(&w);
+		return 0;
+	}
+	walk_take(&w, &path);
+	vfs_getattr(&path, ret);
+	path_put(&path);
+	return 0;
+}
+
+static int check_access(const struct path *path, unsigned mask, const struct cred *cred)
+{
+	struct inode *inode = path->dentry->inode;
+	int error;
+
+	if (!mask)
+		return 0;
+	if ((mask & MAY_EXEC) && S_ISREG(inode->mode) && (path->mount->flags & MS_NOEXEC))
+		return -EACCES;
+	error = inode_permission(inode, mask, cred);
+	if (!error && (mask & MAY_WRITE) && (S_ISREG(inode->mode) || S_ISDIR(inode->mode) || S_ISLNK(inode->mode)))
+		error = mount_want_write(path->mount);
+	return error;
+}
+
+int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred)
+{
+	struct walk w;
+	int error = walk_begin(&w, dirfd, name, flags);
+
+	w.cred = cred;
+	if (!error)
+		error = walk_run(&w);
+	if (!error)
+		error = check_access(&w.at, mask, cred);
+	walk_end(&w);
+	return error;
+}
+
+ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size)
+{
+	struct path path;
+	struct inode *inode;
+	ssize_t n = path_lookup(dirfd, name, LOOKUP_EMPTY, &path);
+
+	if (n)
+		return n;
+	inode = path.dentry->inode;
+	if (!S_ISLNK(inode->mode) || !inode->ops->readlink)
+		n = *name ? -EINVAL : -ENOENT;
+	else
+		n = inode->ops->readlink(inode, buf, size);
+	path_put(&path);
+	return n;
+}
+
 static int setattr_locked(struct inode *inode, const struct file_attr *attr)
 {
 	if (inode->ops->setattr)

@@ -5,6 +5,7 @@
  * A file's mode and operations do not change after it was opened. Its position is guarded by pos_lock, which is only taken when
  * somebody else could use the file at the same time (sys_rw.c).
  */
+#include <cloudos/epoll.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
 #include <cloudos/vm.h>
@@ -33,10 +34,10 @@ struct file *file_alloc(void)
 	f->ops = NULL;
 	f->private = NULL;
 	f->pos = 0;
-	mutex_init(&f->pos_lock, RANK_FILES);
+	mutex_init(&f->pos_lock, RANK_FILE_POS);
 	f->path = (struct path){ NULL, NULL };
 	f->inode = NULL;
-	list_init(&f->epoll_links);
+	f->epoll_links.next = NULL; /* by epoll, with its first watcher */
 	spin_init(&f->epoll_lock, RANK_POLL);
 	f->cred = t->cred;
 	if (f->cred)
@@ -59,13 +60,11 @@ void file_free(struct file *f)
 	slab_free(file_cache, f);
 }
 
-__attribute__((weak)) void epoll_file_gone(struct file *f);
-
 void file_put(struct file *f)
 {
 	if (!refcount_put(&f->refs))
 		return;
-	if (unlikely(!list_empty(&f->epoll_links)) && epoll_file_gone)
+	if (unlikely(f->epoll_links.next))
 		epoll_file_gone(f);
 	if (f->inode && unlikely(f->inode->locks))
 		locks_release_owner(f->inode, NULL, f);

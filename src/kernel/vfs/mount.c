@@ -371,7 +371,12 @@ int vfs_unmount(const struct path *at, bool detach)
 	return 0;
 }
 
-int super_sync_all(void)
+int vfs_statfs(const struct path *path, struct fs_statistics *ret)
+{
+	return path->mount->sb->ops->statfs(path->mount->sb, ret);
+}
+
+int vfs_sync_all(void)
 {
 	struct mount *m;
 	int first = 0;

@@ -82,6 +82,8 @@ static int attach(struct dentry *dentry, const struct pid_node *node, uint32_t m
 	*copy = *node;
 	inode->private = copy;
 	inode->flags = INODE_LAZY_TEXT;
+	if (S_ISREG(mode))
+		mutex_init(&inode->lock, RANK_TEXT);
 	inode->ino = pid_ino(node->kind, node->pid, node->tid, node->fd ^ (node->name ? hash_bytes(node->name, strlen(node->name), 0) : 0));
 	inode->size = 0;
 	choose_operations(inode, node->kind);

@@ -220,6 +220,7 @@ int text_add(struct super_block *sb, const char *path, uint32_t mode, const stru
 	if (inode) {
 		inode->private = copy;
 		inode->flags |= INODE_LAZY_TEXT;
+		mutex_init(&inode->lock, RANK_TEXT);
 		error = memfs_add(sb, path, inode, &memfs_dir_ops_readonly);
 		if (error) {
 			inode->private = NULL;

@@ -81,8 +81,6 @@ static inline int mount_want_write(const struct mount *m)
 void super_put(struct super_block *sb);
 /* The i-th registered type, or null. */
 const struct fs_type *fs_type_at(unsigned i);
-/* Calls super_ops.sync of every mounted file system. */
-int super_sync_all(void);
 
 /* ---- walk.c ---- */
 
