@@ -117,7 +117,7 @@ struct inode {
 	struct refcount refs;
 	uint32_t mode;			 /* L: type and permissions       */
 	uint32_t uid, gid;		 /* L                             */
-	uint32_t nlink;			 /* L                             */
+	uint32_t nlink;			 /* A                             */
 	uint32_t flags;			 /* L: INODE_*                    */
 	uint64_t ino;			 /* C                             */
 	uint64_t rdev;			 /* C: dev_make() of device nodes */
@@ -129,7 +129,7 @@ struct inode {
 	struct vm_object *data;		 /* C: pages of a regular file, or null; they know its size */
 	struct mutex lock;
 	struct file_locks *locks;	 /* A: POSIX and flock locks; made with the first one */
-	uint32_t writers, denied;	 /* A: files open for writing; executions that forbid it (ETXTBSY) */
+	int32_t write_count;		 /* A: > 0 files open for writing; < 0 executions that forbid it (ETXTBSY) */
 	void *private;			 /* the file system's             */
 	void *attached;			 /* L: the pipe of a FIFO, the socket bound here; by their owners */
 };
@@ -287,6 +287,7 @@ struct mount {
 int vfs_mount(const struct path *on, const char *type, const char *source, const char *options, uint32_t flags);
 int vfs_mount_bind(const struct path *on, const struct path *from, bool recursive);
 int vfs_remount(const struct path *at, uint32_t flags);
+int vfs_mount_move(const struct path *on, const struct path *from);
 int vfs_unmount(const struct path *at, bool detach);
 
 /* ---- operations on names, with a path in kernel memory; permissions of the running thread are checked ---- */
@@ -299,12 +300,54 @@ int vfs_unlink(int dirfd, const char *name);
 int vfs_rmdir(int dirfd, const char *name);
 int vfs_rename(int old_dirfd, const char *old, int new_dirfd, const char *name, unsigned flags);
 
+/* stat(2), access(2) as `cred`, readlink(2): `flags` are LOOKUP_*. */
+int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret);
+int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred);
+ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size);
+int vfs_statfs(const struct path *path, struct fs_statistics *ret);
+int vfs_sync_all(void);
 void vfs_getattr(const struct path *path, struct file_stat *ret);
+void file_getattr(struct file *f, struct file_stat *ret); /* also of a file without a path */
 int vfs_setattr(const struct path *path, const struct file_attr *attr); /* changes ctime; no permission check */
-int vfs_truncate(struct inode *inode, uint64_t size);
+int vfs_truncate(struct inode *inode, uint64_t size); /* of a file with `data`; RLIMIT_FSIZE is seen to */
+/* With permission checks. UINT32_MAX: leave as it is. `to_now`: both times are the present, which needs less. */
+int vfs_chmod(const struct path *path, uint32_t mode);
+int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid);
+int vfs_utimes(const struct path *path, const struct file_attr *times, bool to_now);
+
+struct open_request {
+	uint32_t flags, mode; /* O_*; permissions before the umask */
+	unsigned lookup;      /* LOOKUP_EMPTY, or 0 */
+	unsigned resolve;     /* RESOLVE_* of openat2(2) */
+};
+int vfs_open_request(int dirfd, const char *name, const struct open_request *r, struct file **ret);
 
 /* Becomes root of the system with no process around it: for threads of the boot that open files. 0 or -ENOMEM. */
 int vfs_adopt_kernel_thread(void);
+void vfs_release_kernel_thread(void);
+
+/* ---- locks on files ---- */
+
+/* Bytes [start, end] (end inclusive); the owner is a descriptor table (fcntl's locks) or a file (OFD locks, pid -1). */
+struct lock_request {
+	int type; /* F_RDLCK, F_WRLCK, F_UNLCK */
+	int pid;
+	uint64_t start, end;
+	const void *owner;
+};
+/* 0; -EAGAIN unless `wait`; else -EDEADLK, -ERESTARTSYS; -ENOLCK. */
+int lock_range_set(struct inode *inode, const struct lock_request *r, bool wait);
+/* *r becomes the first lock in the way, or type F_UNLCK. */
+void lock_range_get(struct inode *inode, struct lock_request *r);
+/* flock(2): the same types and errors. */
+int lock_whole(struct file *f, int type, bool wait);
+
+/* ---- the log as syslog(2) shows it: bytes, or an errno ---- */
+
+int64_t kmsg_read_all(struct io_iter *to, bool clear); /* the last lines that fit */
+int64_t kmsg_read_next(struct io_iter *to);	       /* waits for one */
+void kmsg_clear(void);
+uint64_t kmsg_unread(void);
 
 /* ---- helpers for file systems ---- */
 

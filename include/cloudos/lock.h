@@ -20,6 +20,8 @@
 enum lock_rank {
 	RANK_NONE = 0, /* not checked against others; only for locks that nothing nests in or around */
 	/* sleeping */
+	RANK_FILE_POS = 4, /* a file's position, during a read or write */
+	RANK_TEXT = 6,	   /* a made text of /proc or /sys, while its function runs */
 	RANK_SERVICE = 10,
 	RANK_EPOLL_NEST = 12,
 	RANK_EPOLL = 14, /* around the poll operations of any file */
@@ -159,6 +161,7 @@ struct mutex {
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m);		/* may sleep */
 int mutex_lock_interruptible(struct mutex *m); /* 0 or -ERESTARTSYS */
+/* mutex_lock() beside a held lock of the same rank: the caller has an order of its own (parent before child, by address). May sleep. */
 void mutex_lock_beside(struct mutex *m);
 bool mutex_try_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);

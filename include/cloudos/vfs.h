@@ -44,6 +44,7 @@ static inline void poll_wait(struct poll_table *pt, struct wait_queue *q)
 /* For readdir: one entry; returns false when the caller's buffer is full. `next` is the position behind it. */
 struct dir_emitter {
 	bool (*emit)(struct dir_emitter *e, const char *name, size_t len, uint64_t ino, unsigned type, uint64_t next);
+	bool full; /* emit() has returned false */
 };
 
 /* A null operation gives the errno that Linux gives for such a file. Positions are those of pread/pwrite; 0 for streams. */
@@ -64,7 +65,15 @@ struct file_ops {
 	int (*name)(struct file *f, char *buf, size_t size);
 };
 
-enum file_mode { FILE_READ = 1, FILE_WRITE = 2, FILE_SEEKABLE = 4, FILE_STREAM = 8 /* no position */, FILE_PATH = 16 /* O_PATH */ };
+enum file_mode {
+	FILE_READ = 1,
+	FILE_WRITE = 2,
+	FILE_SEEKABLE = 4,
+	FILE_STREAM = 8, /* no position                             */
+	FILE_PATH = 16,	 /* O_PATH                                  */
+	FILE_WRITER = 32, /* counted in inode->write_count            */
+	FILE_EXEC = 64,	 /* being executed: counted there as well    */
+};
 
 /* Fields: C = constant; L = pos_lock; A = atomic. */
 struct file {
@@ -81,6 +90,8 @@ struct file {
 	struct spinlock epoll_lock;
 	struct cred *cred;	    /* C: the opener's, with a reference */
 	int32_t owner_pid;	    /* fcntl(F_SETOWN) */
+	uint32_t type;		    /* C: st_mode of an anonymous file */
+	uint64_t ino;		    /* C: st_ino of an anonymous file; the two ends of a pipe may be given the same */
 };
 
 /* A file that no path leads to (pipe, socket, epoll, eventfd...), with one reference. `type` is S_IFIFO, S_IFSOCK or 0 for st_mode. */
@@ -129,8 +140,15 @@ int fd_reserve(int from, bool close_on_exec);
 void fd_install(int fd, struct file *f); /* takes over the reference */
 void fd_release(int fd);
 int fd_close(int fd); /* 0 or -EBADF; may sleep */
+/* dup2(2): `fd` becomes f, whose reference is taken over on success; what was there is closed. 0, -EBADF, -EBUSY, -ENOMEM. */
+int fd_replace(int fd, struct file *f, bool close_on_exec);
+int fd_get_cloexec(int fd); /* 0, 1 or -EBADF */
+int fd_set_cloexec(int fd, bool on);
+void fd_close_range(uint32_t first, uint32_t last, bool only_mark);
 /* RLIMIT_NOFILE of the running thread; proc fills it. */
 extern uint64_t (*fd_limit)(void);
+/* RLIMIT_FSIZE of the running thread; raises SIGXFSZ when `size` is beyond it. 0 or -EFBIG. proc fills it; null: no limit. */
+extern int (*file_size_limit)(uint64_t size);
 
 /* Calls fn for each open descriptor of a table (for /proc/pid/fd), with a reference held. */
 int fd_for_each(struct fd_table *t, int (*fn)(int fd, struct file *f, void *arg), void *arg);

@@ -91,6 +91,14 @@ void mutex_lock(struct mutex *m)
 		lock_slow(m, THREAD_SLEEPING);
 }
 
+void mutex_lock_beside(struct mutex *m)
+{
+	lock_may_sleep();
+	lock_debug_sleep_tried(m->rank);
+	if (unlikely(!try_take(m)))
+		lock_slow(m, THREAD_SLEEPING);
+}
+
 int mutex_lock_interruptible(struct mutex *m)
 {
 	int err = 0;

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading, writing, positions. A call moves at most RW_MAX bytes, as on Linux. */
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/signal.h>
+#include <linux/uio.h>
+#include <cloudos/proc.h>
+#include <cloudos/uaccess.h>
+#include <cloudos/vfs.h>
+#include "syscalls_gen.h"
+
+#define RW_MAX	  ((size_t)INT32_MAX & ~(size_t)(PAGE_SIZE - 1))
+#define VECS_FAST 8 /* iovecs kept on the stack */
+
+_Static_assert(sizeof(struct iovec) == sizeof(struct io_vec), "iovec");
+
+/* One transfer: read or write, at the file's own position or at one given. */
+struct transfer {
+	struct file *f;
+	bool put, write;
+	bool own_pos;	/* the file's position is used, and moves */
+	bool locked;
+	int64_t pos;
+};
+
+/* A position is shared when somebody else can use the file meanwhile. */
+static inline void lock_pos(struct transfer *t)
+{
+	t->locked = (t->f->mode & FILE_SEEKABLE) && (t->put || refcount_read(&t->f->refs) > 1);
+	if (unlikely(t->locked))
+		mutex_lock(&t->f->pos_lock);
+}
+
+static inline int64_t finish(ssize_t n, const struct transfer *t)
+{
+	if (unlikely(n == -EPIPE) && t->write)
+		signal_self(SIGPIPE);
+	return n;
+}
+
+static inline ssize_t move(struct transfer *t, struct io_iter *it)
+{
+	ssize_t n;
+
+	if (t->own_pos) {
+		lock_pos(t);
+		t->pos = t->f->pos;
+	}
+	n = t->write ? file_write(t->f, it, &t->pos) : file_read(t->f, it, &t->pos);
+	if (t->own_pos) {
+		if (t->f->mode & FILE_SEEKABLE)
+			t->f->pos = t->pos;
+		if (unlikely(t->locked))
+			mutex_unlock(&t->f->pos_lock);
+	}
+	return n;
+}
+
+static inline int64_t transfer_buffer(int fd, uaddr_t buf, size_t count, bool write)
+{
+	struct transfer t = { .write = write, .own_pos = true };
+	struct io_iter it;
+	ssize_t n = -EFAULT;
+
+	t.f = fd_begin(fd, &t.put);
+	if (unlikely(!t.f))
+		return -EBADF;
+	if (unlikely(!(t.f->mode & (write ? FILE_WRITE : FILE_READ)))) {
+		n = -EBADF;
+	} else if (likely(user_range_ok(buf, count))) {
+		io_iter_user(&it, buf, min(count, RW_MAX));
+		n = move(&t, &it);
+	}
+	fd_end(t.f, t.put);
+	return finish(n, &t);
+}
+
+int64_t sys_read(int fd, uaddr_t buf, size_t count)
+{
+	return transfer_buffer(fd, buf, count, false);
+}
+
+int64_t sys_write(int fd, uaddr_t buf, size_t count)
+{
+	return transfer_buffer(fd, buf, count, true);
+}
+
+/* ---- at a position ---- */
+
+static int begin_at(struct transfer *t, int fd, int64_t pos)
+{
+	int error;
+
+	t->pos = pos;
+	if (pos < 0)
+		return -EINVAL;
+	t->f = fd_begin(fd, &t->put);
+	if (!t->f)
+		return -EBADF;
+	if (likely(t->f->mode & FILE_SEEKABLE))
+		return 0;
+	error = t->f->mode & FILE_PATH ? -EBADF : -ESPIPE;
+	fd_end(t->f, t->put);
+	return error;
+}
+
+static int64_t transfer_at(int fd, uaddr_t buf, size_t count, int64_t pos, bool write)
+{
+	struct transfer t = { .write = write };
+	struct io_iter it;
+	ssize_t n = begin_at(&t, fd, pos);
+
+	if (unlikely(n))
+		return n;
+	if (!(t.f->mode & (write ? FILE_WRITE : FILE_READ))) {
+		n = -EBADF;
+	} else if (!user_range_ok(buf, count)) {
+		n = -EFAULT;
+	} else {
+		io_iter_user(&it, buf, min(count, RW_MAX));
+		n = move(&t, &it);
+	}
+	fd_end(t.f, t.put);
+	return finish(n, &t);
+}
+
+int64_t sys_pread64(int fd, uaddr_t buf, size_t count, int64_t pos)
+{
+	return transfer_at(fd, buf, count, pos, false);
+}
+
+int64_t sys_pwrite64(int fd, uaddr_t buf, size_t count, int64_t pos)
+{
+	return transfer_at(fd, buf, count, pos, true);
+}
+
+/* ---- several buffers ---- */
+
+static ssize_t move_vectors(struct transfer *t, uaddr_t vec, uint64_t n)
+{
+	struct io_vec fast[VECS_FAST], *v;
+	struct io_iter it;
+	ssize_t result;
+
+	if (!(t->f->mode & (t->write ? FILE_WRITE : FILE_READ)))
+		return -EBADF;
+	result = io_import(vec, n, fast, VECS_FAST, &v, &it);
+	if (result)
+		return result;
+	result = move(t, &it);
+	io_import_free(v, fast);
+	return result;
+}
+
+static int64_t transfer_vectors(int fd, uaddr_t vec, uint64_t n, bool write)
+{
+	struct transfer t = { .write = write, .own_pos = true };
+	ssize_t result;
+
+	t.f = fd_begin(fd, &t.put);
+	if (!t.f)
+		return -EBADF;
+	result = move_vectors(&t, vec, n);
+	fd_end(t.f, t.put);
+	return finish(result, &t);
+}
+
+static int64_t transfer_vectors_at(int fd, uaddr_t vec, uint64_t n, int64_t pos, bool write)
+{
+	struct transfer t = { .write = write };
+	ssize_t result = begin_at(&t, fd, pos);
+
+	if (result)
+		return result;
+	result = move_vectors(&t, vec, n);
+	fd_end(t.f, t.put);
+	return finish(result, &t);
+}
+
+int64_t sys_readv(int fd, uaddr_t vec, size_t n)
+{
+	return transfer_vectors(fd, vec, n, false);
+}
+
+int64_t sys_writev(int fd, uaddr_t vec, size_t n)
+{
+	return transfer_vectors(fd, vec, n, true);
+}
+
+int64_t sys_preadv(int fd, uaddr_t vec, size_t n, int64_t pos)
+{
+	return transfer_vectors_at(fd, vec, n, pos, false);
+}
+
+int64_t sys_pwritev(int fd, uaddr_t vec, size_t n, int64_t pos)
+{
+	return transfer_vectors_at(fd, vec, n, pos, true);
+}
+
+/* The position is one register on 64-bit machines; the next one is Linux's unused high half. */
+int64_t sys_preadv2(int fd, uaddr_t vec, size_t n, int64_t pos, uint64_t high, unsigned flags)
+{
+	(void)high;
+	if (flags)
+		return -EOPNOTSUPP;
+	return pos == -1 ? sys_readv(fd, vec, n) : sys_preadv(fd, vec, n, pos);
+}
+
+int64_t sys_pwritev2(int fd, uaddr_t vec, size_t n, int64_t pos, uint64_t high, unsigned flags)
+{
+	(void)high;
+	if (flags)
+		return -EOPNOTSUPP;
+	return pos == -1 ? sys_writev(fd, vec, n) : sys_pwritev(fd, vec, n, pos);
+}
+
+/* ---- positions ---- */
+
+int64_t sys_lseek(int fd, int64_t offset, unsigned whence)
+{
+	struct transfer t = { .own_pos = true };
+	int64_t pos;
+
+	t.f = fd_begin(fd, &t.put);
+	if (!t.f || (t.f->mode & FILE_PATH)) {
+		if (t.f)
+			fd_end(t.f, t.put);
+		return -EBADF;
+	}
+	lock_pos(&t);
+	if (!(t.f->mode & FILE_SEEKABLE))
+		pos = -ESPIPE;
+	else
+		pos = whence > SEEK_MAX ? -EINVAL : t.f->ops->seek(t.f, offset, (int)whence);
+	if (t.locked)
+		mutex_unlock(&t.f->pos_lock);
+	fd_end(t.f, t.put);
+	return pos;
+}

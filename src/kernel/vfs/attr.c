@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Attributes of a file by its path: reading them, changing them with the rules of chmod(2), chown(2), utimensat(2), truncate(2). */
+#include <cloudos/vm.h>
+#include "vfs_internal.h"
+
+void vfs_getattr(const struct path *path, struct file_stat *ret)
+{
+	struct inode *inode = path->dentry->inode;
+
+	if (inode->ops->getattr)
+		inode->ops->getattr(inode, ret);
+	else
+		inode_getattr(inode, ret);
+}
+
+/* The common case takes no reference at all: the attributes are read while the walk's last step still holds. */
+int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret)
+{
+	struct walk w;
+	struct inode *inode;
+	struct path path;
+	int error = walk_begin(&w, dirfd, name, flags);
+
+	if (!error)
+		error = walk_run(&w);
+	if (unlikely(error)) {
+		walk_end(&w);
+		return error;
+	}
+	inode = w.at.dentry->inode;
+	if (likely(!inode->ops->getattr)) {
+		inode_getattr(inode, ret);
+		walk_end(&w);
+		return 0;
+	}
+	walk_take(&w, &path);
+	vfs_getattr(&path, ret);
+	path_put(&path);
+	return 0;
+}
+
+static int check_access(const struct path *path, unsigned mask, const struct cred *cred)
+{
+	struct inode *inode = path->dentry->inode;
+	int error;
+
+	if (!mask)
+		return 0;
+	if ((mask & MAY_EXEC) && S_ISREG(inode->mode) && (path->mount->flags & MS_NOEXEC))
+		return -EACCES;
+	error = inode_permission(inode, mask, cred);
+	if (!error && (mask & MAY_WRITE) && (S_ISREG(inode->mode) || S_ISDIR(inode->mode) || S_ISLNK(inode->mode)))
+		error = mount_want_write(path->mount);
+	return error;
+}
+
+int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred)
+{
+	struct walk w;
+	int error = walk_begin(&w, dirfd, name, flags);
+
+	w.cred = cred;
+	if (!error)
+		error = walk_run(&w);
+	if (!error)
+		error = check_access(&w.at, mask, cred);
+	walk_end(&w);
+	return error;
+}
+
+ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size)
+{
+	struct path path;
+	struct inode *inode;
+	ssize_t n = path_lookup(dirfd, name, LOOKUP_EMPTY, &path);
+
+	if (n)
+		return n;
+	inode = path.dentry->inode;
+	if (!S_ISLNK(inode->mode) || !inode->ops->readlink)
+		n = *name ? -EINVAL : -ENOENT;
+	else
+		n = inode->ops->readlink(inode, buf, size);
+	path_put(&path);
+	return n;
+}
+
+static int setattr_locked(struct inode *inode, const struct file_attr *attr)
+{
+	if (inode->ops->setattr)
+		return inode->ops->setattr(inode, attr);
+	if (attr->set & ATTR_SIZE)
+		return -EPERM;
+	inode_setattr(inode, attr);
+	return 0;
+}
+
+int vfs_setattr(const struct path *path, const struct file_attr *attr)
+{
+	struct inode *inode = path->dentry->inode;
+	int error = mount_want_write(path->mount);
+
+	if (error)
+		return error;
+	mutex_lock(&inode->lock);
+	error = setattr_locked(inode, attr);
+	mutex_unlock(&inode->lock);
+	return error;
+}
+
+int vfs_truncate(struct inode *inode, uint64_t size)
+{
+	struct file_attr attr = { .set = ATTR_SIZE, .size = size };
+	int error;
+
+	if (size > inode->sb->max_bytes)
+		return -EFBIG;
+	if (file_size_limit && size > inode->data->size) {
+		error = file_size_limit(size);
+		if (error)
+			return error;
+	}
+	mutex_lock(&inode->lock);
+	inode_clear_setid_locked(inode);
+	error = setattr_locked(inode, &attr);
+	mutex_unlock(&inode->lock);
+	return error;
+}
+
+int vfs_chmod(const struct path *path, uint32_t mode)
+{
+	struct inode *inode = path->dentry->inode;
+	const struct cred *cred = thread_current()->cred;
+	struct file_attr attr = { .set = ATTR_MODE, .mode = mode & MODE_PERMISSIONS };
+
+	if (!inode_owner_or_capable(inode, cred))
+		return -EPERM;
+	if (S_ISLNK(inode->mode))
+		return -EOPNOTSUPP;
+	if ((mode & S_ISGID) && !cred_in_group(cred, inode->gid) && !cred_capable(cred, CAP_FSETID))
+		attr.mode &= ~(uint32_t)S_ISGID;
+	return vfs_setattr(path, &attr);
+}
+
+/* The set-id bits go when the owner of a file changes (not of a folder, and not group bits that mean mandatory locks). */
+static void chown_mode(const struct inode *inode, struct file_attr *attr)
+{
+	uint32_t clear = S_ISUID;
+
+	if (inode_is_dir(inode))
+		return;
+	if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		clear |= S_ISGID;
+	if (!(inode->mode & clear))
+		return;
+	attr->set |= ATTR_MODE;
+	attr->mode = inode->mode & ~clear;
+}
+
+int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid)
+{
+	struct inode *inode = path->dentry->inode;
+	const struct cred *cred = thread_current()->cred;
+	struct file_attr attr = { .uid = uid, .gid = gid };
+
+	if (uid != UINT32_MAX) {
+		attr.set |= ATTR_UID;
+		if (!cred_capable(cred, CAP_CHOWN) && (cred->fsuid != inode->uid || uid != inode->uid))
+			return -EPERM;
+	}
+	if (gid != UINT32_MAX) {
+		attr.set |= ATTR_GID;
+		if (!cred_capable(cred, CAP_CHOWN) &&
+		    (cred->fsuid != inode->uid || (gid != inode->gid && !cred_in_group(cred, gid))))
+			return -EPERM;
+	}
+	chown_mode(inode, &attr);
+	return vfs_setattr(path, &attr);
+}
+
+int vfs_utimes(const struct path *path, const struct file_attr *times, bool to_now)
+{
+	struct inode *inode = path->dentry->inode;
+	const struct cred *cred = thread_current()->cred;
+
+	if (!inode_owner_or_capable(inode, cred)) {
+		int error = to_now ? inode_permission(inode, MAY_WRITE, cred) : -EPERM;
+
+		if (error)
+			return error;
+	}
+	return vfs_setattr(path, times);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Inodes: birth, attributes that every file system keeps alike, permission, death. */
+#include <cloudos/mm.h>
+#include <cloudos/string.h>
+#include <cloudos/vm.h>
+#include "vfs_internal.h"
+
+int64_t inode_now(void)
+{
+	return (int64_t)hal_wall_ns();
+}
+
+void inode_init(struct inode *inode, struct super_block *sb, uint32_t mode)
+{
+	const struct cred *cred = thread_current()->cred;
+
+	memset(inode, 0, sizeof(*inode));
+	refcount_init(&inode->refs, 1);
+	inode->mode = mode;
+	inode->uid = cred ? cred->fsuid : 0;
+	inode->gid = cred ? cred->fsgid : 0;
+	inode->nlink = 1;
+	inode->ino = super_next_ino(sb);
+	inode->sb = sb;
+	inode->atime_ns = inode->mtime_ns = inode->ctime_ns = inode->btime_ns = inode_now();
+	mutex_init(&inode->lock, RANK_INODE);
+}
+
+void inode_put(struct inode *inode)
+{
+	if (!refcount_put(&inode->refs))
+		return;
+	if (inode->locks)
+		locks_free(inode->locks);
+	inode->sb->ops->inode_free(inode);
+}
+
+void inode_touch(struct inode *inode)
+{
+	inode->mtime_ns = inode->ctime_ns = inode_now();
+}
+
+void inode_getattr(struct inode *inode, struct file_stat *ret)
+{
+	uint64_t size = inode->data ? READ_ONCE(inode->data->size) : inode->size;
+
+	*ret = (struct file_stat){
+		.dev = inode->sb->dev,
+		.ino = inode->ino,
+		.rdev = inode->rdev,
+		.size = size,
+		.blocks = inode->data ? READ_ONCE(inode->data->pages.count) * (PAGE_SIZE / 512) : 0,
+		.mode = inode->mode,
+		.nlink = inode->nlink,
+		.uid = inode->uid,
+		.gid = inode->gid,
+		.block_size = PAGE_SIZE,
+		.atime_ns = inode->atime_ns,
+		.mtime_ns = inode->mtime_ns,
+		.ctime_ns = inode->ctime_ns,
+		.btime_ns = inode->btime_ns,
+	};
+}
+
+void inode_setattr(struct inode *inode, const struct file_attr *attr)
+{
+	if (attr->set & ATTR_MODE)
+		inode->mode = (inode->mode & S_IFMT) | (attr->mode & MODE_PERMISSIONS);
+	if (attr->set & ATTR_UID)
+		inode->uid = attr->uid;
+	if (attr->set & ATTR_GID)
+		inode->gid = attr->gid;
+	if (attr->set & ATTR_ATIME)
+		inode->atime_ns = attr->atime_ns;
+	if (attr->set & ATTR_MTIME)
+		inode->mtime_ns = attr->mtime_ns;
+	inode->ctime_ns = inode_now();
+}
+
+/* ---- permission ---- */
+
+bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred)
+{
+	return cred->fsuid == inode->uid || cred_capable(cred, CAP_FOWNER);
+}
+
+/* What the mode forbids, capabilities may still allow (capabilities(7)). */
+static int permission_by_capability(const struct inode *inode, unsigned mask, const struct cred *cred)
+{
+	bool dir = inode_is_dir(inode);
+
+	if (dir || !(mask & MAY_EXEC) || (inode->mode & 0111))
+		if (cred_capable(cred, CAP_DAC_OVERRIDE))
+			return 0;
+	if (!(mask & MAY_WRITE) && (dir || mask == MAY_READ) && cred_capable(cred, CAP_DAC_READ_SEARCH))
+		return 0;
+	return -EACCES;
+}
+
+int inode_permission(struct inode *inode, unsigned mask, const struct cred *cred)
+{
+	uint32_t mode = inode->mode;
+
+	if (unlikely(inode->ops->permission))
+		return inode->ops->permission(inode, mask, cred);
+	if (cred->fsuid == inode->uid)
+		mode >>= 6;
+	else if (((mode >> 3 ^ mode) & 7) && cred_in_group(cred, inode->gid))
+		mode >>= 3;
+	if (likely((mode & mask) == mask))
+		return 0;
+	return permission_by_capability(inode, mask, cred);
+}
+
+void inode_clear_setid_locked(struct inode *inode)
+{
+	uint32_t clear = inode->mode & S_ISUID;
+
+	if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		clear |= S_ISGID;
+	if (clear && !cred_capable(thread_current()->cred, CAP_FSETID))
+		inode->mode &= ~clear;
+}

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mount table: which super block is seen where. A mount in the table holds one reference on itself; open files, working
+ * directories and mounts on top of it hold the others, so "busy" is a count. Mounts are found by (mount, dentry) below them.
+ *
+ * Locking: the tree lock's writing side for every change, its reading side (or a reference) to follow parent and point.
+ */
+#include <cloudos/mm.h>
+#include <cloudos/string.h>
+#include "vfs_internal.h"
+
+#define MOUNT_BUCKETS 64
+/* What an existing mount's flags can be changed to by mount(2). */
+#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
+
+struct mount *mount_root;
+
+static struct hash_head by_point[MOUNT_BUCKETS];
+static struct list all_mounts = LIST_INIT(all_mounts); /* by id */
+static uint32_t mount_count, last_id;
+
+static struct hash_head *bucket_of(const struct mount *m, const struct dentry *d)
+{
+	return &by_point[hash_u64((uintptr_t)m ^ (uintptr_t)d << 4) % MOUNT_BUCKETS];
+}
+
+struct mount *mount_find(const struct mount *m, const struct dentry *d)
+{
+	struct mount *on;
+
+	hash_for_each (on, bucket_of(m, d), by_point)
+		if (on->parent == m && on->point == d)
+			return on;
+	return NULL;
+}
+
+void mount_cross(struct path *p)
+{
+	while (p->dentry->flags & DENTRY_MOUNTED) {
+		struct mount *on = mount_find(p->mount, p->dentry);
+
+		if (!on)
+			return;
+		p->mount = on;
+		p->dentry = on->root;
+	}
+}
+
+/* Takes over a reference of sb; takes its own of root. */
+static struct mount *mount_create(struct super_block *sb, struct dentry *root, const char *source, uint32_t flags)
+{
+	struct mount *m = kzalloc(sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->source = kstrdup(source);
+	if (!m->source) {
+		kfree(m);
+		return NULL;
+	}
+	refcount_init(&m->refs, 1);
+	m->flags = flags & MOUNT_FLAGS;
+	m->sb = sb;
+	m->root = root;
+	dentry_get(root);
+	list_init(&m->all);
+	return m;
+}
+
+void mount_put(struct mount *m)
+{
+	if (!refcount_put(&m->refs))
+		return;
+	dentry_put(m->root);
+	super_put(m->sb);
+	kfree(m->source);
+	kfree(m);
+}
+
+/* ---- into and out of the table; tree writing side ---- */
+
+static void attach_locked(struct mount *m, const struct path *on)
+{
+	m->parent = on->mount;
+	m->point = on->dentry;
+	refcount_get(&on->mount->refs);
+	dentry_get(on->dentry);
+	on->dentry->flags |= DENTRY_MOUNTED;
+	on->mount->child_count++;
+	hash_insert(bucket_of(on->mount, on->dentry), &m->by_point);
+}
+
+static bool point_in_use(const struct dentry *point)
+{
+	struct mount *m;
+
+	list_for_each (m, &all_mounts, all)
+		if (m->parent && m->point == point)
+			return true;
+	return false;
+}
+
+/* The references that the mount had on what is below it become the caller's. */
+static struct path detach_locked(struct mount *m)
+{
+	struct path on = { m->parent, m->point };
+
+	hash_remove(&m->by_point);
+	m->parent = NULL;
+	m->point = NULL;
+	on.mount->child_count--;
+	if (!point_in_use(on.dentry))
+		on.dentry->flags &= ~DENTRY_MOUNTED;
+	return on;
+}
+
+static int enlist_locked(struct mount *m)
+{
+	if (mount_count == MOUNTS_MAX)
+		return -ENOSPC;
+	mount_count++;
+	m->id = ++last_id;
+	list_add_tail(&all_mounts, &m->all);
+	return 0;
+}
+
+static void delist_locked(struct mount *m)
+{
+	list_del(&m->all);
+	mount_count--;
+}
+
+/* Puts a fresh mount on a place, or frees it. */
+static int graft(struct mount *m, const struct path *on)
+{
+	int error = 0;
+
+	tree_write_enter();
+	if (inode_is_dir(m->root->inode) != inode_is_dir(on->dentry->inode))
+		error = -ENOTDIR;
+	else if (on->dentry->flags & (DENTRY_DELETED | DENTRY_UNCACHED))
+		error = -ENOENT;
+	else
+		error = enlist_locked(m);
+	if (!error)
+		attach_locked(m, on);
+	tree_write_leave();
+	if (error)
+		mount_put(m);
+	return error;
+}
+
+/* ---- what mount(2) does ---- */
+
+int vfs_mount(const struct path *on, const char *type_name, const char *source, const char *options, uint32_t flags)
+{
+	const struct fs_type *type = fs_find(type_name);
+	struct super_block *sb;
+	struct mount *m;
+	int error;
+
+	if (!type)
+		return -ENODEV;
+	error = type->mount(type, source, options, &sb);
+	if (error)
+		return error;
+	m = mount_create(sb, sb->root, source, flags);
+	if (!m) {
+		super_put(sb);
+		return -ENOMEM;
+	}
+	return graft(m, on);
+}
+
+int mount_set_root(struct super_block *sb, const char *source)
+{
+	struct mount *m = mount_create(sb, sb->root, source, 0);
+
+	if (!m)
+		return -ENOMEM;
+	tree_write_enter();
+	enlist_locked(m);
+	mount_root = m;
+	tree_write_leave();
+	return 0;
+}
+
+/* The next mount after `id` whose mount point lies in `root`'s part of mount `in` (null: any mount), with a reference. */
+static struct mount *next_mount(uint32_t id, const struct mount *in)
+{
+	struct mount *m, *found = NULL;
+
+	tree_read_enter();
+	list_for_each (m, &all_mounts, all)
+		if (m->id > id && (!in || m->parent == in)) {
+			refcount_get(&m->refs);
+			found = m;
+			break;
+		}
+	tree_read_leave();
+	return found;
+}
+
+static bool is_below(const struct dentry *d, const struct dentry *top)
+{
+	while (d != top && d->parent != d)
+		d = d->parent;
+	return d == top;
+}
+
+static int bind_one(const struct path *on, const struct path *from)
+{
+	struct mount *m;
+
+	refcount_get(&from->mount->sb->refs);
+	m = mount_create(from->mount->sb, from->dentry, from->mount->source, from->mount->flags);
+	if (!m) {
+		super_put(from->mount->sb);
+		return -ENOMEM;
+	}
+	return graft(m, on);
+}
+
+/* What is mounted below `from`, one level at a time, onto the copy whose topmost mount is `copy`. */
+static int bind_children(struct mount *copy, const struct path *from, uint32_t last)
+{
+	struct mount *child;
+	int error = 0;
+
+	for (uint32_t id = 0; !error && (child = next_mount(id, from->mount)); mount_put(child)) {
+		struct path on = { copy, child->point }, root = { child, child->root };
+		struct mount *made;
+
+		id = child->id;
+		if (id > last || !is_below(on.dentry, from->dentry))
+			continue;
+		error = bind_one(&on, &root);
+		if (error)
+			continue;
+		tree_read_enter();
+		made = mount_find(copy, on.dentry);
+		if (made)
+			refcount_get(&made->refs);
+		tree_read_leave();
+		if (!made)
+			continue;
+		if (child->child_count)
+			error = bind_children(made, &root, last);
+		mount_put(made);
+	}
+	return error;
+}
+
+int vfs_mount_bind(const struct path *on, const struct path *from, bool recursive)
+{
+	uint32_t last = READ_ONCE(last_id);
+	struct path top = *on;
+	int error = bind_one(on, from);
+
+	if (error || !recursive)
+		return error;
+	tree_read_enter();
+	mount_cross(&top);
+	refcount_get(&top.mount->refs);
+	tree_read_leave();
+	error = bind_children(top.mount, from, last);
+	mount_put(top.mount);
+	return error;
+}
+
+int vfs_remount(const struct path *at, uint32_t flags)
+{
+	if (at->dentry != at->mount->root)
+		return -EINVAL;
+	WRITE_ONCE(at->mount->flags, flags & MOUNT_FLAGS);
+	return 0;
+}
+
+int vfs_mount_move(const struct path *on, const struct path *from)
+{
+	struct mount *m = from->mount, *up;
+	struct path old = { NULL, NULL };
+	int error = 0;
+
+	tree_write_enter();
+	if (from->dentry != m->root || !m->parent)
+		error = -EINVAL;
+	else if (inode_is_dir(m->root->inode) != inode_is_dir(on->dentry->inode))
+		error = -ENOTDIR;
+	for (up = on->mount; up && !error; up = up->parent)
+		if (up == m)
+			error = -ELOOP;
+	if (!error) {
+		old = detach_locked(m);
+		attach_locked(m, on);
+	}
+	tree_write_leave();
+	if (!error)
+		path_put(&old);
+	return error;
+}
+
+/* ---- umount ---- */
+
+/* A mount with nothing mounted on it, at or below m. Tree lock held. */
+static struct mount *topmost_locked(struct mount *m)
+{
+	struct mount *on;
+
+	while (m->child_count) {
+		list_for_each (on, &all_mounts, all)
+			if (on->parent == m)
+				break;
+		ASSERT(&on->all != &all_mounts);
+		m = on;
+	}
+	return m;
+}
+
+/* Takes the mount and all on it out of the table; what is still in use goes when its users do. */
+static void unmount_tree(struct mount *m)
+{
+	struct mount *top;
+	struct path below;
+
+	do {
+		tree_write_enter();
+		top = topmost_locked(m);
+		if (!top->parent) { /* somebody else was faster */
+			tree_write_leave();
+			return;
+		}
+		below = detach_locked(top);
+		delist_locked(top);
+		tree_write_leave();
+		path_put(&below);
+		if (top != m)
+			mount_put(top);
+	} while (top != m);
+	mount_put(m);
+}
+
+int vfs_unmount(const struct path *at, bool detach)
+{
+	struct mount *m = at->mount;
+	struct path below = { NULL, NULL };
+	int error = 0;
+
+	if (at->dentry != m->root || m == mount_root)
+		return m == mount_root && at->dentry == m->root ? -EBUSY : -EINVAL;
+	if (m->sb->ops->sync)
+		m->sb->ops->sync(m->sb);
+	if (detach) {
+		unmount_tree(m);
+		return 0;
+	}
+	tree_write_enter();
+	if (!m->parent)
+		error = -EINVAL;
+	else if (m->child_count || refcount_read(&m->refs) > 2) /* the table's and the caller's */
+		error = -EBUSY;
+	if (!error) {
+		below = detach_locked(m);
+		delist_locked(m);
+	}
+	tree_write_leave();
+	if (error)
+		return error;
+	path_put(&below);
+	mount_put(m);
+	return 0;
+}
+
+int vfs_statfs(const struct path *path, struct fs_statistics *ret)
+{
+	return path->mount->sb->ops->statfs(path->mount->sb, ret);
+}
+
+int vfs_sync_all(void)
+{
+	struct mount *m;
+	int first = 0;
+
+	for (uint32_t id = 0; (m = next_mount(id, NULL)); mount_put(m)) {
+		int error = m->sb->ops->sync ? m->sb->ops->sync(m->sb) : 0;
+
+		id = m->id;
+		if (!first)
+			first = error;
+	}
+	return first;
+}
+
+/* ---- /proc/mounts, /proc/self/mountinfo ---- */
+
+/* Blanks, newlines and backslashes as \ooo, as getmntent(3) reads them. */
+static void show_escaped(struct text_out *o, const char *s)
+{
+	for (; *s; s++)
+		if (strchr(" \t\n\\", *s))
+			out_printf(o, "\\%03o", (unsigned)*s);
+		else
+			out_bytes(o, s, 1);
+}
+
+static void show_flags(struct text_out *o, uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		const char *text;
+	} names[] = { { MS_NOSUID, ",nosuid" }, { MS_NODEV, ",nodev" },	    { MS_NOEXEC, ",noexec" },
+		      { MS_NOATIME, ",noatime" }, { MS_NODIRATIME, ",nodiratime" }, { MS_RELATIME, ",relatime" } };
+
+	out_printf(o, "%s", flags & MS_RDONLY ? "ro" : "rw");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (flags & names[i].flag)
+			out_printf(o, "%s", names[i].text);
+}
+
+static void show_info_head(struct text_out *o, struct mount *m, const char *where)
+{
+	uint32_t parent;
+
+	tree_read_enter();
+	parent = m->parent ? m->parent->id : 0;
+	tree_read_leave();
+	out_printf(o, "%u %u %u:%u / ", m->id, parent, dev_major(m->sb->dev), dev_minor(m->sb->dev));
+	show_escaped(o, where);
+	out_printf(o, " ");
+	show_flags(o, m->flags);
+	out_printf(o, " - %s ", m->sb->type->name);
+	show_escaped(o, m->source);
+	out_printf(o, " ");
+}
+
+static void show_mount(struct text_out *o, struct mount *m, const char *where, bool info)
+{
+	if (info) {
+		show_info_head(o, m, where);
+		show_flags(o, m->sb->flags & SB_RDONLY ? MS_RDONLY : 0);
+	} else {
+		show_escaped(o, m->source);
+		out_printf(o, " ");
+		show_escaped(o, where);
+		out_printf(o, " %s ", m->sb->type->name);
+		show_flags(o, m->flags);
+	}
+	if (m->sb->ops->show_options)
+		m->sb->ops->show_options(m->sb, o);
+	out_printf(o, info ? "\n" : " 0 0\n");
+}
+
+void mount_show(struct text_out *o, bool info)
+{
+	char *buf = kmalloc(PATH_LEN_MAX);
+	struct mount *m;
+
+	if (!buf) {
+		o->error = -ENOMEM;
+		return;
+	}
+	for (uint32_t id = 0; (m = next_mount(id, NULL)); mount_put(m)) {
+		struct path root = { m, m->root };
+
+		id = m->id;
+		if (path_string(&root, buf, PATH_LEN_MAX) > 0 && buf[0] == '/')
+			show_mount(o, m, buf, info);
+	}
+	kfree(buf);
+}

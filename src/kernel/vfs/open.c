@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * open(2) and what stands behind it. An open is two steps: the flags and the name give a path (made on the way, O_CREAT), then the
+ * path and the flags give a file. Only the second knows about types, permissions on the file itself, and truncation.
+ */
+#include <cloudos/string.h>
+#include <cloudos/vm.h>
+#include "vfs_internal.h"
+
+/* Flags that stay with an open file, as F_GETFL shows them; the access mode is added. */
+#define STATUS_FLAGS (O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_DIRECT | O_NOATIME | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | FASYNC)
+#define PATH_FLAGS   (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
+#define CREATE_TRIES 8 /* times that a name may appear and vanish between looking and making */
+
+static uint32_t access_mode(uint32_t flags)
+{
+	static const uint32_t modes[] = { FILE_READ, FILE_WRITE, FILE_READ | FILE_WRITE, 0 };
+
+	return modes[flags & O_ACCMODE];
+}
+
+/* What the open asks of the file's permission bits. */
+static unsigned access_mask(uint32_t flags)
+{
+	static const unsigned masks[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE };
+
+	return masks[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
+}
+
+/* ---- from a path to a file ---- */
+
+/* Rules by the type of what is opened. */
+static int check_type(const struct path *path, uint32_t flags, unsigned mask)
+{
+	uint32_t mode = path->dentry->inode->mode;
+
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return mask & MAY_WRITE ? mount_want_write(path->mount) : 0;
+	case S_IFDIR:
+		return (mask & MAY_WRITE) || (flags & O_CREAT) ? -EISDIR : 0;
+	case S_IFLNK:
+		return -ELOOP;
+	case S_IFCHR:
+	case S_IFBLK:
+		return path->mount->flags & MS_NODEV ? -EACCES : 0;
+	case S_IFSOCK:
+		return -ENXIO;
+	default:
+		return 0;
+	}
+}
+
+static int check_open(const struct path *path, uint32_t flags, bool created)
+{
+	struct inode *inode = path->dentry->inode;
+	const struct cred *cred = thread_current()->cred;
+	unsigned mask = access_mask(flags);
+	int error;
+
+	if (created) /* who made it may use it, whatever the mode says */
+		return 0;
+	error = check_type(path, flags, mask);
+	if (error)
+		return error;
+	if ((flags & O_DIRECTORY) && !inode_is_dir(inode))
+		return -ENOTDIR;
+	error = inode_permission(inode, mask, cred);
+	if (error)
+		return error;
+	if ((flags & O_NOATIME) && !inode_owner_or_capable(inode, cred))
+		return -EPERM;
+	return 0;
+}
+
+/* The operations of device nodes are looked up by number, so that a node made by mknod(2) anywhere works. */
+static int choose_ops(struct file *f)
+{
+	struct inode *inode = f->inode;
+
+	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) {
+		f->ops = device_find(inode->mode & S_IFMT, inode->rdev, &f->private);
+		return f->ops ? 0 : -ENXIO;
+	}
+	f->ops = S_ISFIFO(inode->mode) ? &fifo_file_ops : inode->file_ops;
+	return 0;
+}
+
+static int truncate_at_open(struct file *f)
+{
+	if (!f->inode->data)
+		return 0; /* devices and the like have nothing to cut */
+	return vfs_truncate(f->inode, 0);
+}
+
+static int start_file(struct file *f, uint32_t flags)
+{
+	int error = choose_ops(f);
+
+	if (error)
+		return error;
+	f->mode = access_mode(flags) | (f->ops->seek ? FILE_SEEKABLE : 0);
+	f->flags = (flags & STATUS_FLAGS) | (flags & O_ACCMODE);
+	if (f->inode->data && (f->mode & FILE_WRITE)) {
+		error = inode_writer_get(f->inode);
+		if (error)
+			return error;
+		f->mode |= FILE_WRITER;
+	}
+	if (flags & O_TRUNC)
+		error = truncate_at_open(f);
+	if (!error && f->ops->open)
+		error = f->ops->open(f);
+	return error;
+}
+
+int open_path(struct path path, uint32_t flags, bool created, struct file **ret)
+{
+	static const struct file_ops no_ops;
+	struct file *f = NULL;
+	int error = flags & O_PATH ? 0 : check_open(&path, flags, created);
+
+	if (!error) {
+		f = file_alloc();
+		error = f ? 0 : -ENOMEM;
+	}
+	if (error) {
+		path_put(&path);
+		return error;
+	}
+	f->path = path;
+	f->inode = path.dentry->inode;
+	if (flags & O_PATH) {
+		f->ops = &no_ops;
+		f->mode = FILE_PATH;
+		f->flags = flags & PATH_FLAGS & ~(uint32_t)O_CLOEXEC;
+	} else {
+		error = start_file(f, flags);
+	}
+	if (error) {
+		file_free(f);
+		return error;
+	}
+	*ret = f;
+	return 0;
+}
+
+/* ---- from a name to a path ---- */
+
+/*
+ * Makes the file where the walk has stopped, short of its last component. The name may lie in the walk's own storage, so the walk
+ * ends after it.
+ */
+static int create_at(struct walk *w, uint32_t mode, struct path *ret)
+{
+	struct inode *dir = w->at.dentry->inode;
+	struct dentry *d;
+	int error;
+
+	walk_pause(w);
+	mutex_lock(&dir->lock);
+	error = create_locked(&w->at, &w->last, S_IFREG | mode_apply_umask(mode & MODE_PERMISSIONS), &d);
+	mutex_unlock(&dir->lock);
+	if (error)
+		return error;
+	*ret = (struct path){ w->at.mount, d };
+	refcount_get(&w->at.mount->refs);
+	return 0;
+}
+
+/* Walks to a file that may have to be made: 0 with the walk at it, 1 when *ret was made, or an errno. */
+static int walk_or_create(struct walk *w, uint32_t flags, uint32_t mode, struct path *ret)
+{
+	for (;;) {
+		uint8_t links = w->links;
+		int error = walk_run(w);
+
+		if (error)
+			return error;
+		if (w->kind != WALK_NAME)
+			return flags & O_EXCL ? -EEXIST : w->kind == WALK_NONE ? 0 : walk_step(w);
+		if (w->trailing_slash)
+			return -EISDIR;
+		error = walk_step(w);
+		if (error == -ENOENT) {
+			error = create_at(w, mode, ret);
+			return error ? error : 1;
+		}
+		if (error)
+			return error;
+		if (flags & O_EXCL)
+			return -EEXIST;
+		if (w->links == links)
+			return 0;
+		links = w->links;
+	}
+}
+
+static int open_create(int dirfd, const char *name, const struct open_request *r, struct file **ret)
+{
+	unsigned lookup = WALK_PARENT | (r->flags & (O_NOFOLLOW | O_EXCL) ? 0 : LOOKUP_FOLLOW);
+	int error;
+
+	for (int i = 0; i < CREATE_TRIES; i++) {
+		struct path path;
+		struct walk w;
+
+		error = walk_begin(&w, dirfd, name, lookup);
+		if (!error && unlikely(r->resolve))
+			error = walk_confine(&w, r->resolve);
+		if (!error)
+			error = walk_or_create(&w, r->flags, r->mode, &path);
+		if (error) /* made, or an errno */
+			walk_end(&w);
+		else
+			walk_take(&w, &path);
+		if (error >= 0)
+			return open_path(path, r->flags, error, ret);
+		if (error != -EEXIST || (r->flags & O_EXCL))
+			return error;
+	}
+	return error;
+}
+
+static int open_existing(int dirfd, const char *name, const struct open_request *r, struct file **ret)
+{
+	unsigned lookup = (r->flags & O_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (r->flags & O_DIRECTORY ? LOOKUP_DIRECTORY : 0) |
+			  r->lookup;
+	struct path path;
+	struct walk w;
+	int error = walk_begin(&w, dirfd, name, lookup);
+
+	if (!error && unlikely(r->resolve))
+		error = walk_confine(&w, r->resolve);
+	if (!error)
+		error = walk_run(&w);
+	if (error) {
+		walk_end(&w);
+		return error;
+	}
+	walk_take(&w, &path);
+	return open_path(path, r->flags, false, ret);
+}
+
+/* O_TMPFILE: a file without a name, in the folder's file system. */
+static int open_nameless(int dirfd, const char *name, const struct open_request *r, struct file **ret)
+{
+	static const struct name nameless = { "#tmpfile", 8, 0 };
+	struct path dir, path;
+	struct inode *inode;
+	int error;
+
+	if (!(access_mode(r->flags) & FILE_WRITE))
+		return -EINVAL;
+	error = path_lookup(dirfd, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir);
+	if (error)
+		return error;
+	inode = dir.dentry->inode;
+	path = (struct path){ dir.mount, dentry_create(dir.dentry, &nameless) };
+	mutex_lock(&inode->lock);
+	error = path.dentry ? dir_may_create(&dir) : -ENOMEM;
+	if (!error)
+		error = inode->ops->create ? inode->ops->create(inode, path.dentry, S_IFREG | mode_apply_umask(r->mode & MODE_PERMISSIONS)) :
+					     -EOPNOTSUPP;
+	if (!error)
+		error = inode->ops->unlink(inode, path.dentry);
+	mutex_unlock(&inode->lock);
+	if (!error) {
+		path.dentry->flags |= DENTRY_DELETED;
+		refcount_get(&dir.mount->refs);
+	} else if (path.dentry) {
+		dentry_put(path.dentry);
+	}
+	path_put(&dir);
+	return error ? error : open_path(path, r->flags & ~(uint32_t)O_TMPFILE, true, ret);
+}
+
+int vfs_open_request(int dirfd, const char *name, const struct open_request *r, struct file **ret)
+{
+	if (unlikely(r->flags & __O_TMPFILE))
+		return (r->flags & O_TMPFILE) == O_TMPFILE && !(r->flags & O_CREAT) ? open_nameless(dirfd, name, r, ret) : -EINVAL;
+	if (!(r->flags & O_CREAT) || (r->flags & O_PATH))
+		return open_existing(dirfd, name, r, ret);
+	if (r->flags & O_DIRECTORY)
+		return -EINVAL;
+	return open_create(dirfd, name, r, ret);
+}
+
+int vfs_open(int dirfd, const char *name, uint32_t flags, uint32_t mode, struct file **ret)
+{
+	struct open_request r = { .flags = flags, .mode = mode };
+
+	return vfs_open_request(dirfd, name, &r, ret);
+}
+
+/* ---- for execve ---- */
+
+static int check_exec(struct file *f)
+{
+	struct inode *inode = f->inode;
+
+	if (!S_ISREG(inode->mode) || (f->path.mount->flags & MS_NOEXEC) || !inode->file_ops->read)
+		return -EACCES;
+	return inode_permission(inode, MAY_EXEC, thread_current()->cred);
+}
+
+int vfs_open_exec(int dirfd, const char *name, unsigned at_flags, struct file **ret)
+{
+	struct open_request r = {
+		.flags = O_PATH | (at_flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0),
+		.lookup = at_flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0,
+	};
+	struct file *f;
+	int error = vfs_open_request(dirfd, name, &r, &f);
+
+	if (error)
+		return error;
+	error = S_ISLNK(f->inode->mode) ? -ELOOP : check_exec(f);
+	if (!error)
+		error = inode_exec_get(f->inode);
+	if (error) {
+		file_put(f);
+		return error;
+	}
+	f->ops = f->inode->file_ops;
+	f->mode = FILE_READ | FILE_SEEKABLE | FILE_EXEC;
+	f->flags = O_RDONLY;
+	*ret = f;
+	return 0;
+}
+
+void vfs_file_owner(struct file *f, uint32_t *ret_mode, uint32_t *ret_uid, uint32_t *ret_gid)
+{
+	*ret_mode = f->inode->mode;
+	*ret_uid = f->inode->uid;
+	*ret_gid = f->inode->gid;
+	if (f->path.mount && (f->path.mount->flags & MS_NOSUID))
+		*ret_mode &= ~(uint32_t)(S_ISUID | S_ISGID);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* File-system types, and the super blocks that they make. Types are registered at boot and stay; the table is only appended to. */
+#include <cloudos/string.h>
+#include "vfs_internal.h"
+
+#define TYPES_MAX 16
+
+static struct spinlock types_lock = SPINLOCK_INIT(RANK_LEAF);
+static const struct fs_type *types[TYPES_MAX];
+static uint32_t type_count; /* read freely: an entry is there before its count */
+
+int fs_register(const struct fs_type *type)
+{
+	int error = 0;
+
+	spin_lock(&types_lock);
+	for (uint32_t i = 0; i < type_count; i++)
+		if (str_equal(types[i]->name, type->name))
+			error = -EEXIST;
+	if (!error && type_count == TYPES_MAX)
+		error = -ENOSPC;
+	if (!error) {
+		types[type_count] = type;
+		__atomic_store_n(&type_count, type_count + 1, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&types_lock);
+	return error;
+}
+
+const struct fs_type *fs_type_at(unsigned i)
+{
+	return i < __atomic_load_n(&type_count, __ATOMIC_ACQUIRE) ? types[i] : NULL;
+}
+
+const struct fs_type *fs_find(const char *name)
+{
+	const struct fs_type *type;
+
+	for (unsigned i = 0; (type = fs_type_at(i)); i++)
+		if (str_equal(type->name, name))
+			return type;
+	return NULL;
+}
+
+void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags)
+{
+	static uint32_t last_minor;
+
+	*sb = (struct super_block){
+		.type = type,
+		.ops = ops,
+		.flags = flags,
+		.next_ino = 1,
+		.max_bytes = INT64_MAX,
+		.dev = dev_make(0, __atomic_add_fetch(&last_minor, 1, __ATOMIC_RELAXED)),
+	};
+	refcount_init(&sb->refs, 1);
+}
+
+void super_put(struct super_block *sb)
+{
+	struct dentry *root = sb->root;
+
+	if (!refcount_put(&sb->refs))
+		return;
+	dentry_drop_tree(root);
+	dentry_put(root);
+	sb->ops->destroy(sb);
+}
