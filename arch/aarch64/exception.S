@@ -2,12 +2,13 @@
 /*
  * Exceptions, and hal_user_run(), which is one half of them.
  *
- * hal_user_run(u, ret) saves what a C function must preserve on the thread's kernel stack, loads the user's registers from *u
- * and leaves. SP_EL1 keeps pointing at that frame while the user runs, so that an exception from user mode finds `u` there,
- * saves the user's registers straight into it, takes the frame off again and thereby returns from hal_user_run(). Nothing of
- * the user's is ever on the kernel stack; a null system call costs 33 instructions out and 41 in.
+ * hal_user_run(u, ret) (<hal/arch.h>) has the compiler save what it needs, keeps frame pointer, return address and x18 on the
+ * thread's kernel stack, loads the user's registers from *u and leaves. SP_EL1 keeps pointing at that frame while the user runs,
+ * so that an exception from user mode finds `u` there, saves the user's registers straight into it, takes the frame off again
+ * and thereby returns from hal_user_run(). Nothing of the user's is ever on the kernel stack; a null system call costs 27
+ * instructions out and 34 in.
  *
- *   frame: x29 x30 | x19 ... x28 | u x18 | ret - | scratch for x0 x1
+ *   frame: x29 x30 | u x18 | ret - | scratch for x0 x1
  *
  * Exceptions in the kernel build a struct trap_frame (faults) or save what C may clobber (interrupts) on the stack they hit. A
  * fault may sleep and continue on another CPU, so that x18 is not restored from it. Before a fault touches the stack it asks
@@ -15,11 +16,11 @@
  */
 #include "asm.h"
 
-#define RUN_FRAME   144
-#define RUN_USER    96
-#define RUN_X18	    104
-#define RUN_RET	    112
-#define RUN_SCRATCH 128
+#define RUN_FRAME   64
+#define RUN_USER    16
+#define RUN_X18	    24
+#define RUN_RET	    32
+#define RUN_SCRATCH 48
 
 	.text
 
@@ -51,13 +52,8 @@ vectors:
 
 /* ---- user mode ---- */
 
-FUNCTION hal_user_run
+FUNCTION aarch64_user_run
 	stp x29, x30, [sp, #-RUN_FRAME]!
-	stp x19, x20, [sp, #16]
-	stp x21, x22, [sp, #32]
-	stp x23, x24, [sp, #48]
-	stp x25, x26, [sp, #64]
-	stp x27, x28, [sp, #80]
 	stp x0, x18, [sp, #RUN_USER]
 	str x1, [sp, #RUN_RET]
 	ldr x2, [x18, #CPU_FPU_LIVE]
@@ -87,7 +83,7 @@ FUNCTION hal_user_run
 2:	bl user_fpu_arrive
 	ldr x0, [sp, #RUN_USER]
 	b 1b
-END_FUNCTION hal_user_run
+END_FUNCTION aarch64_user_run
 
 /* The user's registers into *x0 = u; x2-x6 are free after it. */
 .macro USER_SAVE
@@ -119,11 +115,6 @@ END_FUNCTION hal_user_run
 /* Takes hal_user_run()'s frame off: x30 is where it returns to. */
 .macro USER_RETURN
 	ldr x18, [sp, #RUN_X18]
-	ldp x19, x20, [sp, #16]
-	ldp x21, x22, [sp, #32]
-	ldp x23, x24, [sp, #48]
-	ldp x25, x26, [sp, #64]
-	ldp x27, x28, [sp, #80]
 	ldp x29, x30, [sp], #RUN_FRAME
 .endm
 

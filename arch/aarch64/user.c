@@ -2,10 +2,13 @@
 /*
  * The part of a user thread that stays in the CPU while the kernel runs: FPU registers and thread pointer.
  *
- * I1  cpu->fpu_live == u: this CPU's registers hold u's state, and only they do; *u->fpu and u->tpidr are
- * stale. I2  cpu->fpu_last == u and u->fpu_cpu == cpu->id: the registers hold u's state, and memory holds the
- * same. So a thread that comes back to a CPU that ran no other in between needs no load. fpu_cpu becomes
- * UINT32_MAX when memory changes. I3  hal_user_run() finds I1 or makes it so.
+ * I1  cpu->fpu_live == u: this CPU's registers hold u's state, and only they do; *u->fpu, u->tpidr are stale.
+ *
+ * I2  cpu->fpu_last == u and u->fpu_cpu == cpu->id: the registers hold u's state, and memory holds the same.
+ *     So a thread that comes back to a CPU that ran no other in between needs no load. When memory changes,
+ *     fpu_cpu becomes NO_CPU.
+ *
+ * I3  hal_user_run() finds I1 or makes it so.
  *
  * A thread that ends may leave its name in fpu_live; the next one that arrives puts its own over it.
  *

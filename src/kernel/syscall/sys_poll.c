@@ -12,6 +12,7 @@
 #include <cloudos/poll.h>
 #include <cloudos/proc.h>
 #include <cloudos/string.h>
+#include <cloudos/task.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include "call_wait.h"
@@ -96,9 +97,31 @@ static int64_t do_poll(uaddr_t fds, unsigned n, uint64_t deadline_ns)
 	return result;
 }
 
+static int64_t poll_until(uaddr_t fds, unsigned n, uint64_t deadline_ns);
+
+static uint64_t poll_again(struct task *t)
+{
+	return (uint64_t)poll_until(t->restart.user, t->restart.bits, t->restart.deadline_ns);
+}
+
+/* Its time-out is relative: a restart must go on with the first deadline. */
+static int64_t poll_until(uaddr_t fds, unsigned n, uint64_t deadline_ns)
+{
+	int64_t result = do_poll(fds, n, deadline_ns);
+	struct task *t = task_current();
+
+	if (result != -ERESTARTNOHAND || deadline_ns == HAL_TIMER_NEVER)
+		return result;
+	t->restart.fn = poll_again;
+	t->restart.user = fds;
+	t->restart.bits = n;
+	t->restart.deadline_ns = deadline_ns;
+	return -ERESTART_BLOCK;
+}
+
 int64_t sys_poll(uaddr_t fds, unsigned n, int timeout_ms)
 {
-	return do_poll(fds, n, deadline_from_ms(timeout_ms));
+	return poll_until(fds, n, deadline_from_ms(timeout_ms));
 }
 
 int64_t sys_ppoll(uaddr_t fds, unsigned n, uaddr_t timeout, uaddr_t mask, size_t mask_size)

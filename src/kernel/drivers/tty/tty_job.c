@@ -9,6 +9,7 @@
 #include <asm/signal.h>
 #include <linux/capability.h>
 #include <cloudos/errno.h>
+#include <cloudos/signal.h>
 #include <cloudos/uaccess.h>
 #include "tty_internal.h"
 
@@ -124,6 +125,14 @@ static int64_t give_up(struct tty *t)
 
 /* ---- the foreground group ---- */
 
+static bool group_exists(int group)
+{
+	struct signal_info nothing;
+
+	signal_info_kernel(&nothing, 0);
+	return signal_kill(-group, &nothing) != -ESRCH;
+}
+
 static int64_t set_foreground(struct tty *t, uaddr_t arg)
 {
 	int error = tty_job_check(t, SIGTTOU);
@@ -137,6 +146,8 @@ static int64_t set_foreground(struct tty *t, uaddr_t arg)
 		return -EFAULT;
 	if (group <= 0)
 		return -EINVAL;
+	if (!group_exists(group))
+		return -ESRCH;
 	if (!process_group_in_session(group, t->session))
 		return -EPERM;
 	WRITE_ONCE(t->foreground, group);
