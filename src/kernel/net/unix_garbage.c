@@ -10,12 +10,20 @@
  * G2  Each such change, and each peek, counts in `moves`. A collector that sees another count at its end than at its beginning gives up:
  *     the queues that it looked at were not all of one moment. For a true garbage set nothing can move.
  *
+ * It looks when a socket is released and, since the last close of a garbage socket's descriptor releases nothing, some time after sockets
+ * were sent: after LOOK_FIRST_NS, then at growing distances while any are on their way.
+ *
  * A connection that waits for accept() is never a suspect: sockets that only such ones hold stay, within the bound of files in flight.
  *
  * Locking: garbage_lock (RANK_SOCKET_GARBAGE) guards the list of all sockets and their colours; a socket leaves the list before it is
  * taken apart.
  */
+#include <cloudos/timer.h>
+#include <cloudos/work.h>
 #include "unix_internal.h"
+
+#define LOOK_FIRST_NS (50 * NSEC_PER_MSEC)
+#define LOOK_LAST_NS  (30 * NSEC_PER_SEC)
 
 enum color { CLEARED, SUSPECT, TO_SCAN };
 
@@ -23,6 +31,41 @@ static struct mutex garbage_lock = MUTEX_INIT(garbage_lock, RANK_SOCKET_GARBAGE)
 static struct list all_sockets = LIST_INIT(all_sockets); /* garbage_lock */
 static uint64_t moves;		 /* A */
 static uint32_t total_in_flight; /* A: of all sockets */
+
+static void look_fire(struct timer *t);
+static void look(struct work *w);
+
+static struct timer look_timer = { .fn = look_fire, .cpu = -1 };
+static struct work look_work = { .link = LIST_INIT(look_work.link), .fn = look };
+static bool look_planned;	  /* A */
+static uint64_t look_distance_ns; /* by whoever planned */
+
+/* ---- when to look ---- */
+
+static void plan_look(uint64_t distance_ns)
+{
+	if (__atomic_exchange_n(&look_planned, true, __ATOMIC_ACQ_REL))
+		return;
+	look_distance_ns = distance_ns;
+	timer_arm(&look_timer, hal_clock_ns() + distance_ns);
+}
+
+static void look_fire(struct timer *t)
+{
+	(void)t;
+	work_queue(&look_work);
+}
+
+static void look(struct work *w)
+{
+	uint64_t next_ns = min(2 * look_distance_ns, (uint64_t)LOOK_LAST_NS);
+
+	(void)w;
+	__atomic_store_n(&look_planned, false, __ATOMIC_RELEASE);
+	unix_garbage_collect();
+	if (__atomic_load_n(&total_in_flight, __ATOMIC_SEQ_CST) > 0)
+		plan_look(next_ns);
+}
 
 /* ---- counting ---- */
 
@@ -49,6 +92,8 @@ static void count(const struct rights *r, uint32_t step)
 void unix_garbage_sent(const struct rights *r)
 {
 	count(r, 1);
+	if (r && __atomic_load_n(&total_in_flight, __ATOMIC_SEQ_CST) > 0)
+		plan_look(LOOK_FIRST_NS);
 }
 
 void unix_garbage_received(const struct rights *r)

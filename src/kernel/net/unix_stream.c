@@ -236,14 +236,24 @@ static ssize_t take(struct unix_socket *u, struct socket_message *m, bool *ret_s
 	return copy_some(u, m, 0, m->data->count);
 }
 
-/* Nothing was there: waits for something, without the lock. 0: look again; 1: end of the stream; or an errno. */
-static int wait_for_data(struct unix_socket *u, unsigned flags, uint64_t *deadline_ns)
+/* Makes the writer go on if reads have taken the ring from "no room" to "room". Without the lock. */
+static void wake_writer(struct unix_socket *u, bool *was_full)
+{
+	if (!*was_full || !unix_stream_has_room(u))
+		return;
+	*was_full = false;
+	wake_events(&unix_peer(u)->can_write, POLLOUT | POLLWRNORM, true);
+}
+
+/* Too little was there: waits for more, without the lock. 0: look again; 1: end of the stream; or an errno. */
+static int wait_for_data(struct unix_socket *u, unsigned flags, uint64_t *deadline_ns, bool *was_full)
 {
 	uint64_t timeout_ns = u->socket.receive_timeout_ns;
 	bool ended = u->rx_shut;
 	int error;
 
 	mutex_unlock(&u->lock);
+	wake_writer(u, was_full);
 	error = socket_take_error(&u->socket);
 	if (!error && ended)
 		error = 1;
@@ -258,23 +268,25 @@ static int wait_for_data(struct unix_socket *u, unsigned flags, uint64_t *deadli
 	return error;
 }
 
-/* With u->lock held. Files that nobody wants go to *drop. */
-static ssize_t receive_locked(struct unix_socket *u, struct socket_message *m, struct rights **drop)
+/* With u->lock held. Files that nobody wants go to *drop; *was_full asks for wake_writer(). */
+static ssize_t receive_locked(struct unix_socket *u, struct socket_message *m, struct rights **drop, bool *was_full)
 {
 	size_t wanted = m->flags & MSG_WAITALL && !(m->flags & MSG_PEEK) ? m->data->count : 1, done = 0;
 	uint64_t deadline_ns = 0;
 	bool stop = false;
 
 	for (;;) {
-		ssize_t n = ring_used(&u->ring) > 0 ? take(u, m, &stop, drop) : 0;
+		ssize_t n;
 		int error;
 
+		*was_full |= !unix_stream_has_room(u);
+		n = ring_used(&u->ring) > 0 ? take(u, m, &stop, drop) : 0;
 		if (unlikely(n < 0))
 			return done > 0 ? (ssize_t)done : n;
 		done += (size_t)n;
 		if (done >= wanted || stop)
 			return (ssize_t)done;
-		error = wait_for_data(u, m->flags, &deadline_ns);
+		error = wait_for_data(u, m->flags, &deadline_ns, was_full);
 		if (error)
 			return done > 0 || error > 0 ? (ssize_t)done : error;
 	}
@@ -282,23 +294,21 @@ static ssize_t receive_locked(struct unix_socket *u, struct socket_message *m, s
 
 ssize_t unix_stream_receive(struct socket *s, struct socket_message *m)
 {
-	struct unix_socket *u = unix_of(s), *peer = unix_peer(u);
+	struct unix_socket *u = unix_of(s);
 	struct rights *drop = NULL;
-	bool had_room;
+	bool was_full = false;
 	ssize_t n;
 
 	if (unlikely(m->flags & MSG_OOB))
 		return -EOPNOTSUPP;
-	if (unlikely(!peer))
+	if (unlikely(!unix_peer(u)))
 		return -EINVAL;
 	if (m->data->count == 0)
 		return 0;
 	mutex_lock(&u->lock);
-	had_room = unix_stream_has_room(u);
-	n = receive_locked(u, m, &drop);
+	n = receive_locked(u, m, &drop, &was_full);
 	mutex_unlock(&u->lock);
-	if (!had_room && unix_stream_has_room(u))
-		wake_events(&peer->can_write, POLLOUT | POLLWRNORM, true);
+	wake_writer(u, &was_full);
 	if (m->address)
 		m->address->len = 0;
 	if (unlikely(drop))

@@ -556,7 +556,7 @@ int epoll_file_create(struct file **ret)
 	list_init(&ep->nested);
 	wait_queue_init(&ep->waiting);
 	spin_init(&ep->waiting.lock, RANK_NONE);
-	error = file_create_anonymous(&epoll_ops, ep, FILE_READ | FILE_STREAM, O_RDWR, 0, &ep->file);
+	error = file_create_anonymous(&epoll_ops, ep, FILE_READ | FILE_WRITE | FILE_STREAM, O_RDWR, 0, &ep->file);
 	if (error)
 		kfree(ep);
 	else

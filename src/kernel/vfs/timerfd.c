@@ -136,7 +136,7 @@ int timerfd_file_create(int clock, bool wall, uint32_t flags, struct file **ret)
 	spin_init(&t->lock, RANK_LEAF);
 	timer_setup(&t->timer, timerfd_fire);
 	wait_queue_init(&t->expiry);
-	error = file_create_anonymous(&timerfd_ops, t, FILE_READ | FILE_STREAM, O_RDWR | flags, 0, ret);
+	error = file_create_anonymous(&timerfd_ops, t, FILE_READ | FILE_WRITE | FILE_STREAM, O_RDWR | flags, 0, ret);
 	if (error)
 		kfree(t);
 	return error;
