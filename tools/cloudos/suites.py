@@ -244,6 +244,10 @@ def _sweep_lines() -> list[tuple[str, str]]:
     return found
 
 
+def _in_fresh_folder(command: str) -> str:
+    return f"rm -rf /tmp/sweep; mkdir /tmp/sweep; cd /tmp/sweep; {command}"
+
+
 def applets() -> list[Job]:
     lines = _sweep_lines()
     oracles: dict[str, dict[str, tuple[str, int]]] = {}
@@ -259,7 +263,7 @@ def applets() -> list[Job]:
     jobs = []
     for name in _machines if lines else ():
         arch = guests.arch_of(name)
-        programs = [Program(test, f"cd /tmp && {command}", expect(arch, test, command)) for test, command in lines]
+        programs = [Program(test, _in_fresh_folder(command), expect(arch, test, command)) for test, command in lines]
         if arch not in oracles:
             oracles[arch] = guests.on_linux(arch, programs)
         jobs += guests.batch(f"applets/{name}", Setup(machine=name, smp=2), programs, [], size=100)
@@ -268,7 +272,7 @@ def applets() -> list[Job]:
 
 def simulator_jobs(kernel: Path) -> list[Job]:
     """The programs of `abi` and `applets` in a simulator built otherwise (for coverage)."""
-    programs = [Program(test, f"cd /tmp && {command}", lambda text, status: "") for test, command in _sweep_lines()]
+    programs = [Program(test, _in_fresh_folder(command), lambda text, status: "") for test, command in _sweep_lines()]
     return (_abi_guest("sim", {}, kernel)
             + guests.batch("applets/sim", Setup(machine="sim", smp=2, kernel=kernel), programs, [], size=100))
 
