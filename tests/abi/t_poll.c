@@ -414,7 +414,7 @@ static void event_counters_wake(void)
 
 static void timers(void)
 {
-	struct itimerspec its = { .it_value = { 0, 20000000 } }, old;
+	struct itimerspec its = { .it_value = { 0, 200000000 } }, old;
 	struct pollfd pf;
 	uint64_t n = 0;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);

@@ -146,7 +146,7 @@ static ssize_t pipe_read(struct file *f, struct io_iter *to, int64_t *pos)
 }
 
 /* Puts in what goes in now: bytes, 0 when it has to wait for space, or an errno. */
-static ssize_t put_some(struct pipe *p, struct io_iter *from, bool whole)
+static inline ssize_t put_some(struct pipe *p, struct io_iter *from, bool whole)
 {
 	uint32_t space = ring_space(&p->ring);
 
@@ -154,7 +154,7 @@ static ssize_t put_some(struct pipe *p, struct io_iter *from, bool whole)
 		return -EPIPE;
 	if (whole ? space < from->count : space == 0)
 		return 0;
-	if (whole && ring_reserve(&p->ring, (uint32_t)from->count))
+	if (whole && !ring_fits_page(&p->ring, from->count) && ring_reserve(&p->ring, (uint32_t)from->count))
 		return -ENOMEM;
 	return ring_put(&p->ring, from, from->count);
 }

@@ -66,7 +66,7 @@ int ring_reserve(struct ring *r, uint32_t bytes)
 	return 0;
 }
 
-ssize_t ring_put(struct ring *r, struct io_iter *from, size_t max)
+ssize_t ring_put_pages(struct ring *r, struct io_iter *from, size_t max)
 {
 	size_t wanted = least(max, from->count, ring_space(r)), done = 0;
 	int error = 0;
@@ -106,17 +106,7 @@ ssize_t ring_peek(const struct ring *r, uint32_t skip, struct io_iter *to, size_
 	return (ssize_t)done;
 }
 
-void ring_drop(struct ring *r, uint32_t bytes)
-{
-	ASSERT(bytes <= ring_used(r));
-	WRITE_ONCE(r->tail, r->tail + bytes);
-	if (r->tail == r->head) {
-		WRITE_ONCE(r->head, 0);
-		WRITE_ONCE(r->tail, 0);
-	}
-}
-
-ssize_t ring_get(struct ring *r, struct io_iter *to, size_t max)
+ssize_t ring_get_pages(struct ring *r, struct io_iter *to, size_t max)
 {
 	ssize_t n = ring_peek(r, 0, to, max);
 
