@@ -14,7 +14,7 @@
 
 static volatile sig_atomic_t count, last_code, last_value, last_pid;
 static volatile void *last_addr;
-static volatile char *handler_sp;
+static volatile char *volatile handler_sp;
 static sigjmp_buf back;
 static volatile int *volatile low = (volatile int *)32; /* nothing is mapped there */
 

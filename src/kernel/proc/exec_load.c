@@ -32,7 +32,7 @@ static int map_file_part(struct vm_space *s, struct file *f, const struct elf_se
 	return err < 0 ? err : vm_map(s, &r, &at);
 }
 
-/* The bytes behind the file's part in its last page. */
+/* The bytes behind the file's part in its last page. There is no such page when the file is shorter than it says. */
 static int clear_tail(struct vm_space *s, const struct elf_segment *seg, uaddr_t bias)
 {
 	uaddr_t end = bias + seg->vaddr + seg->file_size;
@@ -40,7 +40,7 @@ static int clear_tail(struct vm_space *s, const struct elf_segment *seg, uaddr_t
 
 	if (n == 0 || !(seg->prot & PROT_WRITE))
 		return 0;
-	return vm_access(s, end, (void *)(uintptr_t)zeros, n, true, true) == (ssize_t)n ? 0 : -EFAULT;
+	return vm_access(s, end, (void *)(uintptr_t)zeros, n, true, true) == (ssize_t)n ? 0 : -ENOEXEC;
 }
 
 static int map_zero_part(struct vm_space *s, const struct elf_segment *seg, uaddr_t bias)

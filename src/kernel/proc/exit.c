@@ -164,13 +164,15 @@ static void death_signals_locked(struct process *child)
 
 static void reparent_locked(struct process *child, struct process *reaper, struct list *reaped)
 {
+	struct process *parent = child->parent;
+
 	child->parent = reaper;
 	list_del(&child->sibling);
 	list_add_tail(&reaper->children, &child->sibling);
 	child->exit_signal = SIGCHLD;
 	if (child->state == PROCESS_ALIVE) {
 		death_signals_locked(child);
-		group_hang_up_if_orphaned_locked(child->group, NULL);
+		group_hang_up_if_orphaned_locked(child, parent, NULL);
 	} else if (tell_parent_locked(child)) {
 		process_reap_locked(child);
 		list_add_tail(reaped, &child->sibling);
@@ -187,7 +189,7 @@ static void process_dies_locked(struct process *p, struct list *reaped)
 	p->state = PROCESS_ZOMBIE;
 	list_for_each_safe(child, tmp, &p->children, sibling)
 		reparent_locked(child, reaper, reaped);
-	group_hang_up_if_orphaned_locked(p->group, p);
+	group_hang_up_if_orphaned_locked(p, p->parent, p);
 	if (tell_parent_locked(p)) {
 		process_reap_locked(p);
 		list_add_tail(reaped, &p->sibling);

@@ -100,9 +100,13 @@ static void group_signal_locked(struct pid_entry *group, int signo)
 		(void)signal_send_process(p, &info);
 }
 
-void group_hang_up_if_orphaned_locked(struct pid_entry *group, const struct process *leaving)
+void group_hang_up_if_orphaned_locked(struct process *p, const struct process *parent, const struct process *without)
 {
-	if (!group_orphaned_locked(group, leaving) || !group_has_stopped_locked(group))
+	struct pid_entry *group = p->group;
+
+	if (parent->group == group || parent->session != p->session)
+		return; /* p's tie to its parent did not keep the group from being orphaned */
+	if (!group_orphaned_locked(group, without) || !group_has_stopped_locked(group))
 		return;
 	group_signal_locked(group, SIGHUP);
 	group_signal_locked(group, SIGCONT);

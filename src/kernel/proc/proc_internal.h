@@ -60,8 +60,11 @@ void group_join_locked(struct process *p, struct pid_entry *group, struct sessio
 void group_leave_locked(struct process *p, struct group_leftovers *ret);
 void group_leftovers_free(struct group_leftovers *l);
 bool group_orphaned_locked(const struct pid_entry *group, const struct process *without);
-/* SIGHUP and SIGCONT to a group that has stopped members and no longer anybody to continue them. */
-void group_hang_up_if_orphaned_locked(struct pid_entry *group, const struct process *leaving);
+/*
+ * The tie between p and `parent` goes, because one of them ends: SIGHUP and SIGCONT to p's group if that was the last one that kept it from
+ * being orphaned, and it has stopped members. `without`: p itself, if it is the one that ends.
+ */
+void group_hang_up_if_orphaned_locked(struct process *p, const struct process *parent, const struct process *without);
 void session_leader_exit(struct process *p); /* may sleep */
 struct session *session_alloc(void);
 void session_first_locked(struct session *s, struct process *p); /* process 1 */

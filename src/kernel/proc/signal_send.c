@@ -50,6 +50,8 @@ void signal_group_exit_locked(struct process *p, int status, struct task *except
 		return;
 	p->group_exit = true;
 	p->exit_status = status;
+	p->stop_signal = 0;
+	p->stopped = false;
 	list_for_each(t, &p->tasks, process_link) {
 		if (t == except)
 			continue;
