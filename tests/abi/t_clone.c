@@ -79,11 +79,12 @@ static void ids_are_written(void)
 
 static void other_exit_signals_need_wclone(void)
 {
-	int status;
-	pid_t pid = clone(child, stack + sizeof(stack), SIGUSR1, NULL);
 	struct sigaction act = { .sa_handler = SIG_IGN };
+	int status;
+	pid_t pid;
 
 	sigaction(SIGUSR1, &act, NULL);
+	pid = clone(child, stack + sizeof(stack), SIGUSR1, NULL);
 	EXPECT_ERRNO(waitpid(pid, &status, 0), ECHILD);
 	EXPECT(waitpid(pid, &status, __WCLONE) == pid);
 }
