@@ -34,6 +34,7 @@ void vm_object_init(struct vm_object *o, const struct vm_object_ops *ops, void *
 	o->ops = ops ? ops : &no_ops;
 	o->owner = owner;
 	o->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+	o->allocated = false;
 	mutex_init(&o->lock, RANK_VM_OBJECT);
 	o->size = size;
 	o->pages = (struct vm_page_map){ 0 };
