@@ -144,8 +144,8 @@ void fpu_save(struct aarch64_fpu *to);
 void fpu_load(const struct aarch64_fpu *from);
 void user_fpu_arrive(
     struct hal_user *u); /* called by hal_user_run() when the registers hold another's state */
-void user_reload(
-    struct hal_user *u); /* *u->fpu and u->tpidr were changed in memory: the registers follow if u is live */
+void user_fpu_abandon(struct hal_user *u); /* *u->fpu in memory is what counts; the thread pointer is saved */
+void user_fpu_reset(struct aarch64_fpu *fpu);
 
 /* idreg.c */
 bool idreg_emulate(struct hal_user *u, uint32_t instruction);

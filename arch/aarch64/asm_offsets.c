@@ -28,5 +28,5 @@ _Static_assert(HAL_EXIT_SYSCALL == EXIT_SYSCALL && HAL_EXIT_INTERRUPT == EXIT_IN
 	       "hal_user_run() returns these");
 _Static_assert(HAL_KSTACK_SIZE == KSTACK_SIZE, "linker.ld reserves the boot stack");
 
-_Static_assert(offsetof(struct aarch64_fpu, fpsr) == 512 && offsetof(struct aarch64_fpu, fpcr) == 516,
+_Static_assert(offsetof(struct aarch64_fpu, fpsr) == 8 && offsetof(struct aarch64_fpu, v) == 16,
 	       "fpu_save()");

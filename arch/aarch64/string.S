@@ -24,7 +24,7 @@ FUNCTION memcpy
 	add x5, x0, x2
 	cmp x2, #64
 	b.hi 5f
-small:	cmp x2, #16
+.Lsmall:	cmp x2, #16
 	b.lo 3f
 	ldp x6, x7, [x1]
 	ldp x8, x9, [x4, #-16]
@@ -87,7 +87,7 @@ FUNCTION memmove
 	add x4, x1, x2
 	add x5, x0, x2
 	cmp x2, #64
-	b.ls small
+	b.ls .Lsmall
 	sub x3, x0, x1
 	cmp x3, x2
 	b.lo 3f					/* dst lies in the source: backward */

@@ -26,10 +26,10 @@
 
 /* 64 bytes; [x1] or [x0] is the user's, which moves with the last access to it. */
 .macro FROM_USER_64
-	USER from_slow, ldp x6, x7, [x1, #16]
-	USER from_slow, ldp x8, x9, [x1, #32]
-	USER from_slow, ldp x10, x11, [x1, #48]
-	USER from_slow, ldp x4, x5, [x1], #64
+	USER .Lfrom_slow, ldp x6, x7, [x1, #16]
+	USER .Lfrom_slow, ldp x8, x9, [x1, #32]
+	USER .Lfrom_slow, ldp x10, x11, [x1, #48]
+	USER .Lfrom_slow, ldp x4, x5, [x1], #64
 	stp x4, x5, [x0], #64
 	stp x6, x7, [x0, #-48]
 	stp x8, x9, [x0, #-32]
@@ -41,10 +41,10 @@
 	ldp x6, x7, [x1, #-48]
 	ldp x8, x9, [x1, #-32]
 	ldp x10, x11, [x1, #-16]
-	USER to_slow, stp x6, x7, [x0, #16]
-	USER to_slow, stp x8, x9, [x0, #32]
-	USER to_slow, stp x10, x11, [x0, #48]
-	USER to_slow, stp x4, x5, [x0], #64
+	USER .Lto_slow, stp x6, x7, [x0, #16]
+	USER .Lto_slow, stp x8, x9, [x0, #32]
+	USER .Lto_slow, stp x10, x11, [x0, #48]
+	USER .Lto_slow, stp x4, x5, [x0], #64
 .endm
 
 /* size_t hal_copy_from_user(void *dst, uaddr_t src, size_t len) */
@@ -62,22 +62,22 @@ FUNCTION hal_copy_from_user
 2:	tbz x2, #6, 3f
 	FROM_USER_64
 3:	tbz x2, #5, 4f
-	USER from_slow, ldp x6, x7, [x1, #16]
-	USER from_slow, ldp x4, x5, [x1], #32
+	USER .Lfrom_slow, ldp x6, x7, [x1, #16]
+	USER .Lfrom_slow, ldp x4, x5, [x1], #32
 	stp x4, x5, [x0], #32
 	stp x6, x7, [x0, #-16]
 4:	tbz x2, #4, 5f
-	USER from_slow, ldp x4, x5, [x1], #16
+	USER .Lfrom_slow, ldp x4, x5, [x1], #16
 	stp x4, x5, [x0], #16
 5:	tbz x2, #3, 6f
-	USER from_slow, ldr x4, [x1], #8
+	USER .Lfrom_slow, ldr x4, [x1], #8
 	str x4, [x0], #8
 6:	tbz x2, #2, 7f
-	USER from_slow, ldr w4, [x1], #4
+	USER .Lfrom_slow, ldr w4, [x1], #4
 	str w4, [x0], #4
 7:	tst x2, #3
 	b.eq 9f
-from_slow:
+.Lfrom_slow:
 	sub x2, x3, x1
 8:	USER 10f, ldrb w4, [x1], #1
 	strb w4, [x0], #1
@@ -109,20 +109,20 @@ FUNCTION hal_copy_to_user
 3:	tbz x2, #5, 4f
 	ldp x4, x5, [x1], #32
 	ldp x6, x7, [x1, #-16]
-	USER to_slow, stp x6, x7, [x0, #16]
-	USER to_slow, stp x4, x5, [x0], #32
+	USER .Lto_slow, stp x6, x7, [x0, #16]
+	USER .Lto_slow, stp x4, x5, [x0], #32
 4:	tbz x2, #4, 5f
 	ldp x4, x5, [x1], #16
-	USER to_slow, stp x4, x5, [x0], #16
+	USER .Lto_slow, stp x4, x5, [x0], #16
 5:	tbz x2, #3, 6f
 	ldr x4, [x1], #8
-	USER to_slow, str x4, [x0], #8
+	USER .Lto_slow, str x4, [x0], #8
 6:	tbz x2, #2, 7f
 	ldr w4, [x1], #4
-	USER to_slow, str w4, [x0], #4
+	USER .Lto_slow, str w4, [x0], #4
 7:	tst x2, #3
 	b.eq 9f
-to_slow:
+.Lto_slow:
 	sub x2, x3, x0
 	sub x1, x13, x2
 8:	ldrb w4, [x1], #1
@@ -142,20 +142,20 @@ FUNCTION hal_clear_user
 	PAN 0
 	subs x3, x1, #64
 	b.lo 2f
-1:	USER clear_slow, stp xzr, xzr, [x0]
-	USER clear_slow, stp xzr, xzr, [x0, #16]
-	USER clear_slow, stp xzr, xzr, [x0, #32]
-	USER clear_slow, stp xzr, xzr, [x0, #48]
+1:	USER .Lclear_slow, stp xzr, xzr, [x0]
+	USER .Lclear_slow, stp xzr, xzr, [x0, #16]
+	USER .Lclear_slow, stp xzr, xzr, [x0, #32]
+	USER .Lclear_slow, stp xzr, xzr, [x0, #48]
 	add x0, x0, #64
 	mov x1, x3
 	subs x3, x3, #64
 	b.hs 1b
 2:	subs x3, x1, #8
-	b.lo clear_slow
-	USER clear_slow, str xzr, [x0], #8
+	b.lo .Lclear_slow
+	USER .Lclear_slow, str xzr, [x0], #8
 	mov x1, x3
 	b 2b
-clear_slow:
+.Lclear_slow:
 3:	cbz x1, 4f
 	USER 4f, strb wzr, [x0], #1
 	sub x1, x1, #1
@@ -218,7 +218,7 @@ END_FUNCTION hal_strncpy_from_user
 /* int hal_user_load32(uaddr_t addr, uint32_t *ret) */
 FUNCTION hal_user_load32
 	PAN 0
-	USER user_word_fault, ldar w2, [x0]
+	USER .Luser_word_fault, ldar w2, [x0]
 	PAN 1
 	str w2, [x1]
 	mov w0, #0
@@ -228,7 +228,7 @@ END_FUNCTION hal_user_load32
 /* int hal_user_store32(uaddr_t addr, uint32_t value) */
 FUNCTION hal_user_store32
 	PAN 0
-	USER user_word_fault, stlr w1, [x0]
+	USER .Luser_word_fault, stlr w1, [x0]
 	PAN 1
 	mov w0, #0
 	ret
@@ -237,10 +237,10 @@ END_FUNCTION hal_user_store32
 /* int hal_user_cmpxchg32(uaddr_t addr, uint32_t expected, uint32_t desired, uint32_t *ret_previous) */
 FUNCTION hal_user_cmpxchg32
 	PAN 0
-1:	USER user_word_fault, ldaxr w4, [x0]
+1:	USER .Luser_word_fault, ldaxr w4, [x0]
 	cmp w4, w1
 	b.ne 2f
-	USER user_word_fault, stlxr w5, w2, [x0]
+	USER .Luser_word_fault, stlxr w5, w2, [x0]
 	cbnz w5, 1b
 	dmb ish
 2:	PAN 1
@@ -249,7 +249,7 @@ FUNCTION hal_user_cmpxchg32
 	ret
 END_FUNCTION hal_user_cmpxchg32
 
-user_word_fault:
+.Luser_word_fault:
 	PAN 1
 	mov w0, #-14				/* -EFAULT */
 	ret

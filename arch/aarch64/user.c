@@ -16,6 +16,7 @@
  * hands.
  */
 #include "aarch64.h"
+#include <asm/sigcontext.h>
 
 #define NO_CPU UINT32_MAX
 
@@ -27,7 +28,7 @@ size_t hal_user_fpu_size(void)
 void hal_user_init(struct hal_user *u, void *fpu)
 {
 	*u = (struct hal_user){.fpu = fpu, .fpu_cpu = NO_CPU};
-	*u->fpu = (struct aarch64_fpu){0};
+	user_fpu_reset(fpu);
 }
 
 /* Memory is as new as the registers, which go on being u's. */
@@ -86,12 +87,19 @@ void user_fpu_arrive(struct hal_user *u)
 	cpu->fpu_live = u;
 }
 
-void user_reload(struct hal_user *u)
+void user_fpu_abandon(struct hal_user *u)
 {
 	unsigned long irq = hal_irq_save();
 
-	if (this_hal_cpu()->fpu_live == u)
+	if (this_hal_cpu()->fpu_live == u) {
+		u->tpidr = read_sysreg(tpidr_el0);
 		this_hal_cpu()->fpu_live = NULL;
+	}
 	u->fpu_cpu = NO_CPU;
 	hal_irq_restore(irq);
+}
+
+void user_fpu_reset(struct aarch64_fpu *fpu)
+{
+	*fpu = (struct aarch64_fpu){.magic = FPSIMD_MAGIC, .size = sizeof(*fpu)};
 }

@@ -5,11 +5,11 @@
 
 void hal_abi_start(struct hal_user *u, uaddr_t entry, uaddr_t sp)
 {
-	user_reload(u);
+	user_fpu_abandon(u);
 	u->regs = (struct hal_regs){.pc = entry, .sp = sp};
 	u->tpidr = 0;
 	u->fault_esr = 0;
-	*u->fpu = (struct aarch64_fpu){0};
+	user_fpu_reset(u->fpu);
 }
 
 void hal_abi_clone(struct hal_user *child, uaddr_t sp, bool set_tls, uaddr_t tls)

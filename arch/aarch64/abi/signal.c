@@ -9,7 +9,10 @@
  * The ucontext ends in 4096 reserved bytes that hold records (FP state, then the fault's syndrome if there
  * was one, then an empty one); only what is used of them is written. What comes back at sigreturn is the
  * program's to forge: registers are anything it likes, PSTATE is cut to the flags, and records are read
- * within bounds.
+ * within bounds. A frame that fails half way leaves the thread with some of it, which is about to get
+ * SIGSEGV.
+ *
+ * Parts of the frame that lie in memory as the frame wants them (registers, FP state) are copied from there.
  */
 #include "../aarch64.h"
 #include "../vdso/vdso_data.h"
@@ -37,73 +40,71 @@ _Static_assert(sizeof(struct rt_sigframe) + 2 * sizeof(struct frame_record) == H
 _Static_assert(offsetof(struct ucontext, uc_stack) == 16 && sizeof(stack_t) == sizeof(struct hal_altstack),
 	       "stack_t");
 
-#define RESERVED_AT (offsetof(struct rt_sigframe, uc) + offsetof(struct ucontext, uc_mcontext.__reserved))
+#define UC_AT	    offsetof(struct rt_sigframe, uc)
+#define STACK_AT    (UC_AT + offsetof(struct ucontext, uc_stack))
+#define CONTEXT_AT  (UC_AT + offsetof(struct ucontext, uc_mcontext))
+#define REGS_AT	    (CONTEXT_AT + offsetof(struct sigcontext, regs))
+#define PC_AT	    (CONTEXT_AT + offsetof(struct sigcontext, pc))
+#define RESERVED_AT (CONTEXT_AT + offsetof(struct sigcontext, __reserved))
+#define REGS_SIZE   (offsetof(struct hal_regs, pstate) + 8)
 
-/* The part of a frame that is written. */
-struct frame_image {
-	uint8_t siginfo[128];
-	uint64_t uc_flags, uc_link;
-	struct hal_altstack uc_stack;
-	uint64_t uc_sigmask[16];
-	uint64_t pad;
-	uint64_t fault_address;
-	uint64_t regs[31];
-	uint64_t sp, pc, pstate;
-	uint64_t pad2;
-	struct fpsimd_context fpsimd;
+_Static_assert(offsetof(struct hal_regs, sp) == 31 * 8 && REGS_SIZE == RESERVED_AT - REGS_AT - 8,
+	       "in sigcontext's order");
+_Static_assert(sizeof(struct aarch64_fpu) == sizeof(struct fpsimd_context) &&
+		   offsetof(struct aarch64_fpu, v) == offsetof(struct fpsimd_context, vregs),
+	       "in fpsimd_context's order");
+
+/* The beginning of the ucontext. Of the signal mask's 1024 bits Linux writes 64, too. */
+struct uc_head {
+	uint64_t flags, link;
+	struct hal_altstack stack;
+	uint64_t blocked;
+};
+_Static_assert(offsetof(struct uc_head, blocked) == offsetof(struct ucontext, uc_sigmask), "ucontext");
+
+/* What follows the FP state: the syndrome of a fault, if the signal is for one, and the end. */
+struct records {
 	struct esr_context esr;
 	struct _aarch64_ctx end;
-	uint64_t pad3;
 };
-_Static_assert(offsetof(struct frame_image, fault_address) == offsetof(struct rt_sigframe, uc.uc_mcontext),
-	       "mcontext");
-_Static_assert(offsetof(struct frame_image, fpsimd) == RESERVED_AT, "records");
-_Static_assert(sizeof(struct aarch64_fpu) >= 520 && sizeof(struct fpsimd_context) == 528, "FP state");
 
-static void put_fpu(struct fpsimd_context *to, const struct aarch64_fpu *fpu)
+static bool is_fault(const struct hal_user *u, const struct hal_signal *sig)
 {
-	to->head = (struct _aarch64_ctx){FPSIMD_MAGIC, sizeof(*to)};
-	to->fpsr = fpu->fpsr;
-	to->fpcr = fpu->fpcr;
-	memcpy(to->vregs, fpu->v, sizeof(to->vregs));
+	return u->fault_esr != 0 && (sig->signo == SIGSEGV || sig->signo == SIGBUS || sig->signo == SIGILL ||
+				     sig->signo == SIGTRAP);
 }
 
-/* Linux tells the syndrome of the fault that a signal is for. */
-static bool is_fault(const struct hal_signal *sig)
+static bool put(uaddr_t to, const void *from, size_t len)
 {
-	return sig->signo == SIGSEGV || sig->signo == SIGBUS || sig->signo == SIGILL || sig->signo == SIGTRAP;
+	return hal_copy_to_user(to, from, len) == 0;
 }
 
-static void put_end(struct frame_image *f, const struct hal_user *u, const struct hal_signal *sig)
+static bool get(void *to, uaddr_t from, size_t len)
 {
-	f->end = (struct _aarch64_ctx){0, 0};
-	f->pad3 = 0;
-	if (u->fault_esr != 0 && is_fault(sig)) {
-		f->esr.head = (struct _aarch64_ctx){ESR_MAGIC, sizeof(f->esr)};
-		f->esr.esr = u->fault_esr;
-	} else {
-		memset(&f->esr, 0, sizeof(f->esr));
-	}
+	return hal_copy_from_user(to, from, len) == 0;
 }
 
-static void put_frame(struct frame_image *f, struct hal_user *u, const struct hal_signal *sig)
+static bool put_records(uaddr_t at, const struct hal_user *u, bool fault)
 {
-	const struct hal_regs *r = &u->regs;
+	const struct records both = {
+	    .esr = {{ESR_MAGIC, sizeof(struct esr_context)}, u->fault_esr},
+	    .end = {0, 0},
+	};
 
-	memcpy(f->siginfo, sig->siginfo, sizeof(f->siginfo));
-	f->uc_flags = f->uc_link = 0;
-	f->uc_stack = sig->altstack;
-	memset(f->uc_sigmask, 0, sizeof(f->uc_sigmask));
-	f->uc_sigmask[0] = sig->blocked;
-	f->pad = f->pad2 = 0;
-	f->fault_address = is_fault(sig) ? u->fault_addr : 0;
-	memcpy(f->regs, r->x, sizeof(f->regs));
-	f->sp = r->sp;
-	f->pc = r->pc;
-	f->pstate = r->pstate;
+	return fault ? put(at, &both, sizeof(both)) : put(at, &both.end, sizeof(both.end));
+}
+
+static bool put_frame(uaddr_t at, struct hal_user *u, const struct hal_signal *sig)
+{
+	const struct uc_head head = {0, 0, sig->altstack, sig->blocked};
+	bool fault = is_fault(u, sig);
+	uint64_t address = fault ? u->fault_addr : 0;
+
 	hal_user_sync(u);
-	put_fpu(&f->fpsimd, u->fpu);
-	put_end(f, u, sig);
+	return put(at, sig->siginfo, sizeof(sig->siginfo)) && put(at + UC_AT, &head, sizeof(head)) &&
+	       put(at + CONTEXT_AT, &address, sizeof(address)) && put(at + REGS_AT, &u->regs, REGS_SIZE) &&
+	       put(at + RESERVED_AT, u->fpu, sizeof(*u->fpu)) &&
+	       put_records(at + RESERVED_AT + sizeof(*u->fpu), u, fault);
 }
 
 static bool user_range(uaddr_t addr, uint64_t len)
@@ -117,19 +118,16 @@ int hal_abi_signal_push(struct hal_user *u, const struct hal_signal *sig)
 	uaddr_t top = sig->stack_top != 0 ? sig->stack_top : r->sp;
 	uaddr_t record_at = (top & ~UINT64_C(15)) - sizeof(struct frame_record);
 	uaddr_t frame_at = record_at - sizeof(struct rt_sigframe);
-	struct frame_record record = {r->x[29], r->x[30]};
-	struct frame_image image;
+	const struct frame_record record = {r->x[29], r->x[30]};
 
 	if (top < sizeof(struct rt_sigframe) + 2 * sizeof(record) ||
 	    !user_range(frame_at, sizeof(struct rt_sigframe) + sizeof(record)))
 		return -EFAULT;
-	put_frame(&image, u, sig);
-	if (hal_copy_to_user(frame_at, &image, sizeof(image)) != 0 ||
-	    hal_copy_to_user(record_at, &record, sizeof(record)) != 0)
+	if (!put_frame(frame_at, u, sig) || !put(record_at, &record, sizeof(record)))
 		return -EFAULT;
 	r->x[0] = (uint64_t)sig->signo;
 	r->x[1] = frame_at;
-	r->x[2] = frame_at + offsetof(struct rt_sigframe, uc);
+	r->x[2] = frame_at + UC_AT;
 	r->x[29] = record_at;
 	r->x[30] = (sig->flags & SA_RESTORER) != 0 ? sig->restorer : sig->vdso + VDSO_SIGRETURN;
 	r->sp = frame_at;
@@ -139,21 +137,20 @@ int hal_abi_signal_push(struct hal_user *u, const struct hal_signal *sig)
 
 /* ---- sigreturn ---- */
 
-static int get_fpu(uaddr_t at, uint32_t size, struct aarch64_fpu *ret)
+static bool get_fpu(uaddr_t at, uint32_t size, struct hal_user *u)
 {
-	struct fpsimd_context in;
-
-	if (size != sizeof(in) || hal_copy_from_user(&in, at, sizeof(in)) != 0)
-		return -EFAULT;
-	ret->fpsr = in.fpsr;
-	ret->fpcr = in.fpcr;
-	memcpy(ret->v, in.vregs, sizeof(ret->v));
-	return 0;
+	if (size != sizeof(*u->fpu))
+		return false;
+	user_fpu_abandon(u);
+	bool ok = get(u->fpu, at, sizeof(*u->fpu));
+	u->fpu->magic = FPSIMD_MAGIC; /* the program may have changed them since they were looked at */
+	u->fpu->size = sizeof(*u->fpu);
+	return ok;
 }
 
 /* The FP record among the reserved bytes, of which there must be one; records nobody knows are an error, as
  * on Linux. */
-static int find_fpu(uaddr_t frame, struct aarch64_fpu *ret)
+static bool get_records(uaddr_t frame, struct hal_user *u)
 {
 	uaddr_t at = frame + RESERVED_AT;
 	uint32_t left = sizeof(((struct sigcontext *)0)->__reserved);
@@ -162,51 +159,48 @@ static int find_fpu(uaddr_t frame, struct aarch64_fpu *ret)
 	for (;;) {
 		struct _aarch64_ctx head;
 
-		if (left < sizeof(head) || hal_copy_from_user(&head, at, sizeof(head)) != 0)
-			return -EFAULT;
+		if (left < sizeof(head) || !get(&head, at, sizeof(head)))
+			return false;
 		if (head.magic == 0)
-			return found && head.size == 0 ? 0 : -EFAULT;
+			return found && head.size == 0;
 		if (head.size < sizeof(head) || head.size > left || (head.size & 15) != 0)
-			return -EFAULT;
-		if (head.magic == FPSIMD_MAGIC && (found || get_fpu(at, head.size, ret) != 0))
-			return -EFAULT;
+			return false;
+		if (head.magic == FPSIMD_MAGIC && (found || !get_fpu(at, head.size, u)))
+			return false;
 		if (head.magic != FPSIMD_MAGIC && head.magic != ESR_MAGIC)
-			return -EFAULT;
+			return false;
 		found |= head.magic == FPSIMD_MAGIC;
 		at += head.size;
 		left -= head.size;
 	}
 }
 
-/* What of a frame is read: ucontext up to the registers' end. */
-struct frame_registers {
-	uint64_t uc_flags, uc_link;
-	struct hal_altstack uc_stack;
-	uint64_t uc_sigmask[16];
-	uint64_t pad, fault_address;
-	uint64_t regs[31];
-	uint64_t sp, pc, pstate;
-};
+/* PSTATE goes by way of a local: at no time may *u hold one that has not been cut to what is a program's. */
+static bool get_registers(uaddr_t frame, struct hal_user *u)
+{
+	uint64_t pc_pstate[2];
+
+	if (!get(u->regs.x, frame + REGS_AT, offsetof(struct hal_regs, pc)) ||
+	    !get(pc_pstate, frame + PC_AT, sizeof(pc_pstate)))
+		return false;
+	u->regs.pc = pc_pstate[0];
+	u->regs.pstate = pc_pstate[1] & (PSTATE_NZCV | PSTATE_DIT | PSTATE_SSBS);
+	u->regs.orig_x0 = u->regs.x[0];
+	return true;
+}
 
 int hal_abi_signal_pop(struct hal_user *u, uint64_t *ret_blocked, struct hal_altstack *ret_altstack)
 {
 	uaddr_t frame = u->regs.sp;
-	struct frame_registers in;
-	struct aarch64_fpu fpu;
+	struct {
+		struct hal_altstack stack;
+		uint64_t blocked;
+	} in;
 
 	if ((frame & 15) != 0 || !user_range(frame, sizeof(struct rt_sigframe)) ||
-	    hal_copy_from_user(&in, frame + offsetof(struct rt_sigframe, uc), sizeof(in)) != 0 ||
-	    find_fpu(frame, &fpu) != 0)
+	    !get(&in, frame + STACK_AT, sizeof(in)) || !get_registers(frame, u) || !get_records(frame, u))
 		return -EFAULT;
-	memcpy(u->regs.x, in.regs, sizeof(u->regs.x));
-	u->regs.sp = in.sp;
-	u->regs.pc = in.pc;
-	u->regs.pstate = in.pstate & (PSTATE_NZCV | PSTATE_DIT | PSTATE_SSBS);
-	u->regs.orig_x0 = u->regs.x[0];
-	hal_user_sync(u); /* the thread pointer; the FP state is then replaced */
-	user_reload(u);
-	*u->fpu = fpu;
-	*ret_blocked = in.uc_sigmask[0];
-	*ret_altstack = in.uc_stack;
+	*ret_blocked = in.blocked;
+	*ret_altstack = in.stack;
 	return 0;
 }

@@ -255,10 +255,11 @@ struct hal_aspace {
 
 /* ---- user mode ---- */
 
-/* FPU area: V0..V31, FPSR, FPCR; in hal_user_fpu_size() bytes. */
+/* FPU area: as a signal frame has it (struct fpsimd_context), so that it goes there and back in one copy. */
 struct aarch64_fpu {
-	unsigned char v[32][16];
+	uint32_t magic, size;
 	uint32_t fpsr, fpcr;
+	unsigned char v[32][16];
 } __attribute__((aligned(16)));
 
 struct hal_user {
@@ -272,8 +273,8 @@ struct hal_user {
 };
 
 /*
- * exception.S gives back sp, x29 and x18 alone. The caller, a loop that has little in registers, is told that all
- * others change.
+ * exception.S gives back sp, x29 and x18 alone. The caller, a loop that has little in registers, is told that
+ * all others change.
  */
 static inline enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
 {
