@@ -137,7 +137,7 @@ static void protection(void)
 
 static void remapping(void)
 {
-	char *p = map(4, RW, 0), *guard, *q;
+	char *p = map(5, RW, 0), *guard, *q;
 
 	guard = mmap(p + 4 * PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	p[0] = 1;
