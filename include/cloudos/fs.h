@@ -95,8 +95,11 @@ struct inode_ops {
 
 	/* The target without a NUL: its length, cut at `size`. */
 	ssize_t (*readlink)(struct inode *inode, char *buf, size_t size);
-	/* A link that is no text (/proc/self/exe): the place itself, with references. */
-	int (*follow)(struct inode *inode, struct path *ret);
+	/*
+	 * A link that is no text (/proc/self/exe): the place itself, with references. Or -ENXIO and *ret_file, with a reference: an open
+	 * file that no path leads to.
+	 */
+	int (*follow)(struct inode *inode, struct path *ret, struct file **ret_file);
 
 	void (*getattr)(struct inode *inode, struct file_stat *ret); /* null: inode_getattr() */
 	/* null: inode_setattr(), and -EPERM for ATTR_SIZE. Caller holds inode->lock. */

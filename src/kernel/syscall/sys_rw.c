@@ -46,7 +46,10 @@ static inline ssize_t move(struct transfer *t, struct io_iter *it)
 		lock_pos(t);
 		t->pos = t->f->pos;
 	}
-	n = t->write ? file_write(t->f, it, &t->pos) : file_read(t->f, it, &t->pos);
+	if (unlikely(t->pos > INT64_MAX - (int64_t)it->count))
+		n = -EINVAL;
+	else
+		n = t->write ? file_write(t->f, it, &t->pos) : file_read(t->f, it, &t->pos);
 	if (t->own_pos) {
 		if (t->f->mode & FILE_SEEKABLE)
 			t->f->pos = t->pos;

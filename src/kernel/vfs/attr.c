@@ -24,6 +24,10 @@ int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret)
 	if (!error)
 		error = walk_run(&w);
 	if (unlikely(error)) {
+		if (error == -ENXIO && w.pathless) {
+			file_getattr(w.pathless, ret);
+			error = 0;
+		}
 		walk_end(&w);
 		return error;
 	}

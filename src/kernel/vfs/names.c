@@ -151,8 +151,6 @@ int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint64_t rdev)
 
 	if (S_ISDIR(mode))
 		return -EPERM;
-	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !cred_capable(thread_current()->cred, CAP_MKNOD))
-		return -EPERM;
 	if (!S_ISREG(mode) && !S_ISCHR(mode) && !S_ISBLK(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
 		return -EINVAL;
 	error = target_new(&t, dirfd, name, false);
@@ -160,7 +158,9 @@ int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint64_t rdev)
 		return error;
 	dir = t.walk.at.dentry->inode;
 	mode = mode_apply_umask(mode);
-	if (S_ISREG(mode))
+	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !cred_capable(thread_current()->cred, CAP_MKNOD))
+		error = -EPERM;
+	else if (S_ISREG(mode))
 		error = dir->ops->create ? dir->ops->create(dir, t.dentry, mode) : -EPERM;
 	else
 		error = dir->ops->mknod ? dir->ops->mknod(dir, t.dentry, mode, rdev) : -EPERM;

@@ -196,6 +196,18 @@ static int walk_or_create(struct walk *w, uint32_t flags, uint32_t mode, struct 
 	}
 }
 
+/* /proc/PID/fd/N of a pipe or socket: the open file itself once more, if it is open for as much. */
+static int open_pathless(const struct walk *w, uint32_t flags, struct file **ret)
+{
+	if (!w->pathless)
+		return -ENXIO;
+	if (access_mode(flags) & ~w->pathless->mode)
+		return -EACCES;
+	file_get(w->pathless);
+	*ret = w->pathless;
+	return 0;
+}
+
 static int open_create(int dirfd, const char *name, const struct open_request *r, struct file **ret)
 {
 	unsigned lookup = WALK_PARENT | (r->flags & (O_NOFOLLOW | O_EXCL) ? 0 : LOOKUP_FOLLOW);
@@ -210,6 +222,11 @@ static int open_create(int dirfd, const char *name, const struct open_request *r
 			error = walk_confine(&w, r->resolve);
 		if (!error)
 			error = walk_or_create(&w, r->flags, r->mode, &path);
+		if (error == -ENXIO) {
+			error = open_pathless(&w, r->flags, ret);
+			walk_end(&w);
+			return error;
+		}
 		if (error) /* made, or an errno */
 			walk_end(&w);
 		else
@@ -234,7 +251,9 @@ static int open_existing(int dirfd, const char *name, const struct open_request 
 		error = walk_confine(&w, r->resolve);
 	if (!error)
 		error = walk_run(&w);
-	if (error) {
+	if (unlikely(error)) {
+		if (error == -ENXIO)
+			error = open_pathless(&w, r->flags, ret);
 		walk_end(&w);
 		return error;
 	}

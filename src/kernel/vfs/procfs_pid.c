@@ -308,21 +308,20 @@ static ssize_t fd_readlink(struct inode *inode, char *buf, size_t size)
 	return len;
 }
 
-static int fd_follow(struct inode *inode, struct path *ret)
+static int fd_follow(struct inode *inode, struct path *ret, struct file **ret_file)
 {
 	struct file *f = file_of(node_of(inode), node_of(inode)->fd);
-	int error = 0;
 
 	if (!f)
 		return -ENOENT;
-	if (f->path.dentry) {
-		*ret = f->path;
-		path_get(ret);
-	} else {
-		error = -ENXIO;
+	if (!f->path.dentry) {
+		*ret_file = f;
+		return -ENXIO;
 	}
+	*ret = f->path;
+	path_get(ret);
 	file_put(f);
-	return error;
+	return 0;
 }
 
 
@@ -341,12 +340,13 @@ static int show_fdinfo(const struct pid_node *n, struct text_out *o)
 
 /* ---- exe, cwd, root ---- */
 
-static int link_follow(struct inode *inode, struct path *ret)
+static int link_follow(struct inode *inode, struct path *ret, struct file **ret_file)
 {
 	const struct pid_node *n = node_of(inode);
 	struct file *f = NULL;
 	int error;
 
+	(void)ret_file;
 	*ret = (struct path){ NULL, NULL };
 	error = procfs_pid_ops->link(n->pid, n->name, ret, &f);
 	if (error || ret->dentry)
@@ -367,7 +367,7 @@ static ssize_t link_readlink(struct inode *inode, char *buf, size_t size)
 
 	if (!text)
 		return -ENOMEM;
-	len = link_follow(inode, &path);
+	len = link_follow(inode, &path, NULL);
 	if (!len) {
 		len = path_string(&path, text, LINK_TEXT_MAX);
 		path_put(&path);

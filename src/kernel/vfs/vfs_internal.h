@@ -94,6 +94,7 @@ struct walk {
 	struct dentry *child;  /* keeps the entry just looked up alive                     */
 	struct file *start;    /* keeps dirfd's path alive, if another thread could close it */
 	const char *rest;      /* text not walked yet                                      */
+	struct file *pathless; /* with -ENXIO: a link led to this open file; until walk_end()   */
 	struct link_frame *frames; /* texts of symbolic links, innermost first               */
 	const struct cred *cred;
 	struct name last;      /* the component at hand                                    */

@@ -113,7 +113,7 @@ int walk_begin(struct walk *w, int dirfd, const char *name, unsigned flags)
 
 	w->held.dentry = NULL;
 	w->child = NULL;
-	w->start = NULL;
+	w->start = w->pathless = NULL;
 	w->frames = NULL;
 	w->links = 0;
 	w->trailing_slash = w->root_held = w->reading = false;
@@ -158,6 +158,8 @@ void walk_end(struct walk *w)
 		path_put(&w->root);
 	if (w->start)
 		file_put(w->start);
+	if (unlikely(w->pathless))
+		file_put(w->pathless);
 	while (unlikely(w->frames))
 		pop_frame(w);
 }
@@ -283,7 +285,7 @@ static int follow_place(struct walk *w, struct inode *link)
 
 	if (w->resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		return w->resolve & RESOLVE_NO_MAGICLINKS ? -ELOOP : -EXDEV;
-	error = link->ops->follow(link, &place);
+	error = link->ops->follow(link, &place, &w->pathless);
 	if (error)
 		return error;
 	if ((w->resolve & RESOLVE_NO_XDEV) && place.mount != w->at.mount) {
