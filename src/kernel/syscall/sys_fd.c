@@ -247,7 +247,7 @@ static int64_t fcntl_any(int fd, struct file *f, unsigned cmd, uint64_t arg)
 	case F_SETFD:
 		return fd_set_cloexec(fd, arg & FD_CLOEXEC);
 	case F_GETFL:
-		return f->flags | (f->mode & FILE_PATH ? 0 : O_LARGEFILE);
+		return f->flags | (f->path.dentry && !(f->mode & FILE_PATH) ? O_LARGEFILE : 0);
 	default:
 		return -EBADF;
 	}

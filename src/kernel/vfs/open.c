@@ -109,8 +109,11 @@ static int start_file(struct file *f, uint32_t flags)
 	}
 	if (flags & O_TRUNC)
 		error = truncate_at_open(f);
-	if (!error && f->ops->open)
+	if (!error && f->ops->open) {
+		f->flags |= flags & O_NOCTTY; /* for the operation alone: terminals ask */
 		error = f->ops->open(f);
+		f->flags &= ~(uint32_t)O_NOCTTY;
+	}
 	return error;
 }
 

@@ -52,10 +52,10 @@ void tty_signal_foreground(struct tty *t, int signo)
 static int take_over(struct tty *t, bool steal)
 {
 	const struct process *p = process_current();
+	int error, session = process_sid(p), group = process_pgid(p);
 	unsigned long flags;
-	int error;
 
-	if (t->session > 0 && t->session != process_sid(p)) {
+	if (t->session > 0 && t->session != session) {
 		if (!steal || !cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
 			return -EPERM;
 		session_clear_tty(t);
@@ -64,8 +64,8 @@ static int take_over(struct tty *t, bool steal)
 	if (error)
 		return error;
 	flags = spin_lock_irq(&t->lock);
-	t->session = process_sid(p);
-	t->foreground = process_pgid(p);
+	t->session = session;
+	t->foreground = group;
 	spin_unlock_irq(&t->lock, flags);
 	return 0;
 }
