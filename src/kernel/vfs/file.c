@@ -6,7 +6,6 @@
  * somebody else could use the file at the same time (sys_rw.c).
  */
 #include <cloudos/epoll.h>
-#include <cloudos/epoll.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
 #include <cloudos/vm.h>
