@@ -15,6 +15,9 @@
 #include <x86/cpu.h>
 #include <x86/features.h>
 #include <x86/percpu.h>
+#include <x86/usercopy.h>
+
+#define FPU_INITIAL_SIZE 576u /* legacy part and header */
 
 static bool is_live(const struct cpu *c, const struct hal_user *u)
 {
@@ -141,4 +144,42 @@ void x86_user_reload(struct hal_user *u)
 		u->live_cpu = X86_CPU_NONE;
 	}
 	hal_irq_restore(irq);
+}
+
+/* ---- signal frames: straight between registers and user memory ---- */
+
+/*
+ * A fault on the way may sleep. The thread is then saved and loaded like any other, and the instruction
+ * begins anew, so the registers need no protection. A frame whose area was cut goes through memory.
+ */
+int x86_fpu_to_user(struct hal_user *u, uaddr_t dst)
+{
+	(void)u;
+	return x86_features.xsave ? x86_xsave_user(dst, x86_features.xcr0) : x86_fxsave_user(dst, 0);
+}
+
+int x86_fpu_from_user(struct hal_user *u, uaddr_t src, size_t len)
+{
+	int err;
+
+	if (len != x86_fpu_size())
+		return x86_fpu_area_from_user(u, src, len);
+	err = x86_features.xsave ? x86_xrstor_user(src, x86_features.xcr0) : x86_fxrstor_user(src, 0);
+	if (err != 0)
+		x86_fpu_reset(u);
+	return err;
+}
+
+/* An area whose header names no state makes XRSTOR set them all to their initial values. */
+void x86_fpu_reset(struct hal_user *u)
+{
+	static const struct {
+		uint16_t control;
+		uint8_t pad[22];
+		uint32_t mxcsr;
+		uint8_t rest[FPU_INITIAL_SIZE - 28];
+	} initial __attribute__((aligned(64))) = {.control = 0x37f, .mxcsr = 0x1f80};
+
+	(void)u;
+	fpu_load(&initial);
 }

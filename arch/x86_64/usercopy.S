@@ -143,6 +143,27 @@ FUNCTION hal_user_cmpxchg32
 	ret
 	EX_TABLE 1b, user_word_fault
 
+/*
+ * int x86_xsave_user(uaddr_t dst, uint64_t states), x86_xrstor_user(uaddr_t src, uint64_t states), and the same without
+ * XSAVE: FPU registers to and from a signal frame. What would not load (a foreign header) is a protection fault.
+ */
+	.macro FPU_USER name instruction
+FUNCTION \name
+	movl %esi, %eax
+	movq %rsi, %rdx
+	shrq $32, %rdx
+	STAC
+1:	\instruction (%rdi)
+	CLAC
+	xorl %eax, %eax
+	ret
+	EX_TABLE 1b, user_word_fault
+	.endm
+	FPU_USER x86_xsave_user xsave64
+	FPU_USER x86_xrstor_user xrstor64
+	FPU_USER x86_fxsave_user fxsave64
+	FPU_USER x86_fxrstor_user fxrstor64
+
 user_word_fault:
 	CLAC
 	movl $-EFAULT, %eax

@@ -71,3 +71,18 @@ int sim_fpu_enter(struct hal_user *u, struct sim_stub *stub)
 	u->fpu_stub = stub;
 	return 0;
 }
+
+int x86_fpu_to_user(struct hal_user *u, uaddr_t dst)
+{
+	return x86_fpu_area_to_user(u, dst);
+}
+
+int x86_fpu_from_user(struct hal_user *u, uaddr_t src, size_t len)
+{
+	return x86_fpu_area_from_user(u, src, len);
+}
+
+void x86_fpu_reset(struct hal_user *u)
+{
+	x86_fpu_area_reset(u);
+}

@@ -10,9 +10,8 @@
  *        128 bytes of red zone, unless the handler has an alternate stack
  *
  * A handler starts with the FPU in its initial state. On the way back nothing in the frame is trusted: the
- * selectors are the constant ones, flags are filtered, MXCSR and the XSAVE header lose the bits that would
- * fault. While the area is filled from user memory, which may sleep, fpu_memory_newer keeps the scheduler's
- * hands off it.
+ * selectors are the constant ones, flags are filtered, and an FPU area that would fault when it is loaded is
+ * either mended or refused.
  */
 #include "abi_internal.h"
 
@@ -65,28 +64,34 @@ static int put(uaddr_t dst, const void *src, size_t len)
 	return hal_copy_to_user(dst, src, len) == 0 ? 0 : -EFAULT;
 }
 
-static int put_fpu(const struct hal_user *u, uaddr_t at)
-{
-	const struct _fpx_sw_bytes sw = {
-	    .magic1 = FP_XSTATE_MAGIC1,
-	    .extended_size = (uint32_t)fpu_frame_size(),
-	    .xfeatures = x86_fpu_features(),
-	    .xstate_size = (uint32_t)x86_fpu_size(),
-	};
-	const uint32_t magic2 = FP_XSTATE_MAGIC2;
-	uint64_t present;
+/* What stands between the legacy part and the extended states: software's bytes, and a header for XSAVE to
+ * fill. */
+struct fpu_middle {
+	struct _fpx_sw_bytes sw;
+	uint64_t header[8];
+};
+_Static_assert(FXSAVE_SW + offsetof(struct fpu_middle, header) == XSAVE_HEADER, "they touch");
 
-	if (put(at, u->x86.fpu, x86_fpu_size()) != 0)
+static int put_fpu(struct hal_user *u, uaddr_t at)
+{
+	const struct fpu_middle middle = {
+	    .sw.magic1 = has_states() ? FP_XSTATE_MAGIC1 : 0,
+	    .sw.extended_size = (uint32_t)fpu_frame_size(),
+	    .sw.xfeatures = x86_fpu_features(),
+	    .sw.xstate_size = (uint32_t)x86_fpu_size(),
+	};
+	uint32_t present;
+
+	if (put(at + FXSAVE_SW, &middle, has_states() ? sizeof(middle) : sizeof(middle.sw)) != 0 ||
+	    x86_fpu_to_user(u, at) != 0)
 		return -EFAULT;
 	if (!has_states())
 		return 0;
 	/* Old readers look at the legacy part alone: it always counts as present. */
-	__builtin_memcpy(&present, (const uint8_t *)u->x86.fpu + XSAVE_HEADER, sizeof(present));
-	present |= STATE_LEGACY;
-	if (put(at + XSAVE_HEADER, &present, sizeof(present)) != 0 ||
-	    put(at + FXSAVE_SW, &sw, sizeof(sw)) != 0)
+	if (hal_user_load32(at + XSAVE_HEADER, &present) != 0 ||
+	    hal_user_store32(at + XSAVE_HEADER, present | STATE_LEGACY) != 0)
 		return -EFAULT;
-	return put(at + x86_fpu_size(), &magic2, sizeof(magic2));
+	return hal_user_store32(at + x86_fpu_size(), FP_XSTATE_MAGIC2);
 }
 
 static void fill_sigcontext(const struct hal_user *u, const struct hal_signal *sig, struct sigcontext *sc)
@@ -124,9 +129,9 @@ static void fill_sigcontext(const struct hal_user *u, const struct hal_signal *s
 static void fill_frame(const struct hal_user *u, const struct hal_signal *sig, uaddr_t fpu,
 		       struct rt_sigframe *f)
 {
-	__builtin_memset(f, 0, sizeof(*f));
 	f->restorer = sig->restorer;
 	f->uc.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (has_states() ? UC_FP_XSTATE : 0);
+	f->uc.uc_link = NULL;
 	__builtin_memcpy(&f->uc.uc_stack, &sig->altstack, sizeof(sig->altstack));
 	fill_sigcontext(u, sig, &f->uc.uc_mcontext);
 	f->uc.uc_mcontext.fpstate = (void *)fpu;
@@ -145,8 +150,7 @@ static void enter_handler(struct hal_user *u, const struct hal_signal *sig, uadd
 	r->rip = sig->handler;
 	r->rsp = frame;
 	r->rflags &= ~FLAGS_CLEARED_FOR_HANDLER;
-	x86_fpu_init_area(u->x86.fpu);
-	x86_user_reload(u);
+	x86_fpu_reset(u);
 }
 
 int hal_abi_signal_push(struct hal_user *u, const struct hal_signal *sig)
@@ -159,7 +163,6 @@ int hal_abi_signal_push(struct hal_user *u, const struct hal_signal *sig)
 	if (!(sig->flags & SA_RESTORER) || frame > sp || !user_range(frame, sp - frame))
 		return -EFAULT;
 	x86_regs_complete(u);
-	hal_user_sync(u);
 	fill_frame(u, sig, fpu, &f);
 	if (put_fpu(u, fpu) != 0 || put(frame, &f, sizeof(f)) != 0)
 		return -EFAULT;
@@ -200,41 +203,14 @@ static int frame_area_size(uaddr_t at, size_t *ret_size)
 	return 0;
 }
 
-/* Takes out of a foreign area what would fault when it is loaded (Intel SDM volume 1, 13.8.1). */
-static void make_harmless(uint8_t *area, size_t size)
-{
-	uint32_t mxcsr;
-	uint64_t present = STATE_LEGACY;
-
-	__builtin_memcpy(&mxcsr, area + FXSAVE_MXCSR, sizeof(mxcsr));
-	mxcsr &= x86_mxcsr_mask();
-	__builtin_memcpy(area + FXSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
-	if (!has_states())
-		return;
-	if (size > FXSAVE_SIZE)
-		__builtin_memcpy(&present, area + XSAVE_HEADER, sizeof(present));
-	present &= x86_fpu_features();
-	__builtin_memset(area + XSAVE_HEADER, 0, XSAVE_MINIMUM - XSAVE_HEADER);
-	__builtin_memcpy(area + XSAVE_HEADER, &present, sizeof(present));
-}
-
 static int get_fpu(struct hal_user *u, uaddr_t at)
 {
 	size_t size;
-	int err;
 
-	if (at == 0) {
-		x86_fpu_init_area(u->x86.fpu);
-		return 0;
-	}
-	err = frame_area_size(at, &size);
-	if (err == 0)
-		err = get(u->x86.fpu, at, size);
-	if (err == 0)
-		make_harmless(u->x86.fpu, size);
-	else
-		x86_fpu_init_area(u->x86.fpu);
-	return err;
+	if (at != 0 && user_range(at, FXSAVE_SIZE) && frame_area_size(at, &size) == 0)
+		return x86_fpu_from_user(u, at, size);
+	x86_fpu_reset(u);
+	return at == 0 ? 0 : -EFAULT;
 }
 
 static void take_sigcontext(struct hal_regs *r, const struct sigcontext *sc)
@@ -276,11 +252,7 @@ int hal_abi_signal_pop(struct hal_user *u, uint64_t *ret_blocked, struct hal_alt
 	/* The handler's `ret` has taken the restorer's address off. */
 	if (get(&uc, u->regs.rsp - 8 + offsetof(struct rt_sigframe, uc), sizeof(uc)) != 0)
 		return -EFAULT;
-	hal_user_sync(u);
-	u->x86.fpu_memory_newer = true;
 	err = get_fpu(u, (uaddr_t)uc.uc_mcontext.fpstate);
-	u->x86.fpu_memory_newer = false;
-	x86_user_reload(u);
 	if (err != 0)
 		return err;
 	take_sigcontext(&u->regs, &uc.uc_mcontext);

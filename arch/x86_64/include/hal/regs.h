@@ -134,20 +134,47 @@ struct hal_user;
 
 /* ---- in arch/x86_64/abi/, for both machines ---- */
 
-/*
- * The extended states that this machine gives to programs (XCR0), 0 without XSAVE; and the bytes of an FPU
- * area.
- */
-uint64_t x86_fpu_features(void);
-size_t x86_fpu_size(void);
+extern uint64_t x86_fpu_known_features;
+extern size_t x86_fpu_known_size; /* 0: not asked yet */
+void x86_fpu_ask(void);
+
+/* Bytes of an FPU area. */
+static inline size_t x86_fpu_size(void)
+{
+	if (x86_fpu_known_size == 0)
+		x86_fpu_ask();
+	return x86_fpu_known_size;
+}
+
+/* The extended states that this machine gives to programs (XCR0), 0 without XSAVE. */
+static inline uint64_t x86_fpu_features(void)
+{
+	if (x86_fpu_known_size == 0)
+		x86_fpu_ask();
+	return x86_fpu_known_features;
+}
 
 /* The state of a new program, in an area of x86_fpu_size() bytes. */
 void x86_fpu_init_area(void *area);
+
+/* x86_fpu_to_user(), x86_fpu_from_user(), x86_fpu_reset(), by way of the area in memory. */
+int x86_fpu_area_to_user(struct hal_user *u, uaddr_t dst);
+int x86_fpu_area_from_user(struct hal_user *u, uaddr_t src, size_t len);
+void x86_fpu_area_reset(struct hal_user *u);
 
 /* Bytes of the largest signal frame. */
 size_t x86_minsigstksz(void);
 
 /* ---- supplied by the machine ---- */
+
+/*
+ * The running thread's FPU state, from and to a signal frame. to_user writes what XSAVE or FXSAVE does, not the bytes for
+ * software's own use; the XSAVE header there is zero before. from_user takes `len` bytes: all states, or the legacy part
+ * (512), when the others become initial; nothing in it is trusted. 0 or -EFAULT; then the state is initial.
+ */
+int x86_fpu_to_user(struct hal_user *u, uaddr_t dst);
+int x86_fpu_from_user(struct hal_user *u, uaddr_t src, size_t len);
+void x86_fpu_reset(struct hal_user *u);
 
 /*
  * u->regs.fs_base, gs_base and the FPU area were changed in memory: if u's state is live in this CPU, load it
