@@ -98,6 +98,7 @@ static enum next fault(struct hal_user *u, struct sim_stub *stub, const struct s
 	memory[cpu].addr = stop->addr;
 	memory[cpu].access = access;
 	*ret = (struct hal_exit){.addr = stop->addr, .access = access};
+	x86_trap_note(u, HAL_EXIT_FAULT, ret, hal_pte_present(pte));
 	return NEXT_EXIT;
 }
 
@@ -153,6 +154,7 @@ static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct
 			return fault(u, stub, stop, ret);
 		}
 		*kind = trap(ret, stop->signo, stop->code, stop->addr);
+		x86_trap_note(u, *kind, ret, false);
 		return NEXT_EXIT;
 	case SIM_STOP_REGS:
 		u->regs.fs_base = u->regs.gs_base = 0;

@@ -16,6 +16,7 @@
 #ifndef HAL_X86_REGS_H
 #define HAL_X86_REGS_H
 
+#include <hal/exit.h>
 #include <hal/types.h>
 
 /*
@@ -161,6 +162,9 @@ void x86_fpu_init_area(void *area);
 int x86_fpu_area_to_user(struct hal_user *u, uaddr_t dst);
 int x86_fpu_area_from_user(struct hal_user *u, uaddr_t src, size_t len);
 void x86_fpu_area_reset(struct hal_user *u);
+
+/* Fills trap_number, trap_error and trap_address from how user mode ended; `present`: the page of a fault was mapped. */
+void x86_trap_note(struct hal_user *u, enum hal_exit_kind kind, const struct hal_exit *e, bool present);
 
 /* Bytes of the largest signal frame. */
 size_t x86_minsigstksz(void);
