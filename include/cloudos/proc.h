@@ -13,8 +13,12 @@
 #include <cloudos/types.h>
 #include <cloudos/wait.h>
 
+struct hal_user;
 struct process;
 struct task;
+
+/* How a user thread reaches the floor above: runs the call that u's registers ask for. Filled by syscall. */
+extern void (*process_syscall)(struct hal_user *u);
 
 /* The running task and its process; null in a kernel thread. */
 struct task *task_current(void);

@@ -14,7 +14,4 @@ struct hal_user;
 /* Runs the call that u's registers ask for and leaves the result in them. Called by proc's user loop, interrupts on; may sleep. */
 void syscall_dispatch(struct hal_user *u);
 
-/* How proc reaches the floor above: filled by syscall. */
-extern void (*process_syscall)(struct hal_user *u);
-
 #endif

@@ -14,7 +14,7 @@ SUMMARY = "search one entry point of the kernel for faults"
 
 
 def main(words: list[str]) -> int:
-    targets = sorted(path.name for path in (ROOT / "fuzz" / "corpus").glob("*")) if (ROOT / "fuzz/corpus").is_dir() else []
+    targets = sorted(path.stem for path in (ROOT / "fuzz").glob("*.c") if path.stem != "replay")
     parser = argparse.ArgumentParser(prog="cloudos fuzz", description=f"{SUMMARY}. Targets: {', '.join(targets)}")
     parser.add_argument("target", metavar="TARGET")
     parser.add_argument("--seconds", type=int, default=60, metavar="N")

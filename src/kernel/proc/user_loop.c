@@ -6,7 +6,6 @@
  * reads: one entry in TIME_SAMPLE is timed and counts TIME_SAMPLE times. A prime, lest it beat with a program's own period.
  */
 #include "proc_internal.h"
-#include <cloudos/syscall.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vm.h>
 
