@@ -157,11 +157,25 @@ struct extable_entry {
 };
 extern const struct extable_entry __extable_start[], __extable_end[];
 
+static uintptr_t extable_at(const struct extable_entry *e)
+{
+	return (uintptr_t)&e->at + (uintptr_t)(intptr_t)e->at;
+}
+
+/* The entries are in the order of the instructions: one section's both (uaccess.S). */
 static uintptr_t extable_fixup(uintptr_t pc)
 {
-	for (const struct extable_entry *e = __extable_start; e < __extable_end; e++) {
-		if ((uintptr_t)&e->at + (uintptr_t)(intptr_t)e->at == pc)
+	const struct extable_entry *low = __extable_start, *high = __extable_end;
+
+	while (low < high) {
+		const struct extable_entry *e = low + (high - low) / 2;
+
+		if (extable_at(e) == pc)
 			return (uintptr_t)&e->fixup + (uintptr_t)(intptr_t)e->fixup;
+		if (extable_at(e) < pc)
+			low = e + 1;
+		else
+			high = e;
 	}
 	return 0;
 }
