@@ -425,7 +425,7 @@ static void timers(void)
 	EXPECT(timerfd_gettime(fd, &old) == 0 && old.it_value.tv_sec == 0 && old.it_value.tv_nsec > 0);
 	EXPECT(poll(&pf, 1, 5000) == 1 && pf.revents == POLLIN);
 	EXPECT(read(fd, &n, 8) == 8 && n == 1);
-	its.it_interval.tv_nsec = 5000000;
+	its = (struct itimerspec){ .it_value = { 0, 1000000 }, .it_interval = { 0, 5000000 } };
 	EXPECT(timerfd_settime(fd, 0, &its, &old) == 0 && old.it_value.tv_nsec == 0);
 	usleep(60000);
 	EXPECT(read(fd, &n, 8) == 8 && n >= 5);
