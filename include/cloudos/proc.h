@@ -16,6 +16,10 @@
 struct hal_user;
 struct process;
 struct task;
+struct hal_user;
+
+/* Runs the system call that u's registers ask for; filled by the floor above. */
+extern void (*process_syscall)(struct hal_user *u);
 
 /* How a user thread reaches the floor above: runs the call that u's registers ask for. Filled by syscall. */
 extern void (*process_syscall)(struct hal_user *u);

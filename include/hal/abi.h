@@ -52,7 +52,7 @@ struct hal_signal {
 	uaddr_t stack_top;	     /* the alternate stack's end to push from, or 0: where sp is */
 	uint64_t blocked;	     /* mask to restore at sigreturn                            */
 	struct hal_altstack altstack; /* for uc_stack                                            */
-	uint8_t siginfo[128];	     /* siginfo_t                                               */
+	_Alignas(8) uint8_t siginfo[128]; /* siginfo_t                                               */
 	uint64_t fault_addr, fault_code, fault_trap; /* sigcontext's cr2/err/trapno; fault_address on aarch64 */
 };
 

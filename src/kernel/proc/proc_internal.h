@@ -78,8 +78,16 @@ bool signal_ignored(const struct process *p, int signo); /* by action alone; no 
 void signal_queue_init(struct signal_queue *q);
 int signal_queue_add_locked(struct process *p, struct signal_queue *q, const struct signal_info *info);
 void signal_wake(struct task *t); /* it looks at its signals soon; any context */
+/* S. Takes the next entry of `set`, some of which is pending, off. */
+void signal_dequeue_first_locked(struct process *p, struct signal_queue *q, uint64_t set, struct signal_info *ret);
 /* S. Takes the next entry of `mask` off; false: none. */
-bool signal_dequeue_locked(struct process *p, struct signal_queue *q, uint64_t mask, struct signal_info *ret);
+static inline bool signal_dequeue_locked(struct process *p, struct signal_queue *q, uint64_t mask, struct signal_info *ret)
+{
+	if (!(q->set & mask))
+		return false;
+	signal_dequeue_first_locked(p, q, q->set & mask, ret);
+	return true;
+}
 void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64_t mask);
 int signal_send_locked(struct process *p, struct task *only, const struct signal_info *info);
 /* S. A timer's signal: its own entry, which is not on a queue now. False: ignored. */

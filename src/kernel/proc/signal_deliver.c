@@ -61,6 +61,7 @@ struct taken {
 	struct signal_info info;
 	struct signal_action action;
 	uint32_t continues;
+	bool more; /* others are deliverable */
 };
 
 static bool take_signal(struct task *t, struct taken *ret)
@@ -70,6 +71,8 @@ static bool take_signal(struct task *t, struct taken *ret)
 	struct signal_action *action;
 	bool any = signal_dequeue_locked(p, &t->pending, ~t->blocked, &ret->info) ||
 		   signal_dequeue_locked(p, &p->pending, ~t->blocked, &ret->info);
+
+	ret->more = ((t->pending.set | p->pending.set) & ~t->blocked) != 0;
 
 	if (any) {
 		spin_lock(&p->actions->lock);
@@ -143,23 +146,24 @@ static uint64_t mask_to_restore(struct task *t)
 	return t->saved_blocked;
 }
 
+/* Field by field: clearing the whole first would cost more than all the rest. */
 static void fill_signal(struct task *t, const struct taken *s, struct hal_signal *ret)
 {
-	*ret = (struct hal_signal){
-		.signo = s->info.signo,
-		.flags = s->action.flags,
-		.handler = s->action.handler,
-		.restorer = s->action.restorer,
-		.vdso = t->thread.vm->vdso,
-		.blocked = mask_to_restore(t),
-		.altstack = t->altstack,
-		.fault_addr = t->fault_addr,
-		.fault_code = t->fault_code,
-		.fault_trap = t->fault_trap,
-	};
-	memcpy(ret->siginfo, &s->info, sizeof(s->info));
-	if ((s->action.flags & SA_ONSTACK) && !(t->altstack.flags & SS_DISABLE) && !on_altstack(t))
-		ret->stack_top = t->altstack.sp + t->altstack.size;
+	bool switch_stack = (s->action.flags & SA_ONSTACK) && !(t->altstack.flags & SS_DISABLE) && !on_altstack(t);
+
+	ret->signo = s->info.signo;
+	ret->flags = s->action.flags;
+	ret->handler = s->action.handler;
+	ret->restorer = s->action.restorer;
+	ret->vdso = t->thread.vm->vdso;
+	ret->stack_top = switch_stack ? t->altstack.sp + t->altstack.size : 0;
+	ret->blocked = mask_to_restore(t);
+	ret->altstack = t->altstack;
+	ret->fault_addr = t->fault_addr;
+	ret->fault_code = t->fault_code;
+	ret->fault_trap = t->fault_trap;
+	*(struct signal_info *)(void *)ret->siginfo = s->info;
+	memset(ret->siginfo + sizeof(s->info), 0, sizeof(ret->siginfo) - sizeof(s->info));
 }
 
 static void run_handler(struct task *t, const struct taken *s)
@@ -233,6 +237,8 @@ void signal_deliver(struct task *t, bool from_call)
 			settle_call(t, true, s.action.flags);
 		from_call = false;
 		run_handler(t, &s);
+		if (!s.more && !(READ_ONCE(t->thread.work) & (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT)))
+			break;
 	}
 	if (from_call)
 		settle_call(t, false, 0);

@@ -93,14 +93,9 @@ static void take_locked(struct process *p, struct signal_queue *q, int signo, st
 	entry_take(p, found, ret);
 }
 
-bool signal_dequeue_locked(struct process *p, struct signal_queue *q, uint64_t mask, struct signal_info *ret)
+void signal_dequeue_first_locked(struct process *p, struct signal_queue *q, uint64_t set, struct signal_info *ret)
 {
-	uint64_t set = q->set & mask;
-
-	if (!set)
-		return false;
 	take_locked(p, q, first_signal(set), ret);
-	return true;
 }
 
 void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64_t mask)

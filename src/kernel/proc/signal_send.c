@@ -39,7 +39,9 @@ bool signal_ignored(const struct process *p, int signo)
 void signal_wake(struct task *t)
 {
 	thread_post(&t->thread, THREAD_WORK_SIGNAL);
-	thread_wake_state(&t->thread, THREAD_INTERRUPTIBLE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* it sets its state first, and then looks at its work */
+	if (READ_ONCE(t->thread.state) == THREAD_INTERRUPTIBLE)
+		thread_wake_state(&t->thread, THREAD_INTERRUPTIBLE);
 }
 
 void signal_group_exit_locked(struct process *p, int status, struct task *except)
@@ -187,8 +189,8 @@ bool signal_is_ignored(int signo)
 static bool may_signal_locked(struct process *p, int signo)
 {
 	const struct cred *own = thread_current()->cred;
-	struct task *t = process_any_task_locked(p);
-	const struct cred *other = t ? t->thread.cred : own;
+	struct task *t = p == process_self() ? NULL : process_any_task_locked(p);
+	const struct cred *other = t ? t->thread.cred : own; /* of a zombie nothing is left to protect */
 
 	if (own == other || own->euid == other->suid || own->euid == other->uid || own->uid == other->suid ||
 	    own->uid == other->uid || cred_capable(own, CAP_KILL))

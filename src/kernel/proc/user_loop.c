@@ -33,22 +33,44 @@ static void page_fault(struct task *t, const struct hal_exit *exit)
 	fault_signal(t, error.signo, error.code, exit->addr);
 }
 
-static inline uint64_t sample_begin(struct task *t)
+static void sample_end(struct task *t, uint64_t from)
 {
-	if (likely(--t->sample != 0))
-		return 0;
+	t->thread.system_ns += (hal_clock_ns() - from) * TIME_SAMPLE;
 	t->sample = TIME_SAMPLE;
-	return hal_clock_ns();
 }
 
-static inline void sample_end(struct task *t, uint64_t from)
+static __attribute__((noinline)) void timed_call(struct task *t)
 {
-	if (unlikely(from != 0))
-		t->thread.system_ns += (hal_clock_ns() - from) * TIME_SAMPLE;
+	uint64_t from = hal_clock_ns();
+
+	process_syscall(&t->user);
+	sample_end(t, from);
+}
+
+static void user_fault(struct task *t, const struct hal_exit *exit)
+{
+	uint64_t from;
+
+	if (likely(--t->sample != 0)) {
+		page_fault(t, exit);
+		return;
+	}
+	from = hal_clock_ns();
+	page_fault(t, exit);
+	sample_end(t, from);
+}
+
+/* Whatever is not a system call. Apart, so that the loop around the calls keeps its few values in registers. */
+static __attribute__((noinline)) void other_exit(struct task *t, enum hal_exit_kind kind, const struct hal_exit *exit)
+{
+	if (kind == HAL_EXIT_FAULT)
+		user_fault(t, exit);
+	else if (kind == HAL_EXIT_TRAP)
+		fault_signal(t, exit->signo, exit->code, exit->addr);
 }
 
 /* What stands in thread.work. Interrupts on. */
-static void see_to_work(struct task *t, bool from_call)
+static __attribute__((noinline)) void see_to_work(struct task *t, bool from_call)
 {
 	uint32_t work = READ_ONCE(t->thread.work);
 
@@ -68,41 +90,25 @@ static void begin(struct task *t)
 
 void task_main(void *task)
 {
+	enum hal_exit_kind kind = HAL_EXIT_INTERRUPT;
 	struct task *t = task;
 	struct hal_exit exit;
-	bool from_call = false;
 
 	begin(t);
 	for (;;) {
-		uint64_t sample;
-
 		hal_irq_disable();
-		while (unlikely(READ_ONCE(t->thread.work) & ~(uint32_t)THREAD_WORK_TRACE)) {
+		if (unlikely(READ_ONCE(t->thread.work) & ~(uint32_t)THREAD_WORK_TRACE)) {
 			hal_irq_enable();
-			see_to_work(t, from_call);
-			from_call = false;
-			hal_irq_disable();
+			see_to_work(t, kind == HAL_EXIT_SYSCALL);
+			kind = HAL_EXIT_INTERRUPT;
+			continue;
 		}
-		switch (hal_user_run(&t->user, &exit)) {
-		case HAL_EXIT_SYSCALL:
-			sample = sample_begin(t);
+		kind = hal_user_run(&t->user, &exit);
+		if (unlikely(kind != HAL_EXIT_SYSCALL))
+			other_exit(t, kind, &exit);
+		else if (unlikely(--t->sample == 0))
+			timed_call(t);
+		else
 			process_syscall(&t->user);
-			sample_end(t, sample);
-			from_call = true;
-			break;
-		case HAL_EXIT_FAULT:
-			sample = sample_begin(t);
-			page_fault(t, &exit);
-			sample_end(t, sample);
-			from_call = false;
-			break;
-		case HAL_EXIT_TRAP:
-			fault_signal(t, exit.signo, exit.code, exit.addr);
-			from_call = false;
-			break;
-		case HAL_EXIT_INTERRUPT:
-			from_call = false;
-			break;
-		}
 	}
 }
