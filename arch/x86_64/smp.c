@@ -92,10 +92,10 @@ static _Noreturn void take_off(struct cpu *c)
 static void trampoline_write(struct cpu *c, void *stack_top)
 {
 	uint8_t *page = hal_phys_to_virt(trampoline_page);
-	size_t fields = (size_t)(x86_trampoline_fields - x86_trampoline);
+	size_t fields = (uintptr_t)x86_trampoline_fields - (uintptr_t)x86_trampoline;
 	struct trampoline_fields *f = (void *)(page + fields);
 
-	__builtin_memcpy(page, x86_trampoline, (size_t)(x86_trampoline_end - x86_trampoline));
+	__builtin_memcpy(page, x86_trampoline, (uintptr_t)x86_trampoline_end - (uintptr_t)x86_trampoline);
 	f->stack = (uintptr_t)stack_top;
 	f->cpu = (uintptr_t)c;
 	f->entry = (uintptr_t)take_off;

@@ -48,7 +48,7 @@ void x86_vdso_set_wall(uint64_t offset_ns)
 /* By the direct map, where the kernel finds pages' addresses. */
 const void *hal_vdso_image(size_t *ret_len)
 {
-	*ret_len = (size_t)(vdso_image_end - vdso_image);
+	*ret_len = (uintptr_t)vdso_image_end - (uintptr_t)vdso_image;
 	return hal_phys_to_virt(x86_image_paddr(vdso_image));
 }
 
