@@ -14,11 +14,16 @@
 
 static bool tracing;
 
+/* Says so once for each number, and more quietly for a call that the table names as absent: programs do without those. */
 static int64_t absent(uint64_t number)
 {
+	static uint64_t said[SYSCALL_NUMBERS / 64];
 	const char *name = number < SYSCALL_NUMBERS ? syscall_infos[number].name : NULL;
+	uint64_t bit = UINT64_C(1) << (number % 64);
 
-	log_limited(LOG_INFO, 8, "%s[%d]: system call %lu (%s) is not there", thread_current()->name,
+	if (number < SYSCALL_NUMBERS && (__atomic_fetch_or(&said[number / 64], bit, __ATOMIC_RELAXED) & bit))
+		return -ENOSYS;
+	log_limited(name ? LOG_DEBUG : LOG_INFO, 8, "%s[%d]: system call %lu (%s) is not there", thread_current()->name,
 		    thread_current()->tid, (unsigned long)number, name ? name : "unknown");
 	return -ENOSYS;
 }
