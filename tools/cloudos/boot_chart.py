@@ -28,7 +28,7 @@ def services(arch: str) -> list[tuple[str, str, float, float]]:
         raise Failure(f"no /proc/cloudos/services ({result.end}):\n{result.log_tail()}")
     found = []
     for line in output.decode().splitlines():
-        words = re.match(r"(\S+)\s+(\S+)\s+([0-9.]+)\s+([0-9.]+)", line)
+        words = re.match(r"(\S+)\s+(\S+)\s+\S+\s+(\d+)\s+(\d+)\s", line)      # name state cpu begin_us took_us
         if words:
             found.append((words[1], words[2], float(words[3]), float(words[4])))
     return found
