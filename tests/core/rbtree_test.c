@@ -48,7 +48,7 @@ static void assert_same(const struct rb_tree *t, const struct item *items)
 static void random_operations_keep_order_and_balance(void **state)
 {
 	static struct item items[NODES];
-	struct rb_tree t = { NULL };
+	struct rb_tree t = { .root = NULL };
 
 	(void)state;
 	srandom(7);
@@ -77,7 +77,7 @@ static void random_operations_keep_order_and_balance(void **state)
 static void ascending_insertion_stays_shallow(void **state)
 {
 	static struct item items[NODES];
-	struct rb_tree t = { NULL };
+	struct rb_tree t = { .root = NULL };
 
 	(void)state;
 	for (unsigned i = 0; i < NODES; i++) {
