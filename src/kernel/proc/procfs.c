@@ -205,6 +205,8 @@ static int show(int pid, int tid, const char *file, struct text_out *o)
 		err = file_shows[i](l, s, o);
 		if (s)
 			vm_space_put(s);
+		if (l->cred)
+			cred_put(l->cred);
 	}
 	kfree(l);
 	return err;

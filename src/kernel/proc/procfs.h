@@ -24,9 +24,10 @@ struct process_look {
 	int oom_score_adj;
 	uint32_t personality;
 	uint64_t io[4]; /* bytes read, written; calls to read, write */
+	struct cred *cred; /* with a reference; null: a zombie's */
 };
 
-/* 0 or -ESRCH. */
+/* 0 or -ESRCH. The caller puts ret->cred. */
 int process_look(int pid, int tid, struct process_look *ret);
 
 int procfs_stat(const struct process_look *l, struct vm_space *s, struct text_out *o);

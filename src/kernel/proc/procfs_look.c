@@ -55,6 +55,8 @@ static void look_task(struct task *t, struct process_look *ret)
 	ret->blocked = READ_ONCE(t->blocked);
 	ret->umask = !t->gone && t->thread.fs ? READ_ONCE(t->thread.fs->umask) : 0;
 	look_cred(t->thread.cred, ret);
+	cred_get(t->thread.cred);
+	ret->cred = t->thread.cred;
 }
 
 static void look_relations_locked(const struct process *p, struct process_look *ret)

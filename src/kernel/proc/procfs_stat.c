@@ -111,7 +111,10 @@ int procfs_status(const struct process_look *l, struct vm_space *s, struct text_
 		   l->tid, l->ppid);
 	out_printf(o, "Uid:\t%u\t%u\t%u\t%u\n", l->uid[0], l->uid[1], l->uid[2], l->uid[3]);
 	out_printf(o, "Gid:\t%u\t%u\t%u\t%u\n", l->gid[0], l->gid[1], l->gid[2], l->gid[3]);
-	out_printf(o, "FDSize:\t64\nGroups:\t \nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", l->pid, l->tid, l->pgid, l->sid);
+	out_printf(o, "FDSize:\t64\nGroups:\t");
+	for (uint32_t i = 0; l->cred && i < l->cred->group_count; i++)
+		out_printf(o, "%u ", l->cred->groups[i]);
+	out_printf(o, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", l->pid, l->tid, l->pgid, l->sid);
 	if (s)
 		status_space(s, o);
 	out_printf(o, "Threads:\t%u\n", l->threads);
