@@ -22,9 +22,10 @@
 #include <linux/signal.h>
 #include <asm/ucontext.h>
 
-#define PSTATE_NZCV 0xf0000000u
-#define PSTATE_DIT  (1u << 24)
-#define PSTATE_SSBS (1u << 12)
+#define PSTATE_FORBIDDEN 0x3df /* mode, AArch32, DAIF */
+#define PSTATE_NZCV	 0xf0000000u
+#define PSTATE_DIT	 (1u << 24)
+#define PSTATE_SSBS	 (1u << 12)
 
 struct rt_sigframe {
 	uint8_t siginfo[128];
@@ -175,7 +176,10 @@ static bool get_records(uaddr_t frame, struct hal_user *u)
 	}
 }
 
-/* PSTATE goes by way of a local: at no time may *u hold one that has not been cut to what is a program's. */
+/*
+ * PSTATE goes by way of a local: at no time may *u hold one that has not been cut to what is a program's. One
+ * that names another mode or masks interrupts is refused, as on Linux.
+ */
 static bool get_registers(uaddr_t frame, struct hal_user *u)
 {
 	uint64_t pc_pstate[2];
@@ -186,7 +190,7 @@ static bool get_registers(uaddr_t frame, struct hal_user *u)
 	u->regs.pc = pc_pstate[0];
 	u->regs.pstate = pc_pstate[1] & (PSTATE_NZCV | PSTATE_DIT | PSTATE_SSBS);
 	u->regs.orig_x0 = u->regs.x[0];
-	return true;
+	return (pc_pstate[1] & PSTATE_FORBIDDEN) == 0;
 }
 
 int hal_abi_signal_pop(struct hal_user *u, uint64_t *ret_blocked, struct hal_altstack *ret_altstack)
