@@ -179,19 +179,23 @@ static void resume(const struct host_stub *stub, int request)
 		host_fatal("continuing stub process %d: %s", stub->pid, strerror(errno));
 }
 
-/* Runs the stub's own code with these registers until it traps; rax then. */
-static uint64_t run_own_code(struct host_stub *stub, struct user_regs_struct *regs)
+/* Runs the stub's own code with these registers to its end; false if it ended otherwise than in its
+ * breakpoint. */
+static bool run_own_code(struct host_stub *stub, struct user_regs_struct *regs)
 {
+	int signal;
+
 	regs->cs = 0x33;
 	regs->ss = 0x2b;
 	regs->eflags = 0x202;
 	regs->orig_rax = ~0ULL;
 	if (ptrace(PTRACE_SETREGS, stub->pid, NULL, regs) < 0)
 		host_fatal("setting registers of stub process %d: %s", stub->pid, strerror(errno));
-	do
+	do {
 		resume(stub, PTRACE_CONT);
-	while (wait_stop(stub) != SIGTRAP);
-	return (uint64_t)ptrace(PTRACE_PEEKUSER, stub->pid, offsetof(struct user, regs.rax), NULL);
+		signal = wait_stop(stub);
+	} while (signal != SIGTRAP && signal != SIGILL && signal != SIGSEGV);
+	return signal == SIGTRAP;
 }
 
 /* Makes the queued calls; false when one failed, with those after it not made. */
@@ -204,7 +208,7 @@ static bool run_calls(struct host_stub *stub)
 	};
 
 	stub->calls = 0;
-	return run_own_code(stub, &regs) < (uint64_t)-4095;
+	return run_own_code(stub, &regs);
 }
 
 static void queue(struct host_stub *stub, struct call call)
@@ -228,7 +232,7 @@ static bool settle(struct host_stub *stub)
 
 	if (ptrace(PTRACE_SETOPTIONS, stub->pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
 		return false;
-	if (run_own_code(stub, &regs) != SIM_STUB_DATA)
+	if (!run_own_code(stub, &regs))
 		return false;
 	queue(stub, (struct call){SYS_munmap, {0, SIM_STUB_CODE}});
 	queue(stub, (struct call){SYS_munmap, {SIM_STUB_END, HOST_TOP - SIM_STUB_END}});

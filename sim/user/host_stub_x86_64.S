@@ -15,8 +15,8 @@ host_stub_code:
 	syscall
 	int3
 	/*
-	 * host_stub_code + 3: calls (number and six arguments) from rbx up to r15, until one fails; rax is then
-	 * the error.
+	 * host_stub_code + 3: calls (number and six arguments) from rbx up to r15; ends in a breakpoint when
+	 * all were made, in an invalid instruction when one failed.
 	 */
 1:	cmpq	%r15, %rbx
 	je	2f
@@ -29,10 +29,11 @@ host_stub_code:
 	movq	48(%rbx), %r9
 	syscall
 	cmpq	$-4095, %rax
-	jae	2f
+	jae	3f
 	addq	$56, %rbx
 	jmp	1b
 2:	int3
+3:	ud2
 host_stub_code_end:
 
 /*
@@ -56,9 +57,9 @@ host_clone_vfork:
 	movl	$56, %eax		/* clone */
 	syscall
 	testl	%eax, %eax
-	jz	3f
+	jz	4f
 	ret
-3:	xorl	%ebp, %ebp
+4:	xorl	%ebp, %ebp
 	popq	%rax
 	popq	%rdi
 	call	*%rax

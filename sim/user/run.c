@@ -89,7 +89,7 @@ static enum next fault(struct hal_user *u, struct sim_stub *stub, const struct s
 	enum hal_access access = classify(u, as, stop, pte);
 
 	if (allows(pte, access) && sim_walk_access(as, stop->addr, access)) {
-		sim_tlb_fill(stub, as, stop->addr);
+		sim_tlb_fill(stub, as, stop->addr, SIM_FILL_ALL);
 		memory[cpu].retried_addr = stop->addr;
 		memory[cpu].retried_pc = u->regs.rip;
 		return NEXT_RUN;
@@ -102,28 +102,29 @@ static enum next fault(struct hal_user *u, struct sim_stub *stub, const struct s
 	return NEXT_EXIT;
 }
 
-static void fill_if_allowed(struct sim_stub *stub, uaddr_t addr, enum hal_access access)
+static void fill_if_allowed(struct sim_stub *stub, uaddr_t addr, enum hal_access access, enum sim_fill what)
 {
 	struct hal_aspace *as = sim_self()->aspace;
 
 	if (sim_walk_access(as, addr, access))
-		sim_tlb_fill(stub, as, addr);
+		sim_tlb_fill(stub, as, addr, what);
 }
 
 /*
  * Each miss costs two stops, so what the thread is sure to want is mapped ahead: what it left for with a page
- * fault, of which the kernel has taken care by now, and in an empty stub its code and stack.
+ * fault, of which the kernel has taken care by now (and perhaps of neighbours too), and in an empty stub its
+ * code and stack.
  */
 static void refill(struct hal_user *u, struct sim_stub *stub)
 {
 	unsigned cpu = hal_cpu_id();
 
 	if (stub->empty) {
-		fill_if_allowed(stub, u->regs.rip, HAL_ACCESS_EXEC);
-		fill_if_allowed(stub, u->regs.rsp, HAL_ACCESS_READ);
+		fill_if_allowed(stub, u->regs.rip, HAL_ACCESS_EXEC, SIM_FILL_ALL);
+		fill_if_allowed(stub, u->regs.rsp, HAL_ACCESS_READ, SIM_FILL_ALL);
 	}
 	if (memory[cpu].faulted == u)
-		fill_if_allowed(stub, memory[cpu].addr, memory[cpu].access);
+		fill_if_allowed(stub, memory[cpu].addr, memory[cpu].access, SIM_FILL_NEW);
 	memory[cpu].faulted = NULL;
 }
 

@@ -197,7 +197,7 @@ static void run_add(struct sim_stub *stub, struct run *run, uaddr_t addr, hal_pt
 	run->len += PAGE_SIZE;
 }
 
-void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr)
+void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr, enum sim_fill what)
 {
 	hal_pte_t *slot = sim_walk_slot(as, addr);
 	unsigned before = addr >> PAGE_SHIFT & (WINDOW_PAGES - 1);
@@ -207,8 +207,11 @@ void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr)
 	if (!slot)
 		return;
 	for (unsigned i = 0; i < WINDOW_PAGES; i++) {
-		hal_pte_t pte = sim_pte_touch(slot - before + i, SIM_PTE_ACCESSED);
+		hal_pte_t *neighbour = slot - before + i, pte = __atomic_load_n(neighbour, __ATOMIC_ACQUIRE);
 
+		if (what == SIM_FILL_NEW && i != before && hal_pte_accessed(pte))
+			continue;
+		pte = sim_pte_touch(neighbour, SIM_PTE_ACCESSED);
 		if (pte && hal_pte_prot(pte))
 			run_add(stub, &run, start + i * PAGE_SIZE, pte);
 	}

@@ -24,10 +24,11 @@ struct sim_stub {
 /* The stub of the vCPU's active address space, created or recycled if need be. */
 struct sim_stub *sim_stub_select(struct sim_vcpu *v);
 
-/*
- * Maps the page of `addr` and its neighbours into the stub, those that are present, as their entries allow.
- */
-void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr);
+/* Which neighbours of a page are mapped along with it: all that are present, or those never used so far. */
+enum sim_fill { SIM_FILL_ALL, SIM_FILL_NEW };
+
+/* Maps the page of `addr` and neighbours that are present into the stub, as their entries allow. */
+void sim_tlb_fill(struct sim_stub *stub, struct hal_aspace *as, uaddr_t addr, enum sim_fill what);
 
 /*
  * The stub is about to run user code of `u`: its FPU shall hold u's state. -EINVAL when the host refuses that
@@ -42,8 +43,9 @@ int sim_fpu_enter(struct hal_user *u, struct sim_stub *stub);
 enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr);
 
 /*
- * Null, or what plays all user programs instead of stubs (a fuzzer): is given the registers as the kernel left
- * them, sets them as the program would, and says why it came back. Interrupts off, its address space active.
+ * Null, or what plays all user programs instead of stubs (a fuzzer): is given the registers as the kernel
+ * left them, sets them as the program would, and says why it came back. Interrupts off, its address space
+ * active.
  */
 extern enum hal_exit_kind (*sim_user_script)(struct hal_user *u, struct hal_exit *ret);
 
