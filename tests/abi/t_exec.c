@@ -41,6 +41,8 @@ static int answer(int argc, char **argv)
 		return getauxval(AT_PAGESZ) == 4096 && getauxval(AT_RANDOM) && getauxval(AT_SECURE) == 0 &&
 		       getauxval(AT_EXECFN) && strcmp((char *)getauxval(AT_EXECFN), self) == 0 &&
 		       getauxval(AT_PHENT) == 56 && getauxval(AT_CLKTCK) == 100;
+	if (strcmp(what, "execfn") == 0)
+		return strncmp((char *)getauxval(AT_EXECFN), "/dev/fd/", 8) == 0;
 	if (strcmp(what, "ids") == 0)
 		return getpid() == atoi(argv[2]) && syscall(SYS_gettid) == getpid();
 	return 0;
@@ -276,7 +278,7 @@ static void paths_are_checked(void)
 
 static void a_descriptor_can_be_executed(void)
 {
-	char *argv[] = { "t_exec", "args", "", "last one", NULL }, *envp[] = { "A=b c", NULL };
+	char *argv[] = { "t_exec", "execfn", NULL }, *envp[] = { "A=b c", NULL };
 	int status, fd = open(self, O_RDONLY | O_CLOEXEC);
 	pid_t pid = fork();
 

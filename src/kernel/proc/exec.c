@@ -392,7 +392,23 @@ static void release(struct exec *x)
 	if (x->actions)
 		signal_actions_put(x->actions);
 	kfree(x->strings.data);
+	kfree(x->made_name);
 	kfree(x);
+}
+
+/* A file that was not named by a path from here: /dev/fd/N, or /dev/fd/N/name, which a script's interpreter can open. */
+static int make_name(struct exec *x, int dirfd, const char *name)
+{
+	size_t size = sizeof("/dev/fd/-2147483648/") + strlen(name);
+
+	if (dirfd == AT_FDCWD || name[0] == '/')
+		return 0;
+	x->made_name = kmalloc(size);
+	if (!x->made_name)
+		return -ENOMEM;
+	(void)fmt_string(x->made_name, size, "/dev/fd/%d%s%s", dirfd, name[0] ? "/" : "", name);
+	x->name = x->made_name;
+	return 0;
 }
 
 static void exec_init(struct exec *x, const char *name)
@@ -410,7 +426,9 @@ int task_exec(int dirfd, const char *name, unsigned at_flags, const struct exec_
 	if (!x)
 		return -ENOMEM;
 	exec_init(x, name);
-	err = vfs_open_exec(dirfd, name, at_flags, &x->file);
+	err = make_name(x, dirfd, name);
+	if (err == 0)
+		err = vfs_open_exec(dirfd, name, at_flags, &x->file);
 	if (err == 0)
 		err = prepare(x, source);
 	if (err == 0)

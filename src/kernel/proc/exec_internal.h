@@ -25,6 +25,7 @@ struct exec {
 	struct file *file;	/* the program; in the end an ELF file */
 	struct file *interpreter; /* PT_INTERP's, or null */
 	const char *name;	/* as the program is told (AT_EXECFN) */
+	char *made_name;	/* its storage, where it was made up; or null */
 	const char *prefix[2 * EXEC_SCRIPTS_MAX + 1]; /* arguments that scripts put in place of argv[0] */
 	uint32_t prefix_count;
 	uint32_t scripts;
