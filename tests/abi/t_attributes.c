@@ -166,7 +166,10 @@ static int user_writes_suid(void)
 
 static int user_is_no_admin(void)
 {
+	char buf[64];
+
 	USER_CHECK(FAILS(chroot("."), EPERM) && FAILS(mknod("sticky/dev", S_IFCHR | 0600, makedev(1, 3)), EPERM));
+	USER_CHECK(FAILS(readlink("/proc/1/exe", buf, sizeof buf), EACCES) && FAILS(access("/proc/1/cwd/", F_OK), EACCES));
 	USER_CHECK(FAILS(syscall(SYS_mount, "none", ".", "tmpfs", 0, NULL), EPERM) && FAILS(syscall(SYS_umount2, "/", 0), EPERM));
 	return 0;
 }

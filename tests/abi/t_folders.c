@@ -168,6 +168,8 @@ static void proc_pipe(void)
 	snprintf(path, sizeof path, "/proc/self/fd/%d", p[0]);
 	again = open(path, O_RDONLY);
 	EXPECT(again >= 0 && write(p[1], "x", 1) == 1 && read(again, &byte, 1) == 1 && byte == 'x');
+	EXPECT(access(path, R_OK) == 0);
+	EXPECT_ERRNO(access(path, X_OK), EACCES);
 	close(again);
 	close(p[0]);
 	close(p[1]);

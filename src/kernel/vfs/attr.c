@@ -58,6 +58,14 @@ static int check_access(const struct path *path, unsigned mask, const struct cre
 	return error;
 }
 
+/* A pipe or socket behind /proc/PID/fd/N: mode 0600, its opener's. */
+static int pathless_access(const struct file *f, unsigned mask, const struct cred *cred)
+{
+	if (!(mask & MAY_EXEC) && (cred->fsuid == f->cred->fsuid || cred_capable(cred, CAP_DAC_OVERRIDE)))
+		return 0;
+	return mask ? -EACCES : 0;
+}
+
 int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred)
 {
 	struct walk w;
@@ -68,6 +76,8 @@ int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const
 		error = walk_run(&w);
 	if (!error)
 		error = check_access(&w.at, mask, cred);
+	else if (error == -ENXIO && w.pathless)
+		error = pathless_access(w.pathless, mask, cred);
 	walk_end(&w);
 	return error;
 }

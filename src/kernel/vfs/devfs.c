@@ -4,7 +4,7 @@
  * operations, here and for nodes that mknod(2) makes in any other file system. User programs may add names
  * of their own (links, folders such as /dev/shm): the folder operations are tmpfs-like, without file data.
  *
- * Locking: devices_lock guards the table. Entries are freed when removed: a device in use keeps its operations, which are static.
+ * Locking: devices_lock guards the table. A file that is open keeps its operations, which are static.
  */
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
@@ -13,13 +13,14 @@
 
 #define DEVICES_MAX 1024
 
+/* One name that devfs_add() was given. Several names may share a number; then the oldest one's operations count. */
 struct device {
 	struct list link;
 	uint32_t type; /* S_IFCHR or S_IFBLK */
-	uint32_t uses; /* names that have it */
 	uint64_t rdev;
 	const struct file_ops *ops;
 	void *private;
+	char name[];
 };
 
 static struct spinlock devices_lock = SPINLOCK_INIT(RANK_LEAF);
@@ -34,6 +35,16 @@ static struct device *find_locked(uint32_t type, uint64_t rdev)
 
 	list_for_each (d, &devices, link)
 		if (d->rdev == rdev && d->type == type)
+			return d;
+	return NULL;
+}
+
+static struct device *find_name_locked(const char *name)
+{
+	struct device *d;
+
+	list_for_each (d, &devices, link)
+		if (str_equal(d->name, name))
 			return d;
 	return NULL;
 }
@@ -53,45 +64,51 @@ const struct file_ops *device_find(uint32_t type, uint64_t rdev, void **ret_priv
 	return ops;
 }
 
-/* One more name for a device number; the first one brings the operations. */
-static int device_register(uint32_t type, uint64_t rdev, const struct file_ops *ops, void *private)
+static int device_register(const char *name, uint32_t type, uint64_t rdev, const struct file_ops *ops, void *private)
 {
-	struct device *fresh = kmalloc(sizeof(*fresh)), *d;
+	size_t len = strlen(name) + 1;
+	struct device *d = kmalloc(sizeof(*d) + len);
 	int error = 0;
 
-	if (!fresh)
+	if (!d)
 		return -ENOMEM;
-	*fresh = (struct device){ .type = type, .rdev = rdev, .ops = ops, .private = private, .uses = 1 };
+	d->type = type;
+	d->rdev = rdev;
+	d->ops = ops;
+	d->private = private;
+	memcpy(d->name, name, len);
 	spin_lock(&devices_lock);
-	d = find_locked(type, rdev);
-	if (d) {
-		d->uses++;
-	} else if (device_count == DEVICES_MAX) {
+	if (find_name_locked(name))
+		error = -EEXIST;
+	else if (device_count == DEVICES_MAX)
 		error = -ENOSPC;
-	} else {
+	if (!error) {
 		device_count++;
-		list_add_tail(&devices, &fresh->link);
+		list_add_tail(&devices, &d->link);
 	}
 	spin_unlock(&devices_lock);
-	if (d || error)
-		kfree(fresh);
+	if (error)
+		kfree(d);
 	return error;
 }
 
-static void device_unregister(uint32_t type, uint64_t rdev)
+/* Forgets a name, whatever has become of its node: its operations can no longer be reached. */
+static bool device_unregister(const char *name, uint64_t *ret_rdev)
 {
 	struct device *d;
 
 	spin_lock(&devices_lock);
-	d = find_locked(type, rdev);
-	if (d && --d->uses > 0)
-		d = NULL;
+	d = find_name_locked(name);
 	if (d) {
 		list_del(&d->link);
 		device_count--;
+		*ret_rdev = d->rdev;
 	}
 	spin_unlock(&devices_lock);
+	if (!d)
+		return false;
 	kfree(d);
+	return true;
 }
 
 /* ---- nodes ---- */
@@ -110,7 +127,7 @@ int devfs_add(const char *name, uint32_t type_and_mode, unsigned major, unsigned
 	uint32_t type = type_and_mode & S_IFMT;
 	uint64_t rdev = dev_make(major, minor);
 	struct inode *inode;
-	int error = device_register(type, rdev, ops, private);
+	int error = device_register(name, type, rdev, ops, private);
 
 	if (error)
 		return error;
@@ -119,12 +136,12 @@ int devfs_add(const char *name, uint32_t type_and_mode, unsigned major, unsigned
 	if (error) {
 		if (inode)
 			inode_put(inode);
-		device_unregister(type, rdev);
+		device_unregister(name, &rdev);
 	}
 	return error;
 }
 
-static int find_node(const char *name, uint32_t *ret_mode, uint64_t *ret_rdev)
+static int find_node(const char *name, uint64_t *ret_rdev)
 {
 	struct dentry *d, *next;
 	char part[NAME_LEN_MAX + 1];
@@ -144,7 +161,6 @@ static int find_node(const char *name, uint32_t *ret_mode, uint64_t *ret_rdev)
 	}
 	if (!d)
 		return -ENOENT;
-	*ret_mode = d->inode->mode;
 	*ret_rdev = d->inode->rdev;
 	dentry_put(d);
 	return 0;
@@ -152,12 +168,13 @@ static int find_node(const char *name, uint32_t *ret_mode, uint64_t *ret_rdev)
 
 void devfs_remove(const char *name)
 {
-	uint32_t mode;
-	uint64_t rdev;
+	uint64_t rdev, there;
 
-	if (find_node(name, &mode, &rdev) || memfs_remove(devfs, name))
+	if (!device_unregister(name, &rdev))
 		return;
-	device_unregister(mode & S_IFMT, rdev);
+	/* a program may have removed the node, or put another in its place */
+	if (find_node(name, &there) == 0 && there == rdev)
+		memfs_remove(devfs, name);
 }
 
 /* ---- what user programs add ---- */

@@ -282,6 +282,16 @@ static int file_text(struct file *f, char *buf, size_t size)
 	return fmt_string(buf, size, "anon_inode:[%lu]", (unsigned long)f->ino);
 }
 
+/* May the running thread look through the links of a process? Its owner may, and who may trace anybody. */
+static bool may_look(const struct inode *inode)
+{
+	const struct cred *cred = thread_current()->cred;
+	uint32_t uid, gid;
+
+	procfs_pid_ops->owner(node_of(inode)->pid, &uid, &gid);
+	return cred->fsuid == uid || cred_capable(cred, CAP_SYS_PTRACE);
+}
+
 /* Copies as much of a link's text as the reader has room for; passes an errno on. */
 static int give_text(char *buf, size_t size, const char *text, int len)
 {
@@ -294,12 +304,12 @@ static int give_text(char *buf, size_t size, const char *text, int len)
 
 static ssize_t fd_readlink(struct inode *inode, char *buf, size_t size)
 {
-	struct file *f = file_of(node_of(inode), node_of(inode)->fd);
+	struct file *f = may_look(inode) ? file_of(node_of(inode), node_of(inode)->fd) : NULL;
 	char *text;
 	int len;
 
 	if (!f)
-		return -ENOENT;
+		return may_look(inode) ? -ENOENT : -EACCES;
 	text = kmalloc(LINK_TEXT_MAX);
 	len = text ? file_text(f, text, LINK_TEXT_MAX) : -ENOMEM;
 	file_put(f);
@@ -310,10 +320,10 @@ static ssize_t fd_readlink(struct inode *inode, char *buf, size_t size)
 
 static int fd_follow(struct inode *inode, struct path *ret, struct file **ret_file)
 {
-	struct file *f = file_of(node_of(inode), node_of(inode)->fd);
+	struct file *f = may_look(inode) ? file_of(node_of(inode), node_of(inode)->fd) : NULL;
 
 	if (!f)
-		return -ENOENT;
+		return may_look(inode) ? -ENOENT : -EACCES;
 	if (!f->path.dentry) {
 		*ret_file = f;
 		return -ENXIO;
@@ -347,6 +357,8 @@ static int link_follow(struct inode *inode, struct path *ret, struct file **ret_
 	int error;
 
 	(void)ret_file;
+	if (!may_look(inode))
+		return -EACCES;
 	*ret = (struct path){ NULL, NULL };
 	error = procfs_pid_ops->link(n->pid, n->name, ret, &f);
 	if (error || ret->dentry)
