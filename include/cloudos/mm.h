@@ -13,11 +13,12 @@
 
 #define PAGE_ORDER_MAX 10 /* largest block: 4 MiB */
 
-enum page_kind { PAGE_RESERVED, PAGE_FREE, PAGE_KERNEL, PAGE_SLAB, PAGE_USER, PAGE_CACHE, PAGE_TABLE };
+enum page_kind { PAGE_RESERVED, PAGE_FREE, PAGE_KERNEL, PAGE_SLAB, PAGE_USER, PAGE_CACHE, PAGE_TABLE, PAGE_SPARE };
 
 /*
  * One for each page of RAM. What `link`, `owner` and `index` mean is up to the owner, by kind: free lists of the allocator;
- * slab lists; the cache object and page index of a PAGE_CACHE page; nothing for an anonymous PAGE_USER page.
+ * slab lists; the cache object and page index of a PAGE_CACHE page; nothing for an anonymous PAGE_USER page. A PAGE_SPARE page
+ * is kept by its owner for the next use.
  */
 struct page {
 	struct refcount refs; /* references to an allocated page (or to the block's first page) */
@@ -35,8 +36,13 @@ enum page_flags {
 	PAGE_ALLOC_RESERVE = 2, /* may dig into the reserve: for what frees memory soon       */
 };
 
-/* A block of 2^order pages with one reference, or null. Its kind is PAGE_KERNEL. */
-struct page *page_alloc(unsigned order, unsigned flags);
+/* A block of 2^order pages with one reference, of the given kind, or null. */
+struct page *page_alloc_as(enum page_kind kind, unsigned order, unsigned flags);
+
+static inline struct page *page_alloc(unsigned order, unsigned flags)
+{
+	return page_alloc_as(PAGE_KERNEL, order, flags);
+}
 
 /* References. The last page_put() frees the block. */
 static inline void page_get(struct page *p)

@@ -142,7 +142,7 @@ static struct page *block_alloc(struct page_cache *c, unsigned order, unsigned f
 	return p;
 }
 
-struct page *page_alloc(unsigned order, unsigned flags)
+struct page *page_alloc_as(enum page_kind kind, unsigned order, unsigned flags)
 {
 	struct page_cache *c;
 	unsigned long irq;
@@ -154,13 +154,13 @@ struct page *page_alloc(unsigned order, unsigned flags)
 	c = &this_cpu(page_cache);
 	p = order == 0 ? cache_alloc(c, flags) : block_alloc(c, order, flags);
 	if (likely(p))
-		c->kinds[PAGE_KERNEL] += INT64_C(1) << order;
+		c->kinds[kind] += INT64_C(1) << order;
 	hal_irq_restore(irq);
 	if (unlikely(!p))
 		return NULL;
 	refcount_init(&p->refs, 1);
 	p->order = (uint8_t)order;
-	p->kind = PAGE_KERNEL;
+	p->kind = (uint8_t)kind;
 	p->flags = 0;
 	if (flags & PAGE_ALLOC_ZERO)
 		memset(page_virt(p), 0, PAGE_SIZE << order);

@@ -31,11 +31,7 @@ _Static_assert(is_aligned(PT_ENTRIES, FAULT_AROUND_PAGES), "a group lies in one 
 
 static struct page *user_page_alloc(unsigned flags)
 {
-	struct page *p = page_alloc(0, flags);
-
-	if (likely(p))
-		page_set_kind(p, PAGE_USER);
-	return p;
+	return page_alloc_as(PAGE_USER, 0, flags);
 }
 
 /* ---- committing ---- */

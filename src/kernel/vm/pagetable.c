@@ -4,13 +4,24 @@
  * kind PAGE_TABLE whose struct page counts in `index` the entries that are not 0. The root also holds entries of the machine, which
  * are not counted.
  *
+ * A table is empty when it goes, and a new one must be: each CPU keeps a few for the next use, so that they need not be cleared.
+ *
  * I1: an entry of a table above the last level is 0 or points to a table. I2: a counted entry of the root lies below HAL_USER_TOP.
  */
 #include <cloudos/errno.h>
-#include <cloudos/string.h>
+#include <cloudos/percpu.h>
 #include "vm_internal.h"
 
 #define TOP_LEVEL (HAL_PT_LEVELS - 1) /* levels are numbered from the last, 0, upwards */
+
+#define SPARE_TABLES_MAX 16 /* a CPU; what comes back beyond that is freed */
+
+/* Not touched in interrupts, and the kernel is not preempted: no lock. */
+struct spare_tables {
+	uint32_t count;
+	struct page *tables[SPARE_TABLES_MAX];
+};
+static DEFINE_PER_CPU(struct spare_tables, spare_tables);
 
 static inline unsigned shift_of(unsigned level)
 {
@@ -43,14 +54,32 @@ hal_pte_t *pagetable_find(const struct vm_space *s, uaddr_t addr)
 
 static struct page *table_alloc(struct vm_space *s)
 {
-	struct page *p = page_alloc(0, PAGE_ALLOC_ZERO);
+	struct spare_tables *spare = &this_cpu(spare_tables);
+	struct page *p;
 
-	if (!p)
-		return NULL;
-	page_set_kind(p, PAGE_TABLE);
-	p->index = 0;
+	if (likely(spare->count > 0)) {
+		p = spare->tables[--spare->count];
+		page_set_kind(p, PAGE_TABLE);
+	} else {
+		p = page_alloc_as(PAGE_TABLE, 0, PAGE_ALLOC_ZERO);
+		if (!p)
+			return NULL;
+		p->index = 0;
+	}
 	s->table_pages++;
 	return p;
+}
+
+void pagetable_recycle(struct page *table)
+{
+	struct spare_tables *spare = &this_cpu(spare_tables);
+
+	if (spare->count == SPARE_TABLES_MAX) {
+		page_put(table);
+		return;
+	}
+	page_set_kind(table, PAGE_SPARE);
+	spare->tables[spare->count++] = table;
 }
 
 hal_pte_t *pagetable_make(struct vm_space *s, uaddr_t addr)
@@ -111,13 +140,13 @@ void pagetable_visit(struct pt_visit *v, uaddr_t start, uaddr_t end)
 
 int pagetable_init(struct vm_space *s)
 {
-	struct page *root;
+	struct page *root = page_alloc_as(PAGE_TABLE, 0, PAGE_ALLOC_ZERO); /* never a spare one, which had entries of the machine */
 	int err;
 
-	s->table_pages = 0;
-	root = table_alloc(s);
 	if (!root)
 		return -ENOMEM;
+	root->index = 0;
+	s->table_pages = 1;
 	s->table_root = page_virt(root);
 	err = hal_aspace_init(&s->sched.hal, s->table_root);
 	if (err)

@@ -14,6 +14,7 @@
 #include <cloudos/string.h>
 #include "vm_internal.h"
 
+#define UNMAP_TOGETHER (PT_ENTRIES * PAGE_SIZE) /* distance from which on areas are unmapped one by one */
 #define STACK_LIMIT_DEFAULT (UINT64_C(8) << 20)
 
 paddr_t vm_zero_pa;
@@ -71,6 +72,25 @@ void vm_space_get(struct vm_space *s)
 	refcount_get(&s->users);
 }
 
+/* Areas near each other, which share tables, go in one pass. */
+static void unmap_all(struct vm_space *s)
+{
+	uaddr_t start = 0, end = 0;
+	struct vm_area *a;
+
+	list_for_each(a, &s->area_list, link) {
+		if (a->start - end >= UNMAP_TOGETHER && end > start) {
+			zap_unused(s, start, end);
+			start = a->start;
+		} else if (end == 0) {
+			start = a->start;
+		}
+		end = a->end;
+	}
+	if (end > start)
+		zap_unused(s, start, end);
+}
+
 static void space_destroy(struct vm_space *s)
 {
 	struct vm_area *a, *next;
@@ -78,10 +98,9 @@ static void space_destroy(struct vm_space *s)
 	areas_hide(s);
 	sched_space_retire(&s->sched);
 	hal_aspace_fini(&s->sched.hal);
-	list_for_each_safe(a, next, &s->area_list, link) {
-		zap_unused(s, a->start, a->end);
+	unmap_all(s);
+	list_for_each_safe(a, next, &s->area_list, link)
 		area_discard(a);
-	}
 	if (unlikely(s->table_pages > 1)) /* a fork that ran out of memory: pages without areas */
 		zap_unused(s, 0, HAL_USER_TOP);
 	pagetable_fini(s);

@@ -63,7 +63,7 @@ void tlb_batch_finish(struct tlb_batch *b)
 	if (b->start < b->end)
 		tlb_flush(b->space, b->start, b->end);
 	for (uint32_t i = 0; i < b->count; i++)
-		page_put(b->pages[i]);
+		tlb_release_page(b->pages[i]);
 	b->start = UINT64_MAX;
 	b->end = 0;
 	b->count = 0;

@@ -41,11 +41,23 @@ static inline void tlb_batch_range(struct tlb_batch *b, uaddr_t start, uaddr_t e
 
 void tlb_batch_finish(struct tlb_batch *b);
 
+/* An empty table that no CPU can reach any more. */
+void pagetable_recycle(struct page *table);
+
+/* Gives up what an entry pointed to: a page, or a table. */
+static inline void tlb_release_page(struct page *p)
+{
+	if (p->kind == PAGE_TABLE)
+		pagetable_recycle(p);
+	else
+		page_put(p);
+}
+
 /* Drops a reference on a page whose entries were cleared, once no CPU can reach it any more. Any lock but a page's may be held. */
 static inline void tlb_batch_page(struct tlb_batch *b, struct page *p)
 {
 	if (b->unused) {
-		page_put(p);
+		tlb_release_page(p);
 		return;
 	}
 	if (unlikely(b->count == TLB_BATCH_PAGES))
