@@ -4,6 +4,8 @@
  * that reaches bytes with files attached delivers the files and ends with those bytes; with SO_PASSCRED a read also ends
  * where another sender's bytes begin (unix(7)). Attachments exist only where there is something to attach.
  *
+ * A wake-up goes to one sleeper. One that was woken and leaves data, or room, to another passes it on.
+ *
  * S1  Attachments lie in ring order, do not overlap, and have len > 0; their positions count as the ring's do. An empty ring has none.
  */
 #include "unix_internal.h"
@@ -58,7 +60,7 @@ static ssize_t put_some(struct unix_socket *u, struct unix_socket *peer, struct 
 
 static ssize_t send_all(struct unix_socket *u, struct unix_socket *peer, struct socket_message *m, struct unix_attachment **attach)
 {
-	uint64_t timeout_ns = u->socket.send_timeout_ns, deadline_ns = 0;
+	uint64_t timeout_ns = u->socket.send_timeout_ns, deadline_ns = 0; /* 0: has not slept */
 	size_t done = 0;
 	ssize_t n;
 
@@ -83,6 +85,8 @@ static ssize_t send_all(struct unix_socket *u, struct unix_socket *peer, struct 
 			break;
 		}
 	}
+	if (unlikely(deadline_ns) && may_send(u, peer))
+		wake_events(&u->can_write, POLLOUT | POLLWRNORM, true);
 	return done > 0 ? (ssize_t)done : n;
 }
 
@@ -236,57 +240,63 @@ static ssize_t take(struct unix_socket *u, struct socket_message *m, bool *ret_s
 	return copy_some(u, m, 0, m->data->count);
 }
 
-/* Makes the writer go on if reads have taken the ring from "no room" to "room". Without the lock. */
-static void wake_writer(struct unix_socket *u, bool *was_full)
+/* How one receive goes. */
+struct receiving {
+	bool was_full;	      /* there was no room for writers when it last looked */
+	uint64_t deadline_ns; /* 0: has not slept */
+	struct rights *drop;  /* files that nobody wants */
+};
+
+/* Makes a writer go on if reads have taken the ring from "no room" to "room". Without the lock. */
+static void wake_writer(struct unix_socket *u, struct receiving *r)
 {
-	if (!*was_full || !unix_stream_has_room(u))
+	if (!r->was_full || !unix_stream_has_room(u))
 		return;
-	*was_full = false;
+	r->was_full = false;
 	wake_events(&unix_peer(u)->can_write, POLLOUT | POLLWRNORM, true);
 }
 
 /* Too little was there: waits for more, without the lock. 0: look again; 1: end of the stream; or an errno. */
-static int wait_for_data(struct unix_socket *u, unsigned flags, uint64_t *deadline_ns, bool *was_full)
+static int wait_for_data(struct unix_socket *u, unsigned flags, struct receiving *r)
 {
 	uint64_t timeout_ns = u->socket.receive_timeout_ns;
 	bool ended = u->rx_shut;
 	int error;
 
 	mutex_unlock(&u->lock);
-	wake_writer(u, was_full);
+	wake_writer(u, r);
 	error = socket_take_error(&u->socket);
 	if (!error && ended)
 		error = 1;
 	else if (!error && (flags & MSG_DONTWAIT))
 		error = -EAGAIN;
 	if (!error) {
-		if (*deadline_ns == 0)
-			*deadline_ns = socket_deadline(timeout_ns);
-		error = socket_wait_error(wait_event_deadline(&u->can_read, *deadline_ns, may_receive(u)), timeout_ns);
+		if (r->deadline_ns == 0)
+			r->deadline_ns = socket_deadline(timeout_ns);
+		error = socket_wait_error(wait_event_deadline(&u->can_read, r->deadline_ns, may_receive(u)), timeout_ns);
 	}
 	mutex_lock(&u->lock);
 	return error;
 }
 
-/* With u->lock held. Files that nobody wants go to *drop; *was_full asks for wake_writer(). */
-static ssize_t receive_locked(struct unix_socket *u, struct socket_message *m, struct rights **drop, bool *was_full)
+/* With u->lock held. */
+static ssize_t receive_locked(struct unix_socket *u, struct socket_message *m, struct receiving *r)
 {
 	size_t wanted = m->flags & MSG_WAITALL && !(m->flags & MSG_PEEK) ? m->data->count : 1, done = 0;
-	uint64_t deadline_ns = 0;
 	bool stop = false;
 
 	for (;;) {
 		ssize_t n;
 		int error;
 
-		*was_full |= !unix_stream_has_room(u);
-		n = ring_used(&u->ring) > 0 ? take(u, m, &stop, drop) : 0;
+		r->was_full |= !unix_stream_has_room(u);
+		n = ring_used(&u->ring) > 0 ? take(u, m, &stop, &r->drop) : 0;
 		if (unlikely(n < 0))
 			return done > 0 ? (ssize_t)done : n;
 		done += (size_t)n;
 		if (done >= wanted || stop)
 			return (ssize_t)done;
-		error = wait_for_data(u, m->flags, &deadline_ns, was_full);
+		error = wait_for_data(u, m->flags, r);
 		if (error)
 			return done > 0 || error > 0 ? (ssize_t)done : error;
 	}
@@ -295,8 +305,7 @@ static ssize_t receive_locked(struct unix_socket *u, struct socket_message *m, s
 ssize_t unix_stream_receive(struct socket *s, struct socket_message *m)
 {
 	struct unix_socket *u = unix_of(s);
-	struct rights *drop = NULL;
-	bool was_full = false;
+	struct receiving r = { 0 };
 	ssize_t n;
 
 	if (unlikely(m->flags & MSG_OOB))
@@ -306,12 +315,14 @@ ssize_t unix_stream_receive(struct socket *s, struct socket_message *m)
 	if (m->data->count == 0)
 		return 0;
 	mutex_lock(&u->lock);
-	n = receive_locked(u, m, &drop, &was_full);
+	n = receive_locked(u, m, &r);
 	mutex_unlock(&u->lock);
-	wake_writer(u, &was_full);
+	wake_writer(u, &r);
+	if (r.deadline_ns && may_receive(u))
+		wake_events(&u->can_read, POLLIN | POLLRDNORM, true);
 	if (m->address)
 		m->address->len = 0;
-	if (unlikely(drop))
-		unix_rights_drop_chain(drop);
+	if (unlikely(r.drop))
+		unix_rights_drop_chain(r.drop);
 	return n;
 }
