@@ -64,7 +64,7 @@ _lock = threading.Lock()
 
 
 @functools.cache
-def _compile(name: str) -> Path:
+def _compile(name: str, targets: tuple[str, ...] = ()) -> Path:
     folder = BUILD / name
     if not (folder / "build.ninja").exists():
         prepare(name)
@@ -72,14 +72,14 @@ def _compile(name: str) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             _run(f"configuring {name}", ["meson", "setup", str(folder), *CONFIGURATIONS[name]])
     with step(f"building {name}") as this:
-        this.idle = "no work to do" in _run(f"building {name}", ["ninja", "-C", str(folder)])
+        this.idle = "no work to do" in _run(f"building {name}", ["ninja", "-C", str(folder), *targets])
     return folder
 
 
-def compile(name: str) -> Path:
-    """Brings a build directory up to date, once in the life of this command; its path."""
+def compile(name: str, *targets: str) -> Path:
+    """Brings a build directory (or some targets of it) up to date, once in the life of this command; its path."""
     with _lock:
-        return _compile(name)
+        return _compile(name, targets)
 
 
 def kernel(machine: str) -> Path:

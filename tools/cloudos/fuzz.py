@@ -21,7 +21,7 @@ def main(words: list[str]) -> int:
     args, more = parser.parse_known_args(words)
     if args.target not in targets:
         raise Failure(f"there is no fuzz target {args.target!r}; there are: {', '.join(targets)}", 2)
-    program = build.compile("sim-fuzz") / "fuzz" / args.target
+    program = build.compile("sim-fuzz", f"fuzz/{args.target}") / "fuzz" / args.target
     work = BUILD / "fuzz" / args.target
     found = work.parent
     work.mkdir(parents=True, exist_ok=True)
