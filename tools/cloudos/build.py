@@ -23,7 +23,8 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "aarch64": ["-Dmachine=aarch64", "--cross-file", "tools/cross/aarch64.ini"],
     "sim": ["-Dmachine=sim"],
     "sim-test": ["-Dmachine=sim", "-Ddebug_locks=true", "-Db_sanitize=address,undefined"],
-    "sim-coverage": ["-Dmachine=sim", "-Ddebug_locks=true", "-Db_coverage=true", "-Doptimization=1"],
+    "sim-coverage": ["-Dmachine=sim", "-Ddebug_locks=true", "-Db_coverage=true", "-Doptimization=1",
+                     "-Dwerror=false"],      # a build to measure with: other levels warn otherwise
     "sim-fuzz": ["-Dmachine=sim", "-Dfuzz=true", "--native-file", "tools/cross/clang.ini", "-Ddebug_locks=true",
                  "-Db_sanitize=address,undefined"],
     "sim-clang": ["-Dmachine=sim", "--native-file", "tools/cross/clang.ini"],
