@@ -22,8 +22,8 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "x86_64": ["-Dmachine=x86_64"],
     "aarch64": ["-Dmachine=aarch64", "--cross-file", "tools/cross/aarch64.ini"],
     "sim": ["-Dmachine=sim"],
-    "sim-test": ["-Dmachine=sim", "-Ddebug_locks=true", "-Db_sanitize=address,undefined"],
-    "sim-coverage": ["-Dmachine=sim", "-Ddebug_locks=true", "-Db_coverage=true", "-Doptimization=1",
+    "sim-test": ["-Dmachine=sim", "-Dtests=true", "-Ddebug_locks=true", "-Db_sanitize=address,undefined"],
+    "sim-coverage": ["-Dmachine=sim", "-Dtests=true", "-Ddebug_locks=true", "-Db_coverage=true", "-Doptimization=1",
                      "-Dwerror=false"],      # a build to measure with: other levels warn otherwise
     "sim-fuzz": ["-Dmachine=sim", "-Dfuzz=true", "--native-file", "tools/cross/clang.ini", "-Ddebug_locks=true",
                  "-Db_sanitize=address,undefined"],
