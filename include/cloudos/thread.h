@@ -103,7 +103,7 @@ void thread_start(struct thread *t);
 /* Frees what thread_init() took, of a thread never started. */
 void thread_fini(struct thread *t);
 
-/* Makes and starts a kernel thread that frees itself. 0 or -ENOMEM. */
+/* Makes and starts a kernel thread that frees itself; it has no files and no credentials until it adopts some. 0 or -ENOMEM. */
 int thread_spawn(const char *name, void (*entry)(void *), void *arg);
 
 /* Ends the running thread; t->release(t) is called once its stack is no longer used. An entry that returns does this. */

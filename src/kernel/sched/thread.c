@@ -79,7 +79,6 @@ static void spawned_free(struct thread *t)
 int thread_spawn(const char *name, void (*entry)(void *), void *arg)
 {
 	struct spawned *s = kmalloc(sizeof(*s));
-	struct thread *self = thread_current();
 
 	if (!s)
 		return -ENOMEM;
@@ -88,9 +87,6 @@ int thread_spawn(const char *name, void (*entry)(void *), void *arg)
 		return -ENOMEM;
 	}
 	s->thread.release = spawned_free;
-	s->thread.fs = self->fs;
-	s->thread.files = self->files;
-	s->thread.cred = self->cred;
 	thread_start(&s->thread);
 	return 0;
 }
