@@ -25,7 +25,8 @@
 #define LSR_EMPTY    0x20
 
 #define FIFO		16u
-#define READY_SPINS_MAX 100000u /* then the character is lost: nothing drains the port */
+#define READY_NS_MAX	(UINT64_C(10) * 1000000000) /* then characters are lost: nothing drains the port */
+#define READY_SPINS_MAX 100000000u		    /* the same while there is no clock yet */
 #define RECEIVE_MAX	256u	/* characters an interrupt */
 
 static bool present, receiving;
@@ -49,13 +50,29 @@ bool x86_serial_init(void)
 	return true;
 }
 
+/* Waits for room in the FIFO: as long as a busy reader may take. A port that was given up is only looked at, until it takes again. */
+static bool wait_for_room(void)
+{
+	static bool given_up;
+	uint64_t from = hal_clock_ns();
+	unsigned spins = 0;
+
+	while (!(inb(LSR) & LSR_EMPTY)) {
+		if (given_up || ++spins == READY_SPINS_MAX || hal_clock_ns() - from > READY_NS_MAX) {
+			given_up = true;
+			return false;
+		}
+		hal_cpu_relax();
+	}
+	given_up = false;
+	return true;
+}
+
 void x86_serial_write(const char *buf, size_t len)
 {
 	for (size_t at = 0; present && at < len;) {
-		unsigned spins = 0;
-
-		while (!(inb(LSR) & LSR_EMPTY) && spins++ < READY_SPINS_MAX)
-			hal_cpu_relax();
+		if (!wait_for_room())
+			return;
 		for (unsigned room = FIFO; room > 0 && at < len; room--)
 			outb(DATA, (uint8_t)buf[at++]);
 	}

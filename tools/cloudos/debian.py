@@ -9,12 +9,14 @@ one the machine uses, its keys are Debian's own keyring.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -58,6 +60,18 @@ FIRMWARE_PACKAGES = {
 }
 
 
+_lock = threading.RLock()     # tests run side by side: one of them installs or unpacks, the others wait
+
+
+def _one_at_a_time(function):
+    @functools.wraps(function)
+    def locked(*words, **named):
+        with _lock:
+            return function(*words, **named)
+    return locked
+
+
+@_one_at_a_time
 def install(packages: dict[str, str]) -> None:
     """Installs those of the packages whose file is missing."""
     missing = [name for name, file in packages.items() if not os.path.exists(file)]
@@ -159,6 +173,7 @@ class Apt:
         raise Failure(f"{' '.join(command)} failed: {done.stderr.strip()[-1500:]}")
 
 
+@_one_at_a_time
 def package(name: str, arch: str) -> Path:
     """A binary package of the machine's release, unpacked: the folder. Downloaded once."""
     debian_arch = ARCHITECTURES[arch]
@@ -219,6 +234,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@_one_at_a_time
 def wrap_sources(sources: Iterable[tuple[str, str | None, str, str]] = SOURCES) -> None:
     """Puts the wraps' tarballs into subprojects/packagecache, checked; downloads what is not there yet."""
     for name, suite, file, digest in sources:
