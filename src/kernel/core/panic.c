@@ -30,13 +30,23 @@ static void emit(const char *format, ...)
 	console_output(line, min((size_t)n, sizeof(line) - 1), false);
 }
 
-static void emit_frames(const uintptr_t *pcs, size_t n)
+/* A return address may lie behind the end of a function that calls one that does not return: its call stands a byte before. */
+static bool symbol_of_call(uintptr_t pc, bool is_return, const char **ret_name, size_t *ret_offset)
+{
+	if (!hal_symbol_lookup(pc - is_return, ret_name, ret_offset))
+		return false;
+	*ret_offset += is_return;
+	return true;
+}
+
+/* `exact`: the first is where it happened, not a return address. */
+static void emit_frames(const uintptr_t *pcs, size_t n, bool exact)
 {
 	for (size_t i = 0; i < n; i++) {
 		const char *name;
 		size_t offset;
 
-		if (hal_symbol_lookup(pcs[i], &name, &offset))
+		if (symbol_of_call(pcs[i], i > 0 || !exact, &name, &offset))
 			emit("  #%zu %#lx %s+%#zx\n", i, (unsigned long)pcs[i], name, offset);
 		else
 			emit("  #%zu %#lx\n", i, (unsigned long)pcs[i]);
@@ -81,7 +91,7 @@ static _Noreturn void panic_text(const char *text)
 	begin();
 	emit("\npanic: %s\n", text);
 	emit_place();
-	emit_frames(pcs, hal_backtrace(pcs, BACKTRACE_MAX));
+	emit_frames(pcs, hal_backtrace(pcs, BACKTRACE_MAX), false);
 	end();
 }
 
@@ -111,7 +121,7 @@ __attribute__((noreturn)) void panic_kernel_fault(const char *what, uintptr_t pc
 	emit_place();
 	if (dump)
 		console_output(dump, strlen(dump), false);
-	emit_frames(pcs, hal_backtrace_from(pc, fp, pcs, BACKTRACE_MAX));
+	emit_frames(pcs, hal_backtrace_from(pc, fp, pcs, BACKTRACE_MAX), true);
 	end();
 }
 
@@ -124,7 +134,7 @@ void backtrace_log(void)
 		const char *name = "?";
 		size_t offset = 0;
 
-		hal_symbol_lookup(pcs[i], &name, &offset);
+		symbol_of_call(pcs[i], true, &name, &offset);
 		log_notice("#%zu %s+%#zx", i, name, offset);
 	}
 }
