@@ -109,7 +109,8 @@ def on_linux(arch: str, programs: list[Program]) -> dict[str, tuple[str, int]]:
 
 def on_host(command: str, cwd: Path | None = None) -> tuple[str, int]:
     """The oracle: the same command line on this machine's Linux."""
-    done = subprocess.run(["sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    # Whoever started us may ignore signals (a shell's background job does): the program must not.
+    done = subprocess.run(["env", "--default-signal", "sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=PROGRAM_LIMIT_S["host"], cwd=cwd)
     return done.stdout.decode(errors="replace"), done.returncode
 
