@@ -231,6 +231,7 @@ def running() -> list[Job]:
 # ---- busybox's applets: the same output and status as the same binary has on Linux ----
 
 SWEEP = ROOT / "tests" / "applets" / "sweep.txt"
+SWEEP_MIB = 24      # the smallest machine that is promised
 
 
 def _sweep_lines() -> list[tuple[str, str]]:
@@ -266,7 +267,7 @@ def applets() -> list[Job]:
         programs = [Program(test, _in_fresh_folder(command), expect(arch, test, command)) for test, command in lines]
         if arch not in oracles:
             oracles[arch] = guests.on_linux(arch, programs)
-        jobs += guests.batch(f"applets/{name}", Setup(machine=name, smp=2), programs, [], size=100)
+        jobs += guests.batch(f"applets/{name}", Setup(machine=name, smp=2, memory=SWEEP_MIB), programs, [], size=100)
     return jobs
 
 
