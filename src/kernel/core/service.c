@@ -131,11 +131,14 @@ static bool one_finished(void)
 	return __atomic_load_n(&starting, __ATOMIC_ACQUIRE) < starting_seen;
 }
 
-/* Nothing can start now: waits for one that is starting; with none, what is left waits for each other in a circle. */
-static void wait_or_block(void)
+/*
+ * A survey found nothing that can start: waits for one of those that were starting when it began (they may have finished
+ * meanwhile); if there were none, what is left waits for each other in a circle.
+ */
+static void wait_or_block(uint32_t were_starting)
 {
-	starting_seen = __atomic_load_n(&starting, __ATOMIC_ACQUIRE);
-	if (starting_seen > 0) {
+	starting_seen = were_starting;
+	if (were_starting > 0) {
 		service_threads.wait(one_finished);
 		return;
 	}
@@ -161,8 +164,8 @@ void services_start(void)
 
 		if (n > 0)
 			launch(s, n == 1 && before == 0);
-		else if (any_waiting() && before == __atomic_load_n(&starting, __ATOMIC_ACQUIRE))
-			wait_or_block();
+		else if (any_waiting())
+			wait_or_block(before);
 	}
 	if (!none_starting())
 		service_threads.wait(none_starting);
