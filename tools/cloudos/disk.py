@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import struct
 import subprocess
+import tempfile
+import threading
 import uuid
 import zlib
 from pathlib import Path
@@ -43,18 +45,23 @@ def _grub_folder(arch: str, form: str) -> Path:
     return Path("/usr/lib/grub") / form
 
 
+_grub_lock = threading.Lock()       # two boots side by side may be the first of their format
+
+
 def _grub(arch: str, form: str, modules: list[str], early: str) -> bytes:
     """GRUB's core image of a format, with a configuration inside that finds grub.cfg. Made once."""
     folder = BUILD / "grub"
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / form
-    if not target.exists():
-        config = folder / f"{form}.cfg"
-        config.write_text(early)
-        partial = folder / f"{form}.partial"
-        _tool(["grub-mkimage", "-d", str(_grub_folder(arch, form)), "-O", form, "-c", str(config), "-p", "/",
-               "-o", str(partial), *modules])
-        partial.rename(target)
+    with _grub_lock:
+        if not target.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            # Another process may be making the same: each in a folder of its own, and the last rename wins.
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                config, partial = Path(own) / "early.cfg", Path(own) / form
+                config.write_text(early)
+                _tool(["grub-mkimage", "-d", str(_grub_folder(arch, form)), "-O", form, "-c", str(config), "-p", "/",
+                       "-o", str(partial), *modules])
+                partial.rename(target)
     return target.read_bytes()
 
 
