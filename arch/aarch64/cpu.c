@@ -174,9 +174,3 @@ size_t hal_entropy(void *buf, size_t len)
 	}
 	return n;
 }
-
-bool hal_fault(const char *site)
-{
-	(void)site;
-	return false;
-}

@@ -15,12 +15,6 @@
 #define PM1_SLP_EN	 (1u << 13)
 #define SPINS_MAX	 1000000u
 
-bool hal_fault(const char *site)
-{
-	(void)site;
-	return false;
-}
-
 static bool is_port(const struct acpi_register *r)
 {
 	return r->space == ACPI_SPACE_PORT && r->address != 0 && r->address <= UINT16_MAX;

@@ -104,6 +104,7 @@ void spin_lock_slow(struct spinlock *l);
 static inline void spin_lock(struct spinlock *l)
 {
 	lock_debug_spin_before(l);
+	hal_point(HAL_POINT_LOCK, l);
 	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
 		spin_lock_slow(l);
 	lock_debug_spin_after(l);
@@ -111,6 +112,7 @@ static inline void spin_lock(struct spinlock *l)
 
 static inline bool spin_try_lock(struct spinlock *l)
 {
+	hal_point(HAL_POINT_LOCK, l);
 	if (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
 		return false;
 	lock_debug_spin_after(l);
@@ -121,6 +123,7 @@ static inline void spin_unlock(struct spinlock *l)
 {
 	lock_debug_spin_release(l);
 	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+	hal_point(HAL_POINT_UNLOCK, l);
 }
 
 static inline unsigned long spin_lock_irq(struct spinlock *l)
@@ -166,6 +169,7 @@ void mutex_lock_beside(struct mutex *m);
 bool mutex_try_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 bool mutex_held(const struct mutex *m); /* by this thread */
+void mutex_describe(const struct mutex *m, char *buf, size_t size); /* for reports: ", waits for a mutex ... held by ..." */
 #define assert_mutex_held(m) ASSERT(mutex_held(m))
 
 /* state: number of readers, or -1 with a writer; guarded by `wait`. */

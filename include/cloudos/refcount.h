@@ -8,6 +8,7 @@
 
 #include <cloudos/panic.h>
 #include <cloudos/types.h>
+#include <hal/hal.h>
 
 struct refcount {
 	uint32_t count;
@@ -27,7 +28,10 @@ static inline uint32_t refcount_read(const struct refcount *r)
 
 static inline void refcount_get(struct refcount *r)
 {
-	uint32_t old = __atomic_fetch_add(&r->count, 1, __ATOMIC_RELAXED);
+	uint32_t old;
+
+	hal_point(HAL_POINT_ATOMIC, r);
+	old = __atomic_fetch_add(&r->count, 1, __ATOMIC_RELAXED);
 
 	ASSERT(old > 0 && old < REFCOUNT_MAX);
 }
@@ -36,6 +40,7 @@ static inline bool refcount_get_unless_zero(struct refcount *r)
 {
 	uint32_t n = refcount_read(r);
 
+	hal_point(HAL_POINT_ATOMIC, r);
 	while (n > 0)
 		if (__atomic_compare_exchange_n(&r->count, &n, n + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return true;
@@ -45,7 +50,10 @@ static inline bool refcount_get_unless_zero(struct refcount *r)
 /* True when that was the last reference: the caller destroys the object. */
 static inline bool refcount_put(struct refcount *r)
 {
-	uint32_t old = __atomic_fetch_sub(&r->count, 1, __ATOMIC_ACQ_REL);
+	uint32_t old;
+
+	hal_point(HAL_POINT_ATOMIC, r);
+	old = __atomic_fetch_sub(&r->count, 1, __ATOMIC_ACQ_REL);
 
 	ASSERT(old > 0 && old <= REFCOUNT_MAX);
 	return old == 1;

@@ -33,6 +33,7 @@ enum thread_work {
 	THREAD_WORK_RESTORE_MASK = 16, /* a saved signal mask is to be restored  */
 };
 
+struct mutex;
 struct vm_space;
 struct fs_context;
 struct fd_table;
@@ -65,6 +66,7 @@ struct thread {
 	uint64_t affinity;	      /* Q: mask of CPUs allowed */
 	struct timer sleep_timer;     /* of thread_sleep() */
 	bool timed_out;		      /* O */
+	const struct mutex *waits_for; /* O: the mutex that it sleeps for, or null; for reports */
 	uint64_t run_ns, wait_ns;     /* Q: totals */
 	uint64_t user_ns, system_ns;  /* O: totals, by where the thread was */
 	uint64_t mode_from_ns;	      /* O */
@@ -114,6 +116,7 @@ _Noreturn void thread_exit(void);
 static inline void thread_prepare_sleep(enum thread_state state)
 {
 	__atomic_store_n(&thread_current()->state, (uint32_t)state, __ATOMIC_SEQ_CST);
+	hal_point(HAL_POINT_SLEEP, thread_current());
 }
 
 static inline void thread_cancel_sleep(void)

@@ -4,6 +4,8 @@
  *
  *   struct hal_context        storage for a context that is not running
  *   HAL_KSTACK_SIZE           bytes of a kernel stack on this machine (a multiple of the page size)
+ *   void hal_context_fini(struct hal_context *c)
+ *           The context will never be continued, and its storage may go: nothing on metal, inline.
  */
 #ifndef HAL_CONTEXT_H
 #define HAL_CONTEXT_H

@@ -39,7 +39,4 @@ void hal_ipi_send(unsigned cpu);
 /* Fills up to len bytes with what hardware entropy the CPU has; returns how many (0: none). Any context. */
 size_t hal_entropy(void *buf, size_t len);
 
-/* True at a named fault-injection point that the simulator's scenario wants to fail; always false on metal. */
-bool hal_fault(const char *site);
-
 #endif

@@ -24,6 +24,7 @@
 #include <hal/device.h>
 #include <hal/irq.h>
 #include <hal/mmu.h>
+#include <hal/point.h>
 #include <hal/power.h>
 #include <hal/time.h>
 #include <hal/upcall.h>

@@ -15,6 +15,8 @@ enum hal_access {
 	HAL_ACCESS_EXEC = 4,
 };
 
+struct hal_context;
+
 struct hal_upcalls {
 	/* One zeroed page for the machine's own tables; 0 when out of memory. Any context. */
 	paddr_t (*page_alloc)(void);
@@ -22,6 +24,15 @@ struct hal_upcalls {
 
 	void (*timer)(void); /* this CPU's one-shot timer fired; interrupts off */
 	void (*ipi)(void);   /* hal_ipi_send() was called for this CPU; interrupts off */
+
+	/* For reports: names the thread that a kernel context is of, and with `detail` what it holds and waits for. Any context. */
+	void (*describe_context)(const struct hal_context *c, char *buf, size_t size, bool detail);
+
+	/*
+	 * Wakes the thread of a context that is not running, though nothing may have happened that it waits for; false if it does
+	 * not sleep. Every sleeper looks again at what it waits for, so that a wake-up too many is harmless. Interrupts off.
+	 */
+	bool (*wake_context)(struct hal_context *c);
 
 	/* A fault on a user address inside hal_copy_*: 0 when the access may be tried again. Interrupts on. */
 	int (*user_fault)(uaddr_t addr, enum hal_access access);

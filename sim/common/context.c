@@ -9,7 +9,9 @@
  */
 #include <hal/hal.h>
 #include <sim/host.h>
+#include <sim/context.h>
 #include <sim/sanitizer.h>
+#include <sim/trace.h>
 
 /* In switch_x86_64.S. */
 void sim_switch(void **save_sp, void *load_sp);
@@ -33,7 +35,43 @@ _Noreturn void sim_context_begin(struct hal_context *self)
 	host_fatal("a kernel context returned from its entry");
 }
 
-void hal_context_init(struct hal_context *c, void *stack, size_t size, void (*entry)(void *), void *arg)
+/* ---- the list of contexts, for verdicts: the deterministic world's, which has one thread ---- */
+
+static struct hal_context contexts = {.previous = &contexts, .next = &contexts};
+
+struct hal_context *sim_context_next(struct hal_context *c)
+{
+	struct hal_context *next = c ? c->next : contexts.next;
+
+	return next == &contexts ? NULL : next;
+}
+
+static void list_insert(struct hal_context *c)
+{
+	c->previous = contexts.previous;
+	c->next = &contexts;
+	c->previous->next = c->next->previous = c;
+}
+
+void hal_context_fini(struct hal_context *c)
+{
+	if (!c->next)
+		return;
+	c->previous->next = c->next;
+	c->next->previous = c->previous;
+	c->previous = c->next = NULL;
+}
+
+size_t sim_context_backtrace(const struct hal_context *c, uintptr_t *ret_pcs, size_t max)
+{
+	const struct first_frame *frame = c->sp;
+
+	return hal_backtrace_from((uintptr_t)frame->pc, frame->rbp, ret_pcs, max);
+}
+
+/* ---- making and switching ---- */
+
+void sim_context_prepare(struct hal_context *c, void *stack, size_t size, void (*entry)(void *), void *arg)
 {
 	struct first_frame *frame = (void *)((char *)stack + size - sizeof(struct first_frame));
 
@@ -49,14 +87,33 @@ void hal_context_init(struct hal_context *c, void *stack, size_t size, void (*en
 	};
 }
 
-SIM_NO_TSAN void hal_context_switch(struct hal_context *from, struct hal_context *to)
+SIM_NO_TSAN void sim_context_go(struct hal_context *from, struct hal_context *to)
 {
 	struct sim_vcpu *v = sim_self();
 	struct hal_context *left;
 
 	v->left = from;
+	v->running = to;
 	sim_fiber_leave(&from->fiber, to->fiber, to->stack, to->size);
 	sim_switch(&from->sp, to->sp);
 	left = sim_self()->left;
 	sim_fiber_arrived(from->fiber, &left->stack, &left->size);
+}
+
+void hal_context_init(struct hal_context *c, void *stack, size_t size, void (*entry)(void *), void *arg)
+{
+	sim_context_prepare(c, stack, size, entry, arg);
+	if (sim_points)
+		list_insert(c);
+}
+
+/* The boot thread's context was never made: it is known from its first switch. */
+SIM_NO_TSAN void hal_context_switch(struct hal_context *from, struct hal_context *to)
+{
+	if (sim_points) {
+		if (!from->next)
+			list_insert(from);
+		sim_trace(SIM_TRACE_THREAD, (uintptr_t)to, 0);
+	}
+	sim_context_go(from, to);
 }

@@ -14,7 +14,9 @@
 #include <sim/host.h>
 #include <sim/host_machine.h>
 #include <sim/host_private.h>
+#include <sim/scenario.h>
 #include <sim/stub.h>
+#include <sim/trace.h>
 
 static void must(int error, const char *what)
 {
@@ -77,7 +79,10 @@ void host_machine_create(const struct host_options *options)
 	if (options->initrd)
 		load_initrd(options->initrd);
 	must(host_stub_setup(), "stub processes");
-	must(host_clock_start(), "clock thread");
+	if (sim_scenario.deterministic)
+		host_trace_open(options->record, options->timeline);
+	else
+		must(host_clock_start(), "clock thread");
 	host_thread_adopt();
 	if (options->test) {
 		host_console_to_stderr();
@@ -85,6 +90,8 @@ void host_machine_create(const struct host_options *options)
 	}
 	host_crash_setup();
 	host_terminal_raw();
+	if (sim_scenario.deterministic)
+		host_watchdog_start();
 }
 
 /* "model name" of the host's first CPU. */

@@ -9,6 +9,7 @@
 
 #include <sim/host.h>
 #include <sim/host_machine.h>
+#include <sim/scenario.h>
 #include <sim/vcpu.h>
 
 #define MEMORY_DEFAULT 256 /* MiB */
@@ -23,10 +24,16 @@ static const char usage[] =
     "  --smp N          virtual CPUs, 1 to 64 (default 1)\n"
     "  --memory MIB     physical memory, 8 to 65536 (default 256)\n"
     "  --disk FILE      a disk image; CloudOS has no block drivers yet, so nothing uses it\n"
+    "  --seed N         the deterministic world: the same seed is the same run\n"
+    "  --scenario FILE  the same, with all that FILE says of it (docs/SIM.md)\n"
+    "  --set LINE       a line of a scenario\n"
+    "  --trace FILE     a timeline of a deterministic run; - is standard error\n"
+    "  --record FILE    its events, for comparing\n"
+    "  --faults         lists the faults that scenarios can name\n"
     "  --help           this text\n"
     "\n"
-    "At a terminal Ctrl-A x ends the run. Exit status: 0 powered off, 2 wrong arguments or refused by\n"
-    "the host, 125 kernel panic.\n";
+    "At a terminal Ctrl-A x ends the run. Exit status: 0 powered off, 2 wrong arguments or refused by the\n"
+    "host, 124 the deterministic world found a fault, 125 kernel panic.\n";
 
 static _Noreturn void wrong(const char *option, const char *value, const char *why)
 {
@@ -55,6 +62,32 @@ static void check_disk(const char *name)
 	fprintf(stderr, "cloudos-sim: --disk %s: no driver uses it yet\n", name);
 }
 
+static void set_line(const char *option, const char *line, struct host_options *options)
+{
+	char copy[1024];
+	const char *why;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	why = host_scenario_line(copy, options);
+	if (why)
+		wrong(option, line, why);
+}
+
+static void set_seed(const char *seed, struct host_options *options)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "seed %s", seed);
+	set_line("--seed", line, options);
+}
+
+static void list_faults(void)
+{
+	for (unsigned i = 0; i < SIM_FAULTS; i++)
+		puts(sim_fault_name((enum sim_fault)i));
+	exit(0);
+}
+
 static void parse(int argc, char **argv, struct host_options *options)
 {
 	static const struct option known[] = {
@@ -63,6 +96,12 @@ static void parse(int argc, char **argv, struct host_options *options)
 	    {"smp", required_argument, NULL, 's'},
 	    {"memory", required_argument, NULL, 'm'},
 	    {"disk", required_argument, NULL, 'd'},
+	    {"seed", required_argument, NULL, 'S'},
+	    {"scenario", required_argument, NULL, 'f'},
+	    {"set", required_argument, NULL, 'l'},
+	    {"trace", required_argument, NULL, 't'},
+	    {"record", required_argument, NULL, 'r'},
+	    {"faults", no_argument, NULL, 'F'},
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -87,6 +126,24 @@ static void parse(int argc, char **argv, struct host_options *options)
 		case 'd':
 			check_disk(optarg);
 			break;
+		case 'S':
+			set_seed(optarg, options);
+			break;
+		case 'f':
+			host_scenario_read(optarg, options);
+			break;
+		case 'l':
+			set_line("--set", optarg, options);
+			break;
+		case 't':
+			options->timeline = optarg;
+			break;
+		case 'r':
+			options->record = optarg;
+			break;
+		case 'F':
+			list_faults();
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -105,5 +162,7 @@ int main(int argc, char **argv)
 
 	parse(argc, argv, &options);
 	host_machine_create(&options);
+	if (sim_scenario.deterministic)
+		sim_deterministic_start();
 	sim_start();
 }

@@ -63,11 +63,12 @@ int host_area_unmap(uintptr_t va)
 	return p == MAP_FAILED ? -errno : 0;
 }
 
-void *host_stack_create(size_t size)
+void *host_stack_create(uintptr_t at, size_t size)
 {
-	char *p = mmap(NULL, size + PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap((void *)(at - PAGE_SIZE), size + PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
-	if (p == MAP_FAILED || mprotect(p, PAGE_SIZE, PROT_NONE) < 0)
+	if (p != (char *)at - PAGE_SIZE || mprotect(p, PAGE_SIZE, PROT_NONE) < 0)
 		return NULL;
 	return p + PAGE_SIZE;
 }

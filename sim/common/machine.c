@@ -5,8 +5,23 @@
  */
 #include <hal/hal.h>
 #include <sim/host.h>
+#include <sim/world.h>
 
 struct sim_machine sim_machine;
+const struct sim_world *sim_world = &sim_realtime;
+
+bool sim_machine_has(const char *text)
+{
+	for (const char *at = sim_machine.cmdline; *at; at++) {
+		size_t i = 0;
+
+		while (text[i] && at[i] == text[i])
+			i++;
+		if (!text[i])
+			return true;
+	}
+	return false;
+}
 
 size_t hal_mem_ranges(const struct hal_mem_range **ret)
 {
@@ -48,23 +63,12 @@ const char *hal_cpu_model(void)
 	return model;
 }
 
-unsigned hal_cpu_count(void)
-{
-	return sim_machine.cpus;
-}
-
 size_t hal_entropy(void *buf, size_t len)
 {
-	return host_entropy(buf, len);
-}
-
-bool hal_fault(const char *site)
-{
-	(void)site;
-	return false;
+	return sim_world->entropy(buf, len);
 }
 
 void hal_console_write(const char *buf, size_t len)
 {
-	host_console_write(buf, len);
+	sim_world->console_write(buf, len);
 }

@@ -11,6 +11,7 @@ bool sim_panicking;
 
 void hal_power_off(void)
 {
+	sim_world->end();
 	host_exit(sim_panicking ? SIM_EXIT_PANIC : SIM_EXIT_OFF);
 }
 

@@ -10,6 +10,7 @@
 #include <sim/host.h>
 #include <sim/host_private.h>
 #include <sim/vcpu.h>
+#include <sim/world.h>
 
 #define CLOCK_STACK (64 * 1024)
 
@@ -39,7 +40,7 @@ static uint64_t look_around(uint64_t now)
 			if (watched + sim_machine.boot_ns < earliest)
 				earliest = watched + sim_machine.boot_ns;
 		} else if (atomic_compare_exchange_strong(&v->watched, &watched, UINT64_MAX)) {
-			sim_kick(v, SIM_IRQ_CLOCK);
+			sim_world->kick(v, SIM_IRQ_CLOCK);
 		}
 	}
 	return earliest;

@@ -6,8 +6,10 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -72,6 +74,17 @@ void host_console_write(const char *buf, size_t len)
 	}
 }
 
+void host_error_write(const char *buf, size_t len)
+{
+	if (write(STDERR_FILENO, buf, len) < 0)
+		return;
+}
+
+int host_format(char *buf, size_t size, const char *format, va_list args)
+{
+	return vsnprintf(buf, size, format, args);
+}
+
 /* ---- input ---- */
 
 size_t host_console_peek(const char **ret)
@@ -112,6 +125,41 @@ static void typed(char c)
 	}
 	escaped = false;
 	put(c);
+}
+
+/* Drops the escape from what was typed; may end the process. */
+static size_t without_escape(char *buf, size_t len)
+{
+	static bool escaped;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (escaped && (buf[i] == 'x' || buf[i] == 'X'))
+			host_exit(SIM_EXIT_OFF);
+		escaped = !escaped && buf[i] == ESCAPE;
+		if (!escaped)
+			buf[kept++] = buf[i];
+	}
+	return kept;
+}
+
+bool host_console_is_terminal(void)
+{
+	return raw;
+}
+
+size_t host_console_read(char *buf, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = read(STDIN_FILENO, buf, len);
+		if (n > 0 && raw)
+			n = (ssize_t)without_escape(buf, (size_t)n);
+		else if (n == 0)
+			return 0;
+	} while (n == 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? 0 : (size_t)n;
 }
 
 static void *reader(void *arg)

@@ -10,9 +10,9 @@
  */
 #include <hal/hal.h>
 #include <sim/host.h>
-#include <sim/world.h>
+#include "realtime.h"
 
-bool sim_clock_due(struct sim_vcpu *v)
+bool realtime_timer_due(struct sim_vcpu *v)
 {
 	if (v->deadline == HAL_TIMER_NEVER || host_clock_ns() - sim_machine.boot_ns < v->deadline)
 		return false;
@@ -20,7 +20,7 @@ bool sim_clock_due(struct sim_vcpu *v)
 	return true;
 }
 
-uint64_t hal_clock_ns(void)
+uint64_t realtime_clock_ns(void)
 {
 	struct sim_vcpu *v = sim_self();
 	uint64_t now = host_clock_ns() - sim_machine.boot_ns;
@@ -32,34 +32,28 @@ uint64_t hal_clock_ns(void)
 	return now;
 }
 
-uint64_t hal_wall_ns(void)
+uint64_t realtime_wall_ns(void)
 {
-	return __atomic_load_n(&sim_machine.boot_wall_ns, __ATOMIC_RELAXED) + hal_clock_ns();
+	return __atomic_load_n(&sim_machine.boot_wall_ns, __ATOMIC_RELAXED) + realtime_clock_ns();
 }
 
-void hal_wall_set(uint64_t wall_ns)
+void realtime_wall_set(uint64_t wall_ns)
 {
-	__atomic_store_n(&sim_machine.boot_wall_ns, wall_ns - hal_clock_ns(), __ATOMIC_RELAXED);
+	__atomic_store_n(&sim_machine.boot_wall_ns, wall_ns - realtime_clock_ns(), __ATOMIC_RELAXED);
 }
 
-uint64_t hal_boot_clock_ns(void)
+void realtime_timer_arm(struct sim_vcpu *v, uint64_t deadline_ns)
 {
-	return 0;
-}
-
-void hal_timer_arm(uint64_t deadline_ns)
-{
-	struct sim_vcpu *v = sim_self();
-
 	if (atomic_load_explicit(&v->pending, memory_order_relaxed) & SIM_IRQ_TIMER)
 		atomic_fetch_and(&v->pending, ~(uint32_t)SIM_IRQ_TIMER);
 	v->deadline = deadline_ns;
 	if (deadline_ns != HAL_TIMER_NEVER)
-		hal_clock_ns();
+		realtime_clock_ns();
 }
 
-void sim_clock_watch(struct sim_vcpu *v)
+void realtime_user_enter(struct sim_vcpu *v)
 {
+	realtime_clock_ns();
 	if (v->deadline >= atomic_load_explicit(&v->watched, memory_order_relaxed))
 		return;
 	atomic_store(&v->watched, v->deadline);

@@ -178,7 +178,7 @@ static bool run_once(struct hal_user *u, struct sim_vcpu *v, struct sim_stub *st
 {
 	bool clear;
 
-	sim_clock_watch(v);
+	sim_world->user_enter(v);
 	atomic_store(&v->stub_pid, host_stub_pid(stub->host));
 	clear = !atomic_load(&v->pending);
 	if (clear) {
@@ -196,7 +196,7 @@ static enum hal_exit_kind run_script(struct hal_user *u, struct sim_vcpu *v, str
 {
 	enum hal_exit_kind kind = HAL_EXIT_INTERRUPT;
 
-	hal_clock_ns();
+	sim_world->user_enter(v);
 	if (!atomic_load(&v->pending))
 		kind = sim_user_script(u, ret);
 	hal_irq_enable();

@@ -10,6 +10,7 @@
 
 #include <hal/exit.h>
 #include <hal/mmu.h>
+#include <hal/point.h>
 #include <hal/regs.h>
 #include <sim/vcpu.h>
 
@@ -43,6 +44,23 @@ static inline void hal_set_current(void *current)
 }
 
 void hal_cpu_relax(void);
+
+/* ---- scheduling points and faults: the deterministic world's ---- */
+
+extern bool sim_points; /* the deterministic world runs: points count */
+void sim_point(enum hal_point kind, const volatile void *object);
+bool sim_fault_at(const char *site);
+
+static inline void hal_point(enum hal_point kind, const volatile void *object)
+{
+	if (__builtin_expect(sim_points, 0))
+		sim_point(kind, object);
+}
+
+static inline bool hal_fault(const char *site)
+{
+	return __builtin_expect(sim_points, 0) && sim_fault_at(site);
+}
 
 /* ---- interrupts: a flag; what is pending is delivered where it is raised ---- */
 
@@ -96,7 +114,10 @@ struct hal_context {
 	void *fiber; /* the sanitizer's own word */
 	void (*entry)(void *);
 	void *arg;
+	struct hal_context *previous, *next; /* the deterministic world's list of those that are alive */
 };
+
+void hal_context_fini(struct hal_context *c);
 
 /* ---- memory ---- */
 
@@ -115,6 +136,7 @@ struct hal_context {
 #define SIM_RAM_MAX    (UINT64_C(64) << 30)
 #define SIM_KVA_START  UINT64_C(0x7ec000000000)
 #define SIM_KVA_SIZE   (UINT64_C(1) << 30)
+#define SIM_BOOT_STACK (SIM_KVA_START + SIM_KVA_SIZE + (UINT64_C(1) << 20))
 _Static_assert(SIM_DIRECT_MAP + SIM_RAM_MAX <= SIM_KVA_START,
 	       "the direct map ends before the kernel's virtual area");
 

@@ -17,6 +17,7 @@ struct sim_vcpu;
 enum {
 	SIM_EXIT_OFF = 0,     /* power-off or reboot                        */
 	SIM_EXIT_USAGE = 2,   /* wrong arguments, or the host refused a thing */
+	SIM_EXIT_VERDICT = 124, /* the deterministic world has found a fault     */
 	SIM_EXIT_PANIC = 125, /* the kernel panicked                          */
 };
 
@@ -35,6 +36,9 @@ struct sim_machine {
 };
 extern struct sim_machine sim_machine;
 
+/* True if the kernel's command line holds these letters. */
+bool sim_machine_has(const char *text);
+
 /* ---- memory: one memfd holds all RAM ---- */
 
 /*
@@ -50,8 +54,8 @@ int host_ram_fd(void);
 int host_area_map(uintptr_t va, paddr_t pa);
 int host_area_unmap(uintptr_t va);
 
-/* A stack of `size` bytes with a guard page below it; null when out of memory. Never freed. */
-void *host_stack_create(size_t size);
+/* A stack of `size` bytes at `at`, with a guard page below it; null when out of memory. Never freed. */
+void *host_stack_create(uintptr_t at, size_t size);
 
 /* Copies [addr, addr + len) of this process; false where it is not readable. Never faults. */
 bool host_peek(uintptr_t addr, void *dst, size_t len);
@@ -63,7 +67,7 @@ uint64_t host_wall_ns(void);  /* CLOCK_REALTIME  */
 
 /*
  * Starts the clock thread: when the `watched` deadline of a vCPU passes, it resets that to UINT64_MAX and
- * calls sim_kick(v, SIM_IRQ_CLOCK). 0 or -errno.
+ * kicks the vCPU with SIM_IRQ_CLOCK. 0 or -errno.
  */
 int host_clock_start(void);
 
@@ -109,6 +113,14 @@ int host_console_start(void);
 size_t host_console_peek(const char **ret);
 void host_console_take(size_t len);
 void sim_console_arrived(void);
+
+/* Without that thread: waits for input and reads up to len bytes of it; 0: the end. Handles the terminal's escape. */
+size_t host_console_read(char *buf, size_t len);
+bool host_console_is_terminal(void);
+
+/* The kernel's messages of a verdict, and printf for the half that has no C library. */
+void host_error_write(const char *buf, size_t len);
+__attribute__((format(printf, 3, 0))) int host_format(char *buf, size_t size, const char *format, __builtin_va_list args);
 
 /* ---- the rest ---- */
 

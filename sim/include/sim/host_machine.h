@@ -10,6 +10,7 @@ struct host_options {
 	const char *append;
 	unsigned cpus;
 	unsigned long memory_mib;
+	const char *record, *timeline; /* files for the trace of a deterministic run, or null */
 	bool test; /* part of a test program: its standard output, terminal and signals are left alone */
 };
 

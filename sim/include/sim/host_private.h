@@ -15,6 +15,9 @@ void host_terminal_restore(void);
 /* The console writes to standard error from now on. */
 void host_console_to_stderr(void);
 
+/* Looks after kernel code that loops (deterministic world). */
+void host_watchdog_start(void);
+
 /* Catches the process's own fatal signals (SIGSEGV, ...), and those that ask it to end. */
 void host_crash_setup(void);
 

@@ -36,6 +36,7 @@ struct sim_vcpu {
 	uint64_t deadline;	   /* of the one-shot timer, hal_clock_ns() scale */
 	struct hal_aspace *aspace; /* the active one, or null */
 	struct hal_context *left;  /* the context that this vCPU last switched away from */
+	struct hal_context *running; /* and the one that it is in */
 	unsigned relaxed;	   /* calls of hal_cpu_relax() */
 
 	_Atomic uint64_t
@@ -65,10 +66,10 @@ static inline struct sim_vcpu *sim_self(void)
 	return self;
 }
 
-/* Delivers what is pending, interrupts being on; see realtime/irq.c. */
+/* Delivers what is pending, interrupts being on; see common/irq.c. */
 void sim_irq_deliver(void);
 
-/* Sets `bits` of a vCPU's pending word and gets it out of sleep or user mode. Any thread; coalesces. */
-void sim_kick(struct sim_vcpu *v, uint32_t bits);
+/* The vCPU, which runs on its host thread, goes on in `entry` on the given stack; nobody ever comes back. */
+_Noreturn void sim_vcpu_enter(struct sim_vcpu *v, void *stack_top, void (*entry)(void *), void *arg);
 
 #endif

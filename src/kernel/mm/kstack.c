@@ -48,6 +48,8 @@ void *kstack_alloc(void)
 
 	if (unlikely(READ_ONCE(stack_count) > STACKS_KEPT))
 		trim();
+	if (hal_fault("kstack_alloc"))
+		return NULL;
 	stack = take(0);
 	if (stack)
 		return stack;

@@ -115,7 +115,7 @@ void *kva_alloc(size_t size)
 	size_t pages = (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	uintptr_t va;
 
-	if (pages == 0 || pages > KVA_PAGES_MAX || kva_reserve(pages, &va))
+	if (pages == 0 || pages > KVA_PAGES_MAX || hal_fault("kva_alloc") || kva_reserve(pages, &va))
 		return NULL;
 	if (kva_populate(va, pages, PAGE_ALLOC_ZERO)) {
 		kva_release(va, pages);

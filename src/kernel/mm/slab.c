@@ -174,10 +174,14 @@ static void cpu_drain(struct slab_cache *c, struct slab_cpu *cpu, uint32_t keep)
 
 void *slab_alloc(struct slab_cache *c)
 {
-	unsigned long irq = hal_irq_save();
-	struct slab_cpu *cpu = &c->cpu[hal_cpu_id()];
+	unsigned long irq;
+	struct slab_cpu *cpu;
 	void *object;
 
+	if (hal_fault("slab_alloc"))
+		return NULL;
+	irq = hal_irq_save();
+	cpu = &c->cpu[hal_cpu_id()];
 	if (unlikely(!cpu->first))
 		cpu_refill(c, cpu);
 	object = cpu->first;

@@ -10,6 +10,7 @@
 #include <cloudos/log.h>
 #include <cloudos/mm.h>
 #include <cloudos/service.h>
+#include <cloudos/string.h>
 #include <cloudos/wait.h>
 #include <linux/sched.h>
 #include "sched_internal.h"
@@ -59,6 +60,7 @@ void cpus_call(uint64_t mask, void (*fn)(void *), void *arg)
 		struct calls *c = &per_cpu(calls, cpu);
 
 		c->from[self] = &call;
+		hal_point(HAL_POINT_ATOMIC, &c->mask);
 		__atomic_fetch_or(&c->mask, UINT64_C(1) << self, __ATOMIC_SEQ_CST);
 		hal_ipi_send(cpu);
 	}
@@ -167,6 +169,37 @@ static void describe_thread(char *buf, size_t size)
 	fmt_string(buf, size, "thread %s[%d]", t->name, t->tid);
 }
 
+
+/* ---- what the machine asks of contexts (hal_upcalls) ---- */
+
+static void describe_context(const struct hal_context *c, char *buf, size_t size, bool detail)
+{
+	static const char *const states[] = { "runnable", "asleep, interruptible", "asleep", "stopped", "new", "dead" };
+	const struct thread *t = c ? container_of(c, struct thread, context) : thread_current();
+	char lock[96] = "";
+
+	if (!t) {
+		str_copy(buf, size, "-");
+		return;
+	}
+	if (!detail) {
+		fmt_string(buf, size, "%s[%d]", t->name, t->tid);
+		return;
+	}
+	if (t->waits_for)
+		mutex_describe(t->waits_for, lock, sizeof(lock));
+	fmt_string(buf, size, "%s[%d], CPU %u: %s%s", t->name, t->tid, t->cpu, states[t->state], lock);
+}
+
+static bool wake_context(struct hal_context *c)
+{
+	struct thread *t = container_of(c, struct thread, context);
+
+	if (t->state != THREAD_SLEEPING && t->state != THREAD_INTERRUPTIBLE)
+		return false;
+	return thread_wake(t);
+}
+
 /* ---- what the service registry needs of threads ---- */
 
 static struct wait_queue service_changes = WAIT_QUEUE_INIT(service_changes);
@@ -210,6 +243,8 @@ void sched_init(void)
 	panic_describe_thread = describe_thread;
 	hal_upcalls.timer = cpu_timer_interrupt;
 	hal_upcalls.ipi = ipi;
+	hal_upcalls.describe_context = describe_context;
+	hal_upcalls.wake_context = wake_context;
 	if (hal_cpu_count() > 1)
 		service_threads.spawn = thread_spawn;
 	service_threads.wait = services_wait;

@@ -6,6 +6,7 @@
  *
  * Locking: m->wait (RANK_WAIT) guards the list of waiters and the WAITERS bit.
  */
+#include <cloudos/format.h>
 #include <cloudos/wait.h>
 #include "lock_debug.h"
 
@@ -21,8 +22,10 @@ void mutex_init(struct mutex *m, enum lock_rank rank)
 
 static bool try_take(struct mutex *m)
 {
-	uintptr_t old = __atomic_load_n(&m->owner, __ATOMIC_RELAXED) & WAITERS;
+	uintptr_t old;
 
+	hal_point(HAL_POINT_LOCK, m);
+	old = __atomic_load_n(&m->owner, __ATOMIC_RELAXED) & WAITERS;
 	return __atomic_compare_exchange_n(&m->owner, &old, (uintptr_t)thread_current() | old, false, __ATOMIC_ACQUIRE,
 					   __ATOMIC_RELAXED);
 }
@@ -63,6 +66,7 @@ static int lock_slow(struct mutex *m, enum thread_state state)
 	bool taken;
 
 	waiter_init(&w, WAIT_ANY, true);
+	thread_current()->waits_for = m;
 	irq = spin_lock_irq(&m->wait);
 	list_add_tail(&m->waiters, &w.link);
 	for (;;) {
@@ -77,6 +81,7 @@ static int lock_slow(struct mutex *m, enum thread_state state)
 	thread_cancel_sleep();
 	leave_locked(m, &w);
 	spin_unlock_irq(&m->wait, irq);
+	thread_current()->waits_for = NULL;
 	if (taken)
 		return 0;
 	wake_first(m); /* a wake that was meant for this one must not be lost */
@@ -126,10 +131,23 @@ void mutex_unlock(struct mutex *m)
 
 	lock_debug_sleep_drop(m->rank);
 	ASSERT((m->owner & ~WAITERS) == self);
+	hal_point(HAL_POINT_UNLOCK, m);
 	if (likely(__atomic_compare_exchange_n(&m->owner, &self, (uintptr_t)0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
 		return;
 	__atomic_fetch_and(&m->owner, WAITERS, __ATOMIC_SEQ_CST);
+	hal_point(HAL_POINT_UNLOCK, m);
 	wake_first(m);
+}
+
+void mutex_describe(const struct mutex *m, char *buf, size_t size)
+{
+	const struct thread *owner = (const struct thread *)(__atomic_load_n(&m->owner, __ATOMIC_RELAXED) & ~WAITERS);
+
+	if (owner)
+		fmt_string(buf, size, ", waits for the mutex %p of rank %u held by %s[%d]", (const void *)m, m->rank, owner->name,
+			   owner->tid);
+	else
+		fmt_string(buf, size, ", waits for the mutex %p of rank %u, which is free", (const void *)m, m->rank);
 }
 
 bool mutex_held(const struct mutex *m)

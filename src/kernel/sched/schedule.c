@@ -41,6 +41,7 @@ void space_activate(struct run_queue *rq, struct sched_space *space)
 		return;
 	if (space)
 		__atomic_fetch_or(&space->cpus, bit, __ATOMIC_SEQ_CST);
+	hal_point(HAL_POINT_ATOMIC, space);
 	rq->active = space;
 	hal_aspace_activate(space ? &space->hal : NULL);
 	if (old && !HAL_ASPACE_KEEPS)
@@ -105,6 +106,7 @@ static void finish_switch(void)
 	if (self->user)
 		hal_user_load(self->user);
 	if (unlikely(dead)) {
+		hal_context_fini(&dead->context);
 		kstack_free(dead->stack);
 		if (dead->release)
 			dead->release(dead);
@@ -335,6 +337,7 @@ static bool wake_if(struct thread *t, uint32_t states)
 	unsigned cpu;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the waker's condition before the look at the state */
+	hal_point(HAL_POINT_WAKE, t);
 	rq = thread_lock_queue(t, &irq);
 	if (!(states >> t->state & 1)) {
 		thread_unlock_queue(rq, irq);
@@ -373,6 +376,7 @@ void thread_post(struct thread *t, uint32_t work)
 	struct run_queue *rq;
 
 	__atomic_fetch_or(&t->work, work, __ATOMIC_SEQ_CST);
+	hal_point(HAL_POINT_ATOMIC, &t->work);
 	if (t == thread_current())
 		return;
 	rq = thread_lock_queue(t, &irq);

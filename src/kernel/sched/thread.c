@@ -47,6 +47,7 @@ int thread_init(struct thread *t, const char *name, void (*entry)(void *), void 
 void thread_fini(struct thread *t)
 {
 	ASSERT(t->state == THREAD_NEW);
+	hal_context_fini(&t->context);
 	kstack_free(t->stack);
 	t->stack = NULL;
 }

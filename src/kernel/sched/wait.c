@@ -35,6 +35,7 @@ void wake_events(struct wait_queue *q, uint32_t events, bool one)
 	struct waiter *w, *tmp;
 	unsigned long irq;
 
+	hal_point(HAL_POINT_WAIT, q);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* what the waker changed, before the look at who waits */
 	if (list_empty(&q->waiters))
 		return;

@@ -25,6 +25,7 @@ void tree_write_enter(void)
 	ASSERT(!READ_ONCE(this_cpu(tree_reading)));
 	spin_lock(&tree_spin);
 	__atomic_exchange_n(&tree_writing, 1, __ATOMIC_SEQ_CST);
+	hal_point(HAL_POINT_ATOMIC, &tree_writing);
 	for (cpus = READ_ONCE(cpus_online); cpus; cpus &= cpus - 1) {
 		uint32_t *flag = &per_cpu(tree_reading, __builtin_ctzll(cpus));
 

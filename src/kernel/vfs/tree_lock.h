@@ -29,6 +29,7 @@ void tree_read_wait(void);
 static inline void tree_read_enter(void)
 {
 	__atomic_exchange_n(&this_cpu(tree_reading), 1, __ATOMIC_SEQ_CST);
+	hal_point(HAL_POINT_ATOMIC, &tree_writing);
 	if (unlikely(__atomic_load_n(&tree_writing, __ATOMIC_SEQ_CST)))
 		tree_read_wait();
 }
@@ -36,6 +37,7 @@ static inline void tree_read_enter(void)
 static inline void tree_read_leave(void)
 {
 	__atomic_store_n(&this_cpu(tree_reading), 0, __ATOMIC_RELEASE);
+	hal_point(HAL_POINT_ATOMIC, &tree_writing);
 }
 
 void tree_write_enter(void);

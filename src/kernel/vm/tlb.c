@@ -32,6 +32,7 @@ static uint64_t other_cpus(const struct vm_space *s)
 {
 	if (HAL_TLB_BROADCAST)
 		return 0;
+	hal_point(HAL_POINT_ATOMIC, &s->sched.cpus);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return READ_ONCE(s->sched.cpus) & ~(UINT64_C(1) << hal_cpu_id());
 }

@@ -16,6 +16,7 @@
 #define HAL_ARCH_H
 
 #include <hal/exit.h>
+#include <hal/point.h>
 #include <hal/types.h>
 #include <hal/regs.h>
 
@@ -47,6 +48,11 @@ struct hal_cpu {
 struct hal_context {
 	uint64_t x19_x28[10], fp, pc, sp;
 };
+
+static inline void hal_context_fini(struct hal_context *c)
+{
+	(void)c;
+}
 
 /* The asm statements are volatile: what they read changes at a context switch. */
 static inline void *hal_current(void)
@@ -81,6 +87,19 @@ static inline unsigned hal_cpu_id(void)
 
 	__asm__ volatile("ldr %w0, [x18, #32]" : "=r"(id));
 	return id;
+}
+
+/* Scheduling points and injected faults are the simulator's. */
+static inline void hal_point(enum hal_point kind, const volatile void *object)
+{
+	(void)kind;
+	(void)object;
+}
+
+static inline bool hal_fault(const char *site)
+{
+	(void)site;
+	return false;
 }
 
 static inline void hal_cpu_relax(void)

@@ -4,6 +4,7 @@
 #define HAL_ARCH_H
 
 #include <hal/exit.h>
+#include <hal/point.h>
 #include <hal/types.h>
 #include <hal/regs.h>
 #include <x86/percpu_offsets.h>
@@ -44,6 +45,19 @@ static inline void *hal_current(void)
 static inline void hal_set_current(void *p)
 {
 	__asm__ volatile("movq %0, %%gs:%c1" : : "r"(p), "i"(CPU_CURRENT) : "memory");
+}
+
+/* Scheduling points and injected faults are the simulator's. */
+static inline void hal_point(enum hal_point kind, const volatile void *object)
+{
+	(void)kind;
+	(void)object;
+}
+
+static inline bool hal_fault(const char *site)
+{
+	(void)site;
+	return false;
 }
 
 static inline void hal_cpu_relax(void)
@@ -92,6 +106,11 @@ static inline void hal_irq_restore(unsigned long state)
 struct hal_context {
 	uint64_t sp; /* the callee-saved registers and the return address lie there */
 };
+
+static inline void hal_context_fini(struct hal_context *c)
+{
+	(void)c;
+}
 
 /* ---- memory ---- */
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults that the deterministic world can inject. Each has a rate in millionths of its opportunities, which a scenario
+ * sets or (swarm) the seed chooses, and a stream of draws of its own. In real time, and outside the phase in
+ * which faults are armed, none happens.
+ */
+#ifndef SIM_FAULT_H
+#define SIM_FAULT_H
+
+#include <hal/types.h>
+
+/* name, name in scenarios, most that a swarm gives it (ppm) */
+#define SIM_FAULT_LIST(X)                                                                                            \
+	X(MEMORY_ALLOC, "memory.alloc", 20000)	 /* an allocation fails                                           */ \
+	X(MEMORY_PRESSURE, "memory.pressure", 0) /* this part of RAM (ppm) is taken from the kernel at the start  */ \
+	X(TLB_EVICT, "tlb.evict", 200000)	 /* a translation is forgotten, as hardware may                   */ \
+	X(IRQ_SPURIOUS, "irq.spurious", 500000)	 /* an interrupt that nobody sent, at each tick of the chaos clock */ \
+	X(IRQ_LATE, "irq.late", 200000)		 /* a device's interrupt comes late                               */ \
+	X(IRQ_LOST, "irq.lost", 20000)		 /* a device's interrupt never comes                              */ \
+	X(IPI_LATE, "ipi.late", 300000)		 /* an interrupt between CPUs, and so a TLB shootdown, comes late  */ \
+	X(TIMER_LATE, "timer.late", 300000)	 /* the one-shot timer fires late                                 */ \
+	X(CLOCK_STEP, "clock.step", 100000)	 /* the wall clock jumps, at each tick of the chaos clock          */ \
+	X(CLOCK_DRIFT, "clock.drift", 50000)	 /* the wall clock runs this much (ppm) fast or slow              */ \
+	X(CPU_SLOW, "cpu.slow", 500000)		 /* this part of the CPUs (ppm) is up to 64 times slower          */ \
+	X(CPU_STALL, "cpu.stall", 2000)		 /* a CPU stands still for up to a millisecond, at a scheduling point */
+
+enum sim_fault {
+#define X(name, text, most) SIM_FAULT_##name,
+	SIM_FAULT_LIST(X)
+#undef X
+	SIM_FAULTS
+};
+
+/* True if this opportunity is one at which the fault happens. */
+bool sim_fault(enum sim_fault fault);
+
+/* The rate as set, ppm, whether faults are armed or not; 0 in real time. */
+uint32_t sim_fault_rate(enum sim_fault fault);
+
+/* More draws about a fault that happened, from its own stream: uniform in [0, n). */
+uint64_t sim_fault_draw(enum sim_fault fault, uint64_t n);
+
+const char *sim_fault_name(enum sim_fault fault);
+
+/*
+ * Safety phase (armed) and liveness phase (not): a run starts disarmed, so that it boots; models arm faults for
+ * their operations and disarm them before they look whether everything recovers.
+ */
+void sim_faults_arm(bool armed);
+bool sim_faults_armed(void);
+
+/* Sets a rate by hand. */
+void sim_fault_set(enum sim_fault fault, uint32_t ppm);
+
+#endif
