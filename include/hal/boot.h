@@ -47,4 +47,7 @@ uint64_t hal_boot_clock_ns(void);
 /* The kernel's entry, called by the machine; does not return. */
 _Noreturn void kernel_main(void);
 
+/* Its first part: everything up to process 1. For the simulator's model checks, which run in its place. */
+void kernel_boot(void);
+
 #endif

@@ -89,7 +89,8 @@ void host_machine_create(const struct host_options *options)
 		return;
 	}
 	host_crash_setup();
-	host_terminal_raw();
+	if (!options->quiet)
+		host_terminal_raw();
 	if (sim_scenario.deterministic)
 		host_watchdog_start();
 }

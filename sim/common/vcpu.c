@@ -34,10 +34,12 @@ void sim_vcpu_adopt(unsigned cpu)
 	sim_self_pointer = v;
 }
 
+void (*sim_main)(void) = kernel_main;
+
 static void boot(void *arg)
 {
 	(void)arg;
-	kernel_main();
+	sim_main();
 }
 
 void sim_start(void)

@@ -137,7 +137,7 @@ void det_relax(struct sim_vcpu *v)
 		return;
 	c->spins = true;
 	if (++c->turns == TURNS_MAX)
-		det_verdict("livelock", "CPU %u spins and nothing ends it", v->id);
+		sim_verdict("livelock", "CPU %u spins and nothing ends it", v->id);
 	det_schedule_spins(v->id);
 	pass(v, RELAX_NS);
 	give_way(v);

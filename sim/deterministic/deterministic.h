@@ -7,6 +7,7 @@
 #include <sim/host.h>
 #include <sim/scenario.h>
 #include <sim/trace.h>
+#include <sim/verdict.h>
 #include <sim/world.h>
 
 /* ---- time (time.c) ---- */
@@ -83,9 +84,6 @@ void det_chaos_start(void);
 
 /* All vCPUs idle and nothing is due: finds out what for; returns if that made somebody runnable. */
 void det_stuck(void);
-
-/* Ends the run: "verdict: KIND: ...", what each CPU and thread does, the trace's sum. */
-_Noreturn __attribute__((format(printf, 2, 3))) void det_verdict(const char *kind, const char *format, ...);
 
 /* ---- console (console.c) ---- */
 

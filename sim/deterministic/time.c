@@ -36,7 +36,7 @@ void det_pass(uint64_t ns)
 	if (__builtin_expect(sim_event_next_ns() <= det_now_ns, 0))
 		run_due();
 	if (__builtin_expect(sim_scenario.time_limit_ns && det_now_ns > sim_scenario.time_limit_ns && sim_points, 0))
-		det_verdict("no end", "%llu s of virtual time have passed",
+		sim_verdict("no end", "%llu s of virtual time have passed",
 			    (unsigned long long)(sim_scenario.time_limit_ns / 1000000000));
 }
 

@@ -101,7 +101,7 @@ static void say_threads(void)
 	}
 }
 
-void det_verdict(const char *kind, const char *format, ...)
+void sim_verdict(const char *kind, const char *format, ...)
 {
 	char line[LINE_MAX];
 	va_list args;
@@ -181,7 +181,7 @@ static bool try_next(void)
 void det_stuck(void)
 {
 	if (!hal_upcalls.wake_context)
-		det_verdict("deadlock", "every CPU idles and nothing is due, before there are threads");
+		sim_verdict("deadlock", "every CPU idles and nothing is due, before there are threads");
 	if (!trial.active) {
 		sim_faults_arm(false);
 		trial.active = true;
@@ -191,5 +191,5 @@ void det_stuck(void)
 		convict();
 	}
 	if (!try_next())
-		det_verdict("deadlock", "every CPU idles, nothing is due, and no sleeper finds what it waits for");
+		sim_verdict("deadlock", "every CPU idles, nothing is due, and no sleeper finds what it waits for");
 }

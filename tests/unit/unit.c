@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* CMocka's fixtures around each test: see unit.h. */
 #include "unit.h"
+#include "usage.h"
 
 struct unit_machine unit_machine;
-static struct unit_usage before;
+static struct usage before;
 
 int unit_group_setup(void **state)
 {
@@ -15,7 +16,7 @@ int unit_group_setup(void **state)
 int unit_begin(void **state)
 {
 	(void)state;
-	unit_usage(&before);
+	usage_measure(&before);
 	return 0;
 }
 
@@ -24,7 +25,7 @@ int unit_end(void **state)
 	char message[128];
 
 	(void)state;
-	if (unit_usage_returned(&before, message, sizeof(message)))
+	if (usage_returned(&before, message, sizeof(message)))
 		return 0;
 	print_error("%s\n", message);
 	return -1;

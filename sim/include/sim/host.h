@@ -130,7 +130,8 @@ void host_cpu_model(char *buf, size_t size);
 /* The simulator itself got a fatal signal (host_crash.c calls it, on the thread's alternate stack). */
 _Noreturn void sim_crashed(const char *what, uintptr_t pc, uintptr_t fp, uintptr_t addr, const char *dump);
 
-/* The machine is set up: continues as vCPU 0 in kernel_main(). */
+/* The machine is set up: continues as vCPU 0 in sim_main(), which is kernel_main() unless models run in its place. */
 _Noreturn void sim_start(void);
+extern void (*sim_main)(void);
 
 #endif

@@ -11,6 +11,7 @@ struct host_options {
 	unsigned cpus;
 	unsigned long memory_mib;
 	const char *record, *timeline; /* files for the trace of a deterministic run, or null */
+	bool quiet; /* one of many runs: no line at the end, the terminal is left alone */
 	bool test; /* part of a test program: its standard output, terminal and signals are left alone */
 };
 

@@ -67,7 +67,7 @@ static void start_init(void)
 	panic("no init: give an initramfs that holds /init, or init= on the command line");
 }
 
-_Noreturn void kernel_main(void)
+void kernel_boot(void)
 {
 	hal_upcalls.log = upcall_log;
 	hal_upcalls.kernel_fault = panic_kernel_fault;
@@ -82,6 +82,11 @@ _Noreturn void kernel_main(void)
 	if (vfs_mount_root())
 		panic("the root file system cannot be set up");
 	mm_free_initrd();
+}
+
+_Noreturn void kernel_main(void)
+{
+	kernel_boot();
 	start_init();
 	thread_exit();
 }
