@@ -5,7 +5,7 @@
 In the simulator both are in one program: a kernel function called like one of the C library's would silently be used by
 hosted code too, or the other way round.
 
-usage: libc_clash.py NM LIBKERNEL
+usage: libc_clash.py NM LIBRARY...
 """
 import subprocess
 import sys
@@ -35,8 +35,8 @@ def libc_path() -> str:
 
 
 def main() -> int:
-    nm, kernel = sys.argv[1:3]
-    clashes = sorted(symbols(nm, kernel) & symbols(nm, "-D", libc_path()))
+    nm, *kernel = sys.argv[1:]
+    clashes = sorted(symbols(nm, *kernel) & symbols(nm, "-D", libc_path()))
     for name in clashes:
         print(f"{name}: defined by the kernel, and a symbol of the C library")
     return 1 if clashes else 0

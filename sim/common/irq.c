@@ -8,6 +8,7 @@
  */
 #include <hal/hal.h>
 #include <sim/host.h>
+#include <sim/trace.h>
 #include <sim/world.h>
 
 static void console_deliver(void)
@@ -44,6 +45,8 @@ void sim_irq_deliver(void)
 
 	while (v->irq_on && (bits = atomic_exchange(&v->pending, 0)) != 0) {
 		v->irq_on = false;
+		if (sim_points)
+			sim_trace(SIM_TRACE_INTERRUPT, bits, 0);
 		if (bits & SIM_IRQ_CLOCK && sim_world->timer_due(v))
 			bits |= SIM_IRQ_TIMER;
 		handle(v, bits);

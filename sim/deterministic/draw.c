@@ -48,7 +48,14 @@ struct sim_generator sim_named_generator(uint64_t seed, const char *name)
 	return sim_generator(seed, hash);
 }
 
-void sim_draw_seed(uint64_t seed)
+/* Streams that another schedule of the same operations has otherwise. */
+static bool of_schedule(unsigned stream)
+{
+	return stream == SIM_STREAM_SCHEDULE || stream == SIM_STREAM_TIME || stream == SIM_STREAM_INTERRUPT ||
+	       stream == SIM_STREAM_MEMORY;
+}
+
+void sim_draw_seed(uint64_t seed, uint64_t schedule_seed)
 {
 	static const char *const names[SIM_STREAMS] = {
 #define X(name, text) text,
@@ -57,7 +64,7 @@ void sim_draw_seed(uint64_t seed)
 	};
 
 	for (unsigned i = 0; i < SIM_STREAMS; i++)
-		streams[i] = sim_named_generator(seed, names[i]);
+		streams[i] = sim_named_generator(schedule_seed && of_schedule(i) ? schedule_seed : seed, names[i]);
 }
 
 uint64_t sim_draw(enum sim_stream stream)

@@ -5,6 +5,7 @@
  *   seed 42            target pipe        cpus 2          memory 64        operations 120
  *   strategy pct 3     skip 4-17          fault disk.torn 2000             swarm
  *   fail-allocation 7  time-limit 60      append quiet
+ *   schedule-seed 7    build points
  */
 #include <errno.h>
 #include <stdio.h>
@@ -91,6 +92,8 @@ static const char *set_number(const char *word, const char *value, struct host_o
 	if (!strcmp(word, "seed")) {
 		sim_scenario.seed = number;
 		sim_scenario.deterministic = true;
+	} else if (!strcmp(word, "schedule-seed")) {
+		sim_scenario.schedule_seed = number;
 	} else if (!strcmp(word, "cpus")) {
 		if (number < 1 || number > SIM_CPU_MAX)
 			return "there are 1 to 64 CPUs";
@@ -137,6 +140,10 @@ const char *host_scenario_line(char *line, struct host_options *options)
 		strcpy(sim_scenario.target, value);
 		return NULL;
 	}
+	if (!strcmp(word, "build"))
+		return value && !strcmp(value, SIM_POINTS ? "points" : "plain")
+			   ? NULL
+			   : "this scenario is of another build: scheduling points at every basic block (points), or not (plain)";
 	if (!strcmp(word, "strategy"))
 		return set_strategy(value, more);
 	if (!strcmp(word, "fault"))

@@ -46,7 +46,7 @@ void sim_deterministic_start(void)
 {
 	sim_world = &sim_deterministic;
 	sim_trace_reset();
-	sim_draw_seed(sim_scenario.seed);
+	sim_draw_seed(sim_scenario.seed, sim_scenario.schedule_seed);
 	det_faults_start();
 	det_cpus[0].state = DET_READY;
 	det_schedule_start();

@@ -48,6 +48,7 @@ static const char usage[] =
     "  --set LINE       a line of a scenario (docs/SIM.md)\n"
     "  --trace FILE     a timeline; - is standard error\n"
     "  --record FILE    its events, for comparing\n"
+    "  --expand         prints the scenario, with all that the seed chose, and runs nothing\n"
     "  --all            with --seeds: go on after a failure\n"
     "  --hashes         with --seeds: the hash of each run\n";
 
@@ -59,7 +60,7 @@ static struct shared {
 } *shared;
 
 static struct {
-	bool many, all, hashes;
+	bool many, all, hashes, expand;
 	uint64_t first, count;
 	int output; /* what the child writes, a file */
 } mode;
@@ -102,6 +103,21 @@ static void settle(const struct model *model)
 		options.memory_mib = model_memory(model) ? model_memory(model) : MEMORY_DEFAULT;
 	if (!sim_scenario.time_limit_ns)
 		sim_scenario.time_limit_ns = SIM_TIME_LIMIT_NS;
+}
+
+/* The scenario in full, so that parts of it can be taken away. */
+static int expand(const struct model *model)
+{
+	settle(model);
+	sim_deterministic_start();
+	sim_scenario.operations = sim_scenario.operations ? sim_scenario.operations : model_operation_count(model);
+	printf("build %s\ntarget %s\nseed %" PRIu64 "\ncpus %u\nmemory %lu\noperations %" PRIu64 "\n",
+	       SIM_POINTS ? "points" : "plain", model_name(model), sim_scenario.seed, options.cpus, options.memory_mib,
+	       sim_scenario.operations);
+	for (unsigned i = 0; i < SIM_FAULTS; i++)
+		if (sim_fault_rate((enum sim_fault)i))
+			printf("fault %s %u\n", sim_fault_name((enum sim_fault)i), sim_fault_rate((enum sim_fault)i));
+	return 0;
 }
 
 static _Noreturn void run(const struct model *model)
@@ -278,6 +294,7 @@ static bool parse(int argc, char **argv)
 	    {"set", required_argument, NULL, 'l'},    {"trace", required_argument, NULL, 'T'},
 	    {"record", required_argument, NULL, 'r'}, {"all", no_argument, NULL, 'a'},
 	    {"hashes", no_argument, NULL, 'H'},	      {"list", no_argument, NULL, 'L'},
+	    {"expand", no_argument, NULL, 'x'},
 	    {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -316,6 +333,9 @@ static bool parse(int argc, char **argv)
 		case 'H':
 			mode.hashes = true;
 			break;
+		case 'x':
+			mode.expand = true;
+			break;
 		case 'L':
 			exit(list());
 		default:
@@ -336,6 +356,8 @@ int main(int argc, char **argv)
 	model = model_find(sim_scenario.target);
 	if (!model)
 		host_fatal("there is no target %s; --list names them", sim_scenario.target);
+	if (mode.expand)
+		return expand(model);
 	if (mode.many)
 		return run_many(model);
 	run(model);

@@ -28,8 +28,8 @@ enum sim_stream {
 	SIM_STREAMS
 };
 
-/* Starts all streams afresh. */
-void sim_draw_seed(uint64_t seed);
+/* Starts all streams afresh; those that decide about time and order from schedule_seed, if it is not 0. */
+void sim_draw_seed(uint64_t seed, uint64_t schedule_seed);
 
 /* The next 64 bits of a stream. */
 uint64_t sim_draw(enum sim_stream stream);

@@ -23,6 +23,7 @@ enum sim_strategy {
 struct sim_scenario {
 	bool deterministic; /* there is a seed; else time is real and the rest means nothing */
 	uint64_t seed;
+	uint64_t schedule_seed; /* of the streams that decide about time and order, if not 0; else `seed` is */
 	char target[SIM_TARGET_MAX]; /* the model that runs instead of /init; empty: user programs */
 	enum sim_strategy strategy;
 	unsigned depth;	   /* of PCT and BOUNDED; 0: the seed chooses */
