@@ -28,6 +28,9 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "sim-fuzz": ["-Dmachine=sim", "-Dfuzz=true", "--native-file", "tools/cross/clang.ini", "-Ddebug_locks=true",
                  "-Db_sanitize=address,undefined"],
     "sim-clang": ["-Dmachine=sim", "--native-file", "tools/cross/clang.ini"],
+    "explore": ["-Dmachine=sim", "-Dmodels=true", "-Ddebug_locks=true"],
+    "explore-points": ["-Dmachine=sim", "-Dmodels=true", "-Ddebug_locks=true", "-Dpoints=true"],
+    "explore-asan": ["-Dmachine=sim", "-Dmodels=true", "-Ddebug_locks=true", "-Db_sanitize=address,undefined"],
     "user-x86_64": ["-Dmachine=user"],
     "user-aarch64": ["-Dmachine=user", "--cross-file", "tools/cross/aarch64.ini"],
 }
@@ -72,7 +75,7 @@ def _compile(name: str, targets: tuple[str, ...] = ()) -> Path:
         with step(f"configuring {name}"):
             shutil.rmtree(folder, ignore_errors=True)
             _run(f"configuring {name}", ["meson", "setup", str(folder), *CONFIGURATIONS[name]])
-    with step(f"building {name}") as this:
+    with step(f"building {name}", least_s=1.0) as this:
         this.idle = "no work to do" in _run(f"building {name}", ["ninja", "-C", str(folder), *targets])
     return folder
 
@@ -90,6 +93,14 @@ def kernel(machine: str) -> Path:
     if not path.exists():
         raise Failure(f"the build left no {path}")
     return path
+
+
+def explorer(kind: str) -> Path:
+    """The program that runs models: `plain`, with scheduling points at every basic block (`points`), or with sanitizers (`asan`)."""
+    name = "explore" if kind == "plain" else f"explore-{kind}"
+    if name not in CONFIGURATIONS:
+        raise Failure(f"there is no build {kind}: plain, points and asan are", 2)
+    return compile(name, "tests/model/cloudos-explore") / "tests" / "model" / "cloudos-explore"
 
 
 def program(arch: str, name: str) -> Path:

@@ -33,6 +33,7 @@ class Setup:
     compress: str = "plain"               # the initramfs: plain or one of initramfs.COMPRESSORS
     kernel: Path | None = None            # another kernel than ours (the bench's Linux)
     initrd: Path | None = None
+    world: list[str] = field(default_factory=list)      # of the simulator: --seed and what belongs to it
 
     @property
     def arch(self) -> str:
@@ -53,6 +54,31 @@ def add_arguments(parser: argparse.ArgumentParser, memory: int = 256, smp: int =
         boot.add_argument(f"--{name}", dest="boot", action="store_const", const=name)
 
 
+def add_world_arguments(parser: argparse.ArgumentParser) -> None:
+    world = parser.add_argument_group("the deterministic world (docs/SIM.md)")
+    world.add_argument("--seed", type=int, metavar="N", help="one thread, virtual time; the same seed is the same run")
+    world.add_argument("--scenario", type=Path, metavar="FILE", help="the same, with all that FILE says of it")
+    world.add_argument("--set", action="append", default=[], metavar="LINE", help="a line of a scenario, e.g. 'fault irq.spurious 1000'")
+    world.add_argument("--trace", nargs="?", const="-", metavar="FILE", help="a timeline; without FILE on standard error")
+
+
+def world_options(args: argparse.Namespace, machine: str) -> list[str]:
+    """What cloudos-sim is told of the world to run in."""
+    if args.seed is None and args.scenario is None:
+        if args.set or args.trace:
+            raise Failure("--set and --trace belong to --seed or --scenario", 2)
+        return []
+    if machine != "sim":
+        raise Failure("--seed and --scenario are the simulator's: --machine sim", 2)
+    if args.scenario and not args.scenario.exists():
+        raise Failure(f"--scenario: there is no {args.scenario}", 2)
+    line = ["--scenario", str(args.scenario)] if args.scenario else []
+    line += ["--seed", str(args.seed)] if args.seed is not None else []
+    for text in args.set:
+        line += ["--set", text]
+    return line + (["--trace", args.trace] if args.trace else [])
+
+
 def from_arguments(args: argparse.Namespace, machine: str, boot: str) -> Setup:
     chosen = args.boot or boot
     if chosen not in BOOTS[machine]:
@@ -64,7 +90,8 @@ def from_arguments(args: argparse.Namespace, machine: str, boot: str) -> Setup:
             raise Failure(f"--disk: there is no {path}", 2)
     return Setup(machine=machine, boot=chosen, smp=args.smp, memory=args.memory, append=args.append,
                  disks=args.disk, net=args.net, cpu=args.cpu, gic=args.gic, compress=args.compress,
-                 icount=getattr(args, "icount", False))
+                 icount=getattr(args, "icount", False),
+                 world=world_options(args, machine) if hasattr(args, "seed") else [])
 
 
 def _network(net: str) -> list[str]:
@@ -125,7 +152,7 @@ def simulator(setup: Setup, kernel: Path, initrd: Path, append: str) -> list[str
         line += ["--disk", str(path)]
     if setup.net.startswith("tap:"):
         line += ["--tap", setup.net[4:]]
-    return line
+    return line + setup.world
 
 
 def command_line(setup: Setup, folder: Path, command: list[str] | None = None,

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import initramfs, machine, ui
+from . import check, initramfs, machine, ui
 from .paths import ROOT
 from .session import Result, Session
 from .ui import Failure, say
@@ -30,7 +30,8 @@ def execute(setup: machine.Setup, command: list[str], added: list[tuple[Path, st
         line = machine.command_line(setup, folder, command, added, WORDS)
         if setup.machine != "sim":
             line += ["-serial", "stdio"]
-        session = Session(line, log_file or folder / "log", stdin, on_output or (lambda letter, data: None), timeout_s)
+        session = Session(line, log_file or folder / "log", stdin, on_output or (lambda letter, data: None), timeout_s,
+                          whole_input=bool(setup.world))
         return session.run()
     finally:
         machine.forget(folder)
@@ -45,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", action="store_true", help="say nothing but what COMMAND says")
     parser.add_argument("--log", type=Path, help="where kernel messages go")
     parser.add_argument("command", nargs="*", metavar="-- COMMAND")
+    parser.add_argument("--check", action="store_true", help="run twice, the second time under load, and compare every event")
     machine.add_arguments(parser)
+    machine.add_world_arguments(parser)
     return parser
 
 
@@ -62,11 +65,19 @@ def main(words: list[str]) -> int:
     if not args.command:
         raise Failure("say what to run: ./cloudos run [OPTIONS] -- COMMAND...", 2)
     ui.quiet = args.quiet
+    args.trace = str(machine.STATE / "trace.txt") if args.trace == "-" else args.trace
     setup = machine.from_arguments(args, args.machine, "direct")
     log = args.log or machine.STATE / f"{args.machine}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    result = execute(setup, args.command, [initramfs.parse_add(text) for text in args.add], sys.stdin.fileno(),
+    added = [initramfs.parse_add(text) for text in args.add]
+    if args.check:
+        return check.program(setup, args.command, added)
+    result = execute(setup, args.command, added, sys.stdin.fileno(),
                      lambda letter, data: _write_all(1 if letter == "o" else 2, data), args.timeout, log)
+    if setup.world:
+        say(result.report())
+    if args.trace:
+        say(f"timeline: {args.trace}")
     if result.end == "panic":
         raise Failure(result.panic_text(), result.status)
     if result.end == "died":

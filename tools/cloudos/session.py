@@ -22,7 +22,8 @@ TIMED_OUT = 124
 PANICKED = 125
 AFTER_PANIC_S = 3.0          # how long a panic may take to print its backtrace
 AFTER_STATUS_S = 10.0        # how long powering off may take
-PANIC = b"panic: "
+PANICS = (b"panic: ", b"verdict: ")      # of the kernel, and of the deterministic world
+REPORT = b"cloudos-sim: seed "           # the last line of a deterministic run
 
 
 @dataclass
@@ -33,9 +34,14 @@ class Result:
     seconds: float
 
     def panic_text(self) -> str:
-        text = self.log.replace(b"\r", b"")
-        at = 0 if text.startswith(PANIC) else text.find(b"\n" + PANIC) + 1
-        return text[at:].decode(errors="replace") if at or text.startswith(PANIC) else self.log_tail()
+        text = b"\n" + self.log.replace(b"\r", b"")
+        found = [at for word in PANICS if (at := text.find(b"\n" + word)) >= 0]
+        return text[min(found) + 1:].decode(errors="replace") if found else self.log_tail()
+
+    def report(self) -> str:
+        """What a deterministic run says of itself at its end; '' if there is no such line."""
+        lines = [line for line in self.log.replace(b"\r", b"").split(b"\n") if line.startswith(REPORT)]
+        return lines[-1].decode() if lines else ""
 
     def log_tail(self, lines: int = 20) -> str:
         return "\n".join(self.log.decode(errors="replace").replace("\r", "").splitlines()[-lines:])
@@ -43,8 +49,9 @@ class Result:
 
 class Session:
     def __init__(self, line: list[str], log_file: Path, stdin: int | None, on_output: Callable[[str, bytes], None],
-                 timeout_s: float | None = None, cwd: Path | None = None) -> None:
+                 timeout_s: float | None = None, cwd: Path | None = None, whole_input: bool = False) -> None:
         self.line = line
+        self.whole_input = whole_input       # each request is answered in full, however the input comes
         self.stdin = stdin
         self.on_output = on_output
         self.log = bytearray()
@@ -61,7 +68,7 @@ class Session:
         self.log_file.flush()
         searched = max(0, len(self.log) - 256)
         self.log += data
-        if not self.panicked and (b"\n" + PANIC in self.log[searched:] or self.log.startswith(PANIC)):
+        if not self.panicked and any(b"\n" + word in self.log[searched:] or self.log.startswith(word) for word in PANICS):
             self.panicked = True
             self.ending = time.monotonic() + AFTER_PANIC_S
 
@@ -78,6 +85,11 @@ class Session:
 
     def _answer(self, process: subprocess.Popen[bytes]) -> None:
         data = os.read(self.stdin, self.wanted) if self.stdin is not None and self.wanted else b""
+        while self.whole_input and data and len(data) < self.wanted:
+            more = os.read(self.stdin, self.wanted - len(data))
+            if not more:
+                break
+            data += more
         self.wanted = None
         try:
             process.stdin.write(frame(b"i", data))
