@@ -29,6 +29,7 @@
 void sim_switch(void **save_sp, void *load_sp); /* switch_x86_64.S */
 
 struct det_cpu det_cpus[SIM_CPU_MAX];
+uint64_t det_points[HAL_POINT_WAIT + 1];
 bool sim_points;
 
 /* ---- switching ---- */
@@ -99,6 +100,7 @@ void sim_point(enum hal_point kind, const volatile void *object)
 	struct sim_vcpu *v = sim_self();
 
 	sim_trace_at(SIM_TRACE_POINT, kind, (uintptr_t)object, (uintptr_t)__builtin_return_address(0));
+	det_points[kind]++;
 	moved_on(v);
 	pass(v, POINT_NS);
 	if (sim_fault(SIM_FAULT_CPU_STALL))

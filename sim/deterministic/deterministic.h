@@ -48,6 +48,8 @@ struct det_cpu {
 };
 extern struct det_cpu det_cpus[SIM_CPU_MAX];
 
+extern uint64_t det_points[HAL_POINT_WAIT + 1]; /* passed, by kind */
+
 /* Parks the running vCPU and continues another; returns when this one is chosen again. */
 void det_run_cpu(unsigned cpu);
 

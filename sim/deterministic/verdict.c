@@ -10,8 +10,8 @@
  *
  * The trial of sleepers: in the kernel every sleeper looks again at what it waits for when it is woken, so waking one
  * too often is harmless. When all vCPUs idle, det_stuck() wakes one after the other and lets the machine run until it is stuck
- * again. A sleeper that then sleeps in the same place had nothing to go on for; one that stands elsewhere, or is gone,
- * should have been woken.
+ * again. A sleeper that looked once and went back to sleep in the same place had nothing to go on for. One that stands elsewhere,
+ * is gone, woke others, or lay down more than once (it went on, and came back to the same place) should have been woken.
  */
 #include <stdarg.h>
 
@@ -125,6 +125,7 @@ static struct {
 	struct hal_context *tried;
 	uintptr_t stood[FRAMES_MAX];
 	size_t depth;
+	uint64_t sleeps, wakes; /* points of these kinds when it was woken */
 	char name[64];
 } trial;
 
@@ -136,7 +137,7 @@ static bool stands_where_it_stood(void)
 
 	for (c = sim_context_next(NULL); c && c != trial.tried; c = sim_context_next(c))
 		;
-	if (!c)
+	if (!c || det_points[HAL_POINT_SLEEP] > trial.sleeps + 1 || det_points[HAL_POINT_WAKE] > trial.wakes + 1)
 		return false;
 	depth = sim_context_backtrace(c, now, FRAMES_MAX);
 	if (depth != trial.depth)
@@ -172,6 +173,8 @@ static bool try_next(void)
 		trial.depth = sim_context_backtrace(c, trial.stood, FRAMES_MAX);
 		hal_upcalls.describe_context(c, trial.name, sizeof(trial.name), false);
 		trial.tried = c;
+		trial.sleeps = det_points[HAL_POINT_SLEEP];
+		trial.wakes = det_points[HAL_POINT_WAKE];
 		if (hal_upcalls.wake_context(c))
 			return true;
 	}

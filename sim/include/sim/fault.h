@@ -11,6 +11,16 @@
 
 /* name, name in scenarios, most that a swarm gives it (ppm) */
 #define SIM_FAULT_LIST(X)                                                                                            \
+	X(NET_LOSS, "net.loss", 300000)		 /* a frame never arrives                                         */ \
+	X(NET_DUPLICATE, "net.duplicate", 100000) /* a frame arrives twice                                       */ \
+	X(NET_REORDER, "net.reorder", 200000)	 /* a frame is overtaken by later ones                            */ \
+	X(NET_DELAY, "net.delay", 200000)	 /* a frame takes up to a second                                  */ \
+	X(NET_CORRUPT, "net.corrupt", 100000)	 /* bits of a frame change                                        */ \
+	X(NET_TRUNCATE, "net.truncate", 100000)	 /* a frame's end is missing                                      */ \
+	X(NET_PARTITION, "net.partition", 50000) /* nothing arrives any more, one way or both, for a while         */ \
+	X(NET_FLAP, "net.flap", 20000)		 /* the link is down for a while, and both ends see that          */ \
+	X(NET_MTU, "net.mtu", 20000)		 /* from now on larger frames are dropped                         */ \
+	X(NET_FULL, "net.full", 100000)		 /* the sender's queue is full                                    */ \
 	X(MEMORY_ALLOC, "memory.alloc", 20000)	 /* an allocation fails                                           */ \
 	X(MEMORY_PRESSURE, "memory.pressure", 0) /* this part of RAM (ppm) is taken from the kernel at the start  */ \
 	X(TLB_EVICT, "tlb.evict", 200000)	 /* a translation is forgotten, as hardware may                   */ \
