@@ -49,7 +49,9 @@ void sim_irq_deliver(void)
 			sim_trace(SIM_TRACE_INTERRUPT, bits, 0);
 		if (bits & SIM_IRQ_CLOCK && sim_world->timer_due(v))
 			bits |= SIM_IRQ_TIMER;
+		v->in_irq = true;
 		handle(v, bits);
+		v->in_irq = false;
 		v->irq_on = true;
 	}
 }

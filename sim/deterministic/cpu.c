@@ -78,8 +78,11 @@ static void give_way(struct sim_vcpu *v)
 
 /* ---- points ---- */
 
+/* The vCPU did something else than to spin; what handlers do does not count. */
 static void moved_on(struct sim_vcpu *v)
 {
+	if (v->in_irq)
+		return;
 	det_cpus[v->id].spins = false;
 	det_cpus[v->id].turns = 0;
 }

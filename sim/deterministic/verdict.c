@@ -193,6 +193,8 @@ void det_stuck(void)
 	} else if (!stands_where_it_stood()) {
 		convict();
 	}
-	if (!try_next())
+	if (try_next()) /* it may have been put on this CPU's own queue: then only the idle loop sees it */
+		det_pend(sim_self()->id, SIM_IRQ_IPI);
+	else
 		sim_verdict("deadlock", "every CPU idles, nothing is due, and no sleeper finds what it waits for");
 }

@@ -48,6 +48,11 @@ const char *model_what(const struct model *m)
 	return m->what;
 }
 
+const char *model_faulty(const struct model *m)
+{
+	return m->faulty ? m->faulty : "";
+}
+
 unsigned model_cpus(const struct model *m)
 {
 	return m->cpus ? m->cpus : 1;
@@ -127,6 +132,24 @@ static void released(struct thread *t)
 	wake_all(&worker_ended);
 }
 
+/*
+ * Where a worker may run. Left to itself the scheduler keeps threads that talk to each other on one CPU, where they never run at the
+ * same time; so in most runs each is bound to a CPU of its own, as far as there are enough, or to a random one.
+ */
+static uint64_t affinity_of(unsigned worker)
+{
+	struct sim_generator g = sim_generator(sim_scenario.seed, 0x706c616365); /* "place" */
+	uint64_t how = sim_generate_below(&g, 4);
+
+	if (how == 0)
+		return UINT64_MAX;
+	if (how < 3)
+		return UINT64_C(1) << worker % cpus_online_count();
+	for (unsigned i = 0; i < worker; i++)
+		sim_generate(&g);
+	return UINT64_C(1) << sim_generate_below(&g, cpus_online_count());
+}
+
 void model_workers(unsigned n, void (*fn)(unsigned worker))
 {
 	ASSERT(n <= WORKERS_MAX);
@@ -143,6 +166,7 @@ void model_workers(unsigned n, void (*fn)(unsigned worker))
 			model_failed(__FILE__, __LINE__, "no memory for worker %u", i);
 		sim_faults_arm(armed);
 		workers[i].thread.release = released;
+		workers[i].thread.affinity = affinity_of(i);
 		thread_start(&workers[i].thread);
 	}
 	wait_event(&worker_ended, __atomic_load_n(&working, __ATOMIC_ACQUIRE) == 0);
@@ -181,6 +205,8 @@ static void run_chosen(void *arg)
 	char message[128];
 
 	(void)arg;
+	while (cpus_online_count() < hal_cpu_count())
+		thread_delay(1000);
 	usage_warm_up(WORKERS_MAX);
 	usage_measure(&before);
 	sim_schedule_restart();

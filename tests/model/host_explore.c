@@ -262,8 +262,10 @@ static int list(void)
 	const struct model *model;
 
 	for (unsigned i = 0; (model = model_number(i)); i++)
-		printf("{\"target\": \"%s\", \"what\": \"%s\", \"cpus\": %u, \"operations\": %" PRIu64 "}\n",
-		       model_name(model), model_what(model), model_cpus(model), model_operation_count(model));
+		printf("{\"target\": \"%s\", \"what\": \"%s\", \"cpus\": %u, \"operations\": %" PRIu64
+		       ", \"faulty\": \"%s\"}\n",
+		       model_name(model), model_what(model), model_cpus(model), model_operation_count(model),
+		       model_faulty(model));
 	return 0;
 }
 

@@ -35,6 +35,7 @@ struct model {
 	unsigned cpus_min;   /* 0: 1 */
 	uint64_t operations; /* how many, unless a scenario says otherwise */
 	unsigned memory_mib; /* 0: 24 */
+	const char *faulty;  /* the verdict that it must end with; null: it must end well */
 };
 
 #define MODEL_DEFINE(ident, ...)                                                                             \

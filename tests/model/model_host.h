@@ -9,6 +9,7 @@ struct model;
 
 const char *model_name(const struct model *m);
 const char *model_what(const struct model *m);
+const char *model_faulty(const struct model *m);
 unsigned model_cpus(const struct model *m);
 unsigned model_cpus_min(const struct model *m);
 unsigned model_memory(const struct model *m);

@@ -135,7 +135,7 @@ def choose(names: list[str], known: dict[str, dict[str, object]]) -> list[str]:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise Failure(f"there is no target {unknown[0]}; there are: {', '.join(known)}", 2)
-    return names or list(known)
+    return names or [name for name, entry in known.items() if not entry["faulty"]]
 
 
 def replay(path: Path) -> str:

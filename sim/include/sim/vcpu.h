@@ -30,6 +30,7 @@ enum sim_irq {
 struct sim_vcpu {
 	unsigned id;
 	bool irq_on;
+	bool in_irq; /* a handler runs */
 	_Atomic uint32_t pending; /* enum sim_irq; also the futex on which an idle vCPU sleeps */
 	void *area, *current;	  /* the kernel's two pointers */
 
