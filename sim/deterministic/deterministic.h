@@ -101,6 +101,7 @@ bool det_console_wait(void);
 
 struct sim_generator sim_named_generator(uint64_t seed, const char *name);
 size_t det_entropy(void *buf, size_t len);
-void det_end(void);
+void det_end(void); /* of the run: closes the trace, prints its sum */
+void det_off(void); /* the machine switches itself off */
 
 #endif

@@ -148,7 +148,7 @@ static bool stands_where_it_stood(void)
 	return true;
 }
 
-static void convict(void)
+static _Noreturn void convict(void)
 {
 	trial.active = false;
 	say("\nverdict: lost wake-up: %s slept here for ever, though what it waited for was there:\n", trial.name);
@@ -179,6 +179,14 @@ static bool try_next(void)
 			return true;
 	}
 	return false;
+}
+
+/* The machine switches itself off: if a sleeper that was tried has brought it that far, it should have been woken. */
+void det_off(void)
+{
+	if (trial.active && !sim_panicking)
+		convict();
+	det_end();
 }
 
 void det_stuck(void)
