@@ -73,15 +73,15 @@ void host_machine_create(const struct host_options *options)
 	sim_machine.ram_size = (uint64_t)options->memory_mib << 20;
 	sim_machine.boot_ns = host_clock_ns();
 	sim_machine.boot_wall_ns = host_wall_ns();
+	if (sim_scenario.deterministic)
+		host_trace_open(options->record, options->timeline);
 	must(host_ram_create(SIM_DIRECT_MAP, sim_machine.ram_size, SIM_KVA_START, SIM_KVA_SIZE),
 	     "physical memory");
 	load_cmdline(options->append);
 	if (options->initrd)
 		load_initrd(options->initrd);
 	must(host_stub_setup(), "stub processes");
-	if (sim_scenario.deterministic)
-		host_trace_open(options->record, options->timeline);
-	else
+	if (!sim_scenario.deterministic)
 		must(host_clock_start(), "clock thread");
 	host_thread_adopt();
 	if (options->test) {

@@ -228,6 +228,11 @@ void det_idle(struct sim_vcpu *v)
  */
 void det_user_enter(struct sim_vcpu *v)
 {
+	static bool entered;
+
+	if (!entered)
+		host_trace_user();
+	entered = true;
 	moved_on(v);
 	pass(v, sim_draw_between(SIM_STREAM_TIME, USER_NS, 2 * USER_NS));
 	if (det_preempts())

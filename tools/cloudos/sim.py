@@ -10,7 +10,7 @@ import argparse
 import subprocess
 from pathlib import Path
 
-from . import build, check, machine, run, timeline
+from . import build, check, machine, run, session, timeline
 from .ui import Failure, say
 from .up import interact
 
@@ -53,7 +53,7 @@ def _model(args: argparse.Namespace) -> int:
         def once(record: Path, timeline_file: Path | None, again: bool) -> str:
             more = ["--record", str(record)] + (["--trace", str(timeline_file)] if timeline_file else [])
             done = subprocess.run([*line, *more], capture_output=True, text=True)
-            return done.stderr.strip().splitlines()[-1]
+            return next((line for line in done.stderr.splitlines() if line.startswith(session.REPORT.decode())), "")
         say(f"both runs were the same\n{check.compare(once)}")
         return 0
     return _traced(args, line)

@@ -78,7 +78,10 @@ void host_trace_record(const struct sim_trace_record *record, uint64_t number, c
 void host_trace_open(const char *record, const char *timeline);
 void host_trace_close(void);
 
-/* One line on standard error: seed, commit, time, events, hash. */
+/* The first user program is about to run: for the host's time until then. */
+void host_trace_user(void);
+
+/* On standard error what it cost the host, then the run's own line: seed, commit, time, events, hash. */
 void host_trace_report(const struct sim_trace_sum *sum);
 
 #endif
