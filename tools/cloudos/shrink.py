@@ -141,8 +141,9 @@ class Shrinker:
 
     def operations(self, now: Scenario) -> Scenario:
         while now.operations > 1:
-            smaller = next((found for part in (2, 4, 8) if now.operations // part < now.operations and
-                            (found := self.attempt(now.but(operations=max(1, now.operations - now.operations // part or 1))))), None)
+            n = now.operations
+            sizes = dict.fromkeys(size for size in (n // 2, n * 3 // 4, n - 1) if 0 < size < n)
+            smaller = next((found for size in sizes if (found := self.attempt(now.but(operations=size)))), None)
             if not smaller:
                 break
             now = smaller

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import build, debian, guests, initramfs, run
+from . import build, check, debian, explore, guests, initramfs, run
 from .guests import MACHINES, Program
 from .machine import Setup
 from .outcome import FAILED, PASSED, SKIPPED, Job, Outcome, simple
@@ -278,9 +278,80 @@ def simulator_jobs(kernel: Path) -> list[Job]:
             + guests.batch("applets/sim", Setup(machine="sim", smp=2, kernel=kernel), programs, [], size=100))
 
 
+# ---- the deterministic world: what it finds, that it replays, and that nothing is found ----
+
+MODEL_SEEDS = {"plain": 60, "points": 25}         # of each model, always the same ones
+FAULTY_SEEDS = 400                                # within which a model that is wrong on purpose must be convicted
+
+
+def _explore(kind: str, target: str, first: int, count: int) -> list[dict[str, object]]:
+    done = subprocess.run([build.explorer(kind), "--target", target, "--seeds", str(first), str(count), "--hashes"],
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _model(kind: str, target: str) -> str:
+    failed = [line for line in _explore(kind, target, 1, MODEL_SEEDS[kind]) if "failed" in line]
+    return "".join(f"seed {line['failed']} ({kind} build)\n{line['text']}" for line in failed)
+
+
+def _faulty(target: str, verdict: str) -> str:
+    """A model that is wrong on purpose is convicted, and of the right thing."""
+    failed = [line for line in _explore("plain", target, 1, FAULTY_SEEDS) if "failed" in line]
+    if not failed:
+        return f"{FAULTY_SEEDS} seeds found nothing wrong"
+    return "" if f"verdict: {verdict}" in failed[0]["text"] else failed[0]["text"]
+
+
+def _same_hashes(target: str) -> str:
+    """The same seeds, with another heap and stack and on a busy machine: the same hashes."""
+    first = _explore("plain", target, 1, 10)
+    with check.perturbed():
+        second = _explore("plain", target, 1, 10)
+    for one, other in zip(first, second):
+        if "hash" in one and one != other:
+            return f"{one}\n{other}\nsee ./cloudos sim --check"
+    return "" if len([line for line in first if "hash" in line]) == 10 else f"not all of ten seeds ended: {first[-1]}"
+
+
+def _program_check(back_end: str, seed: int) -> str:
+    """User programs under one seed: twice the same events, and the right answer."""
+    world = ["--seed", str(seed), *back_end.split()]
+    setup, command = Setup(machine="sim", smp=2, world=world), ["busybox", "sh", "-c", "seq 1 1000 | busybox md5sum"]
+    written = []
+
+    def once(record: Path, timeline: Path | None, again: bool) -> str:
+        more = ["--record", str(record)] + (["--trace", str(timeline)] if timeline else [])
+        result, out, _ = _run(Setup(machine="sim", smp=2, world=world + more), command)
+        written.append(out)
+        return result.report() or result.log_tail()
+
+    try:
+        check.compare(once)
+    except Failure as failure:
+        return str(failure)
+    wanted, _ = guests.on_host("seq 1 1000 | md5sum")
+    return "" if {out.decode() for out in written} == {wanted} else f"{setup.world}: {written[0]!r}, Linux: {wanted!r}"
+
+
+def deterministic() -> list[Job]:
+    known = explore.targets_of(build.explorer("plain"))
+    build.explorer("points")
+    jobs = [simple(f"sim/check/programs-{seed}", lambda seed=seed: _program_check("", seed)) for seed in (1, 42)]
+    for name, entry in known.items():
+        if entry["faulty"]:
+            jobs.append(simple(f"sim/convicts/{name}", lambda name=name, entry=entry: _faulty(name, entry["faulty"])))
+            continue
+        jobs += [simple(f"sim/model/{name}-{kind}", lambda kind=kind, name=name: _model(kind, name)) for kind in MODEL_SEEDS]
+        jobs.append(simple(f"sim/check/{name}", lambda name=name: _same_hashes(name)))
+    for path in sorted((ROOT / "tests" / "seeds").glob("*/*.scenario")):
+        jobs.append(simple(f"sim/seeds/{path.parent.name}/{path.stem}", lambda path=path: explore.replay(path)))
+    return jobs
+
+
 SUITES: dict[str, Callable[[], list[Job]]] = {
     "tidy": tidy, "docs": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson,
-    "boot": boot, "run": running, "abi": abi, "applets": applets,
+    "sim": deterministic, "boot": boot, "run": running, "abi": abi, "applets": applets,
 }
 
 

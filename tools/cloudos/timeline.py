@@ -36,14 +36,14 @@ let t0=E.length?E[0][1]:0,t1=E.length?E[E.length-1][1]+1:1,first=t0,last=t1,mark
 const colour=i=>`hsl(${(i*67)%%360} 55%% ${i%%2?62:72}%%)`;
 document.getElementById('about').textContent=`${E.length} events${CUT?` (the first ${CUT} are left out)`:''}, `+
   `${((last-first)/1e6).toFixed(3)} ms of virtual time, ${CPUS} CPUs. Wheel: zoom. Drag: move. Click: events.`;
-document.getElementById('legend').innerHTML=T.map((n,i)=>`<span><i style="background:${colour(i)}"></i>${n.replace(/</g,'&lt;')}</span>`).join('')+
+document.getElementById('legend').innerHTML=T.map((n,i)=>n.startsWith('idle/')?'':`<span><i style="background:${colour(i)}"></i>${n.replace(/</g,'&lt;')}</span>`).join('')+
   Object.entries(KIND).map(([k,v])=>`<span><i style="background:${v};border-radius:5px"></i>${k}</span>`).join('');
 function px(t){return (t-t0)/(t1-t0)*c.width}
 function draw(){
   const r=devicePixelRatio||1;c.width=innerWidth*r;c.height=(TOP+CPUS*LANE+14)*r;c.style.height=(TOP+CPUS*LANE+14)+'px';
   x.fillStyle='#fff';x.fillRect(0,0,c.width,c.height);x.font=12*r+'px sans-serif';
   const from=[],who=[];let running=0;
-  function bar(cpu,a,b,th){if(th<0||b<t0||a>t1)return;x.fillStyle=colour(th);
+  function bar(cpu,a,b,th){if(th<0||b<t0||a>t1||T[th].startsWith('idle/'))return;x.fillStyle=colour(th);
     x.fillRect(px(a),(TOP+cpu*LANE+6)*r,Math.max(1,px(b)-px(a)),(LANE-18)*r)}
   for(const e of E){const[n,t,cpu,th,k]=e;
     if(from[cpu]===undefined||who[cpu]!==th||k==='idle'){if(from[cpu]!==undefined)bar(cpu,from[cpu],t,who[cpu]);from[cpu]=t;who[cpu]=k==='idle'?-1:th}}
