@@ -14,7 +14,7 @@
 #include <sim/host_private.h>
 #include <sim/trace.h>
 
-#define PERIOD_S 2
+#define PERIOD_S 1
 
 static void look(int signo, siginfo_t *info, void *context)
 {

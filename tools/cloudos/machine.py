@@ -34,6 +34,7 @@ class Setup:
     kernel: Path | None = None            # another kernel than ours (the bench's Linux)
     initrd: Path | None = None
     world: list[str] = field(default_factory=list)      # of the simulator: --seed and what belongs to it
+    prefix: list[str] = field(default_factory=list)     # a command that starts the simulator, such as env(1)
 
     @property
     def arch(self) -> str:
@@ -146,7 +147,7 @@ def qemu(setup: Setup, folder: Path, kernel: Path, initrd: Path, append: str) ->
 def simulator(setup: Setup, kernel: Path, initrd: Path, append: str) -> list[str]:
     if setup.icount:
         raise Failure("--icount counts QEMU's instructions; the simulator runs on the host's processor", 2)
-    line = [str(kernel), "--initrd", str(initrd), "--append", append, "--smp", str(setup.smp),
+    line = [*setup.prefix, str(kernel), "--initrd", str(initrd), "--append", append, "--smp", str(setup.smp),
             "--memory", str(setup.memory)]
     for path in setup.disks:
         line += ["--disk", str(path)]

@@ -52,7 +52,7 @@ def _model(args: argparse.Namespace) -> int:
     if args.check:
         def once(record: Path, timeline_file: Path | None, again: bool) -> str:
             more = ["--record", str(record)] + (["--trace", str(timeline_file)] if timeline_file else [])
-            done = subprocess.run([*line, *more], capture_output=True, text=True)
+            done = subprocess.run([*(check.PERTURBED if again else []), *line, *more], capture_output=True, text=True)
             return next((line for line in done.stderr.splitlines() if line.startswith(session.REPORT.decode())), "")
         say(f"both runs were the same\n{check.compare(once)}")
         return 0
