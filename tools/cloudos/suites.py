@@ -279,6 +279,38 @@ def simulator_jobs(kernel: Path) -> list[Job]:
             + guests.batch("applets/sim", Setup(machine="sim", smp=2, kernel=kernel), programs, [], size=100))
 
 
+# ---- random system calls, with this machine's Linux as the oracle ----
+
+WALKS, WALK_STEPS = 40, 150
+WORLDS = (1, 2, 3)           # seeds of the deterministic world in which the same walks must give the same answers
+
+
+def _walk_expect(seed: int) -> Callable[[str, int], str]:
+    def expect(text: str, status: int) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            program = build.program(build.NATIVE, "tests/random/walk")
+            wanted, wanted_status = guests.on_host(f"TMPDIR=/dev/shm {program} {seed} {WALK_STEPS}; rm -rf /dev/shm/walk-*", Path(folder))
+        if (text, status) == (wanted, wanted_status):
+            return ""
+        pairs = list(zip(wanted.splitlines() + ["(end)"], text.splitlines() + ["(end)"]))
+        at = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs) - 1)
+        before = "\n".join(a for a, _ in pairs[max(0, at - 8):at])
+        return f"status {status}, Linux {wanted_status}; after\n{before}\nLinux: {pairs[at][0]}\nhere: {pairs[at][1]}"
+    return expect
+
+
+def random_walks() -> list[Job]:
+    programs = [Program(f"walk-{seed}", f"/random/walk {seed} {WALK_STEPS}", _walk_expect(seed)) for seed in range(1, WALKS + 1)]
+    build.program(build.NATIVE, "tests/random/walk")
+    jobs = []
+    for name in _machines:
+        added = [(build.program(guests.arch_of(name), "tests/random/walk"), "/random/walk")]
+        worlds = [(f"sim-seed-{seed}", ["--seed", str(seed)]) for seed in WORLDS] if name == "sim" else [(name, [])]
+        for title, world in worlds:
+            jobs += guests.batch(f"random/{title}", Setup(machine=name, smp=2, world=world), programs, added)
+    return jobs
+
+
 # ---- the deterministic world: what it finds, that it replays, and that nothing is found ----
 
 MODEL_SEEDS = {"plain": 60, "points": 25}         # of each model, always the same ones
@@ -354,11 +386,11 @@ def deterministic() -> list[Job]:
 
 SUITES: dict[str, Callable[[], list[Job]]] = {
     "tidy": tidy, "docs": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson,
-    "sim": deterministic, "boot": boot, "run": running, "abi": abi, "applets": applets,
+    "sim": deterministic, "boot": boot, "run": running, "abi": abi, "applets": applets, "random": random_walks,
 }
 
 
-GUEST_SUITES = ("boot", "run", "abi", "applets")
+GUEST_SUITES = ("boot", "run", "abi", "applets", "random")
 _machines: list[str] = []            # those that were built, of those that the chosen tests need
 
 

@@ -133,7 +133,7 @@ ssize_t unix_stream_send(struct socket *s, struct socket_message *m)
 		return READ_ONCE(u->state) == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
 	if (unlikely(!peer))
 		return -ENOTCONN;
-	n = socket_take_error(s);
+	n = READ_ONCE(u->tx_shut) ? -EPIPE : socket_take_error(s); /* a reset that came with the end is the reader's to learn */
 	if (!n)
 		n = make_attachment(u, peer, m, &attach);
 	if (n || m->data->count == 0) {
