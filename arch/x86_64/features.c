@@ -3,6 +3,7 @@
  * CPU features: asked of the boot CPU, turned on on each. The kernel works without any that is tested for
  * here.
  */
+#include <hal/hal.h>
 #include <x86/cpu.h>
 #include <x86/features.h>
 #include <x86/mmu.h>
@@ -104,4 +105,11 @@ void x86_features_enable(void)
 	write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
 	enable_states();
 	enable_syscall();
+}
+
+struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid c = cpuid(leaf, subleaf);
+
+	return (struct x86_cpuid){c.eax, c.ebx, c.ecx, c.edx};
 }

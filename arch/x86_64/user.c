@@ -133,6 +133,15 @@ void hal_user_sync(struct hal_user *u)
 	hal_irq_restore(irq);
 }
 
+void x86_regs_complete(struct hal_user *u)
+{
+	if (u->x86.regs_partial) {
+		u->regs.rcx = u->regs.rip;
+		u->regs.r11 = u->regs.rflags;
+		u->x86.regs_partial = false;
+	}
+}
+
 void x86_user_reload(struct hal_user *u)
 {
 	unsigned long irq = hal_irq_save();

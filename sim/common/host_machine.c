@@ -71,6 +71,10 @@ void host_machine_create(const struct host_options *options)
 {
 	sim_machine.cpus = options->cpus;
 	sim_machine.ram_size = (uint64_t)options->memory_mib << 20;
+	sim_machine.hide_host = options->hide_host || sim_scenario.deterministic;
+	sim_machine.hide_cpu = sim_machine.hide_host && host_stub_can_hide_cpu();
+	if (options->hide_host && !sim_machine.hide_cpu)
+		fputs("cloudos-sim: this host's processor cannot hide itself from programs; its time can\n", stderr);
 	sim_machine.boot_ns = host_clock_ns();
 	sim_machine.boot_wall_ns = host_wall_ns();
 	if (sim_scenario.deterministic)
@@ -80,7 +84,7 @@ void host_machine_create(const struct host_options *options)
 	load_cmdline(options->append);
 	if (options->initrd)
 		load_initrd(options->initrd);
-	must(host_stub_setup(), "stub processes");
+	must(host_stub_setup(options->user), "stub processes");
 	if (!sim_scenario.deterministic)
 		must(host_clock_start(), "clock thread");
 	host_thread_adopt();

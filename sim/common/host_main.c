@@ -16,6 +16,7 @@
 
 static const char usage[] =
     "usage: cloudos-sim [--initrd FILE] [--append STRING] [--smp N] [--memory MIB] [--disk FILE]...\n"
+    "                   [--user seccomp|ptrace] [--hide-host]\n"
     "\n"
     "Runs the CloudOS kernel as a process of this host; the console is standard input and output.\n"
     "\n"
@@ -30,6 +31,8 @@ static const char usage[] =
     "  --trace FILE     a timeline of a deterministic run; - is standard error\n"
     "  --record FILE    its events, for comparing\n"
     "  --faults         lists the faults that scenarios can name\n"
+    "  --user HOW       run user programs by seccomp (the default where the host can) or by ptrace\n"
+    "  --hide-host      programs see a fixed processor and the machine's own time, not the host's\n"
     "  --help           this text\n"
     "\n"
     "At a terminal Ctrl-A x ends the run. Exit status: 0 powered off, 2 wrong arguments or refused by the\n"
@@ -52,6 +55,13 @@ static unsigned long number(const char *option, const char *text, unsigned long 
 	if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
 		wrong(option, text, why);
 	return value;
+}
+
+static const char *user_backend(const char *name)
+{
+	if (strcmp(name, "seccomp") != 0 && strcmp(name, "ptrace") != 0)
+		wrong("--user", name, "expected seccomp or ptrace");
+	return name;
 }
 
 /* A disk must at least be there; that nothing will use it is said, not hidden. */
@@ -102,6 +112,8 @@ static void parse(int argc, char **argv, struct host_options *options)
 	    {"trace", required_argument, NULL, 't'},
 	    {"record", required_argument, NULL, 'r'},
 	    {"faults", no_argument, NULL, 'F'},
+	    {"user", required_argument, NULL, 'u'},
+	    {"hide-host", no_argument, NULL, 'H'},
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -143,6 +155,12 @@ static void parse(int argc, char **argv, struct host_options *options)
 			break;
 		case 'F':
 			list_faults();
+			break;
+		case 'u':
+			options->user = user_backend(optarg);
+			break;
+		case 'H':
+			options->hide_host = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);

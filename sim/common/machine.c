@@ -5,6 +5,7 @@
  */
 #include <hal/hal.h>
 #include <sim/host.h>
+#include <sim/user.h>
 #include <sim/world.h>
 
 struct sim_machine sim_machine;
@@ -58,6 +59,8 @@ const char *hal_cpu_model(void)
 {
 	static char model[64];
 
+	if (sim_machine.hide_cpu)
+		return sim_fixed_cpu_model();
 	if (!model[0])
 		host_cpu_model(model, sizeof(model));
 	return model;

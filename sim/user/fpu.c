@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * FPU, vector and thread-pointer state. It lives in the stub while its thread runs there; moving it costs the
- * host two copies of some kilobytes, so that is done only when another thread needs the stub, or the thread
- * another stub. A stub holds a thread's state when both say so (stub->fpu_user, u->fpu_stub): either side
- * alone may be out of date.
+ * FPU, vector and thread-pointer state, and behind a system call the registers that it does not pass. It
+ * lives in the stub while its thread runs there; moving it costs the host two copies of some kilobytes, so
+ * that is done only when another thread needs the stub, or the thread another stub. A stub holds a thread's
+ * state when both say so (stub->fpu_user, u->fpu_stub): either side alone may be out of date.
  */
 #include <asm/errno.h>
 
@@ -28,8 +28,16 @@ void hal_user_init(struct hal_user *u, void *fpu)
 	x86_fpu_init_area(fpu);
 }
 
+void x86_regs_complete(struct hal_user *u)
+{
+	if (u->regs_partial)
+		host_stub_complete(u->fpu_stub->host, &u->regs);
+	u->regs_partial = false;
+}
+
 void hal_user_sync(struct hal_user *u)
 {
+	x86_regs_complete(u);
 	if (!u->fpu_live || u->x86.fpu_memory_newer)
 		return;
 	host_stub_get_fpu(u->fpu_stub->host, u->x86.fpu, x86_fpu_size());
@@ -50,6 +58,7 @@ void x86_user_reload(struct hal_user *u)
 {
 	u->fpu_stub = NULL;
 	u->fpu_live = false;
+	u->regs_partial = false;
 }
 
 void hal_user_fork(struct hal_user *dst, void *fpu, struct hal_user *src)

@@ -1,85 +1,81 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stub processes by ptrace (hosted).
+ * Stub processes: what the two ways to run them have in common (hosted).
  *
  * A stub is made by executing a one-page ELF image from a memfd, so that nothing of the simulator is in it:
  * no memory, no descriptor but RAM's, no thread-local storage or restartable sequence known to the host's
- * kernel. Its own first calls unmap what execve() brought along (stack, vDSO). After that its memory is the
- * stub's two pages and what is mapped for it below them.
+ * kernel. Its own first calls unmap what execve() brought along (stack, vDSO). After that its memory is its
+ * own pages and what is mapped for it below them.
  *
- * Running: PTRACE_SETREGS, PTRACE_SYSEMU (each system call stops and is not made), wait, PTRACE_GETREGS.
- * Changes of memory are calls that the stub makes itself: they are queued in its data page, which it can only
- * read, and done in one go (PTRACE_CONT over the loop of host_stub_x86_64.S, which ends in a trap) before
- * user code runs again.
+ * Changes of memory are calls that the stub makes itself: they are queued in its data page while it is
+ * stopped, and done in one go before user code runs again.
  *
- * Signals of the host never reach a stub: whatever arrives from outside just stops it (SIM_STOP_KICK). ptrace
- * knows one tracing thread: all but host_stub_kick() is called by the thread that made the stub. When that
- * thread ends, the host's kernel kills the stub (EXITKILL).
+ * Signals of the host never reach a program: whatever arrives from outside just stops it (SIM_STOP_KICK).
+ * Both ways give the same stops with the same registers (tests/sim/backends_test.c); what differs between
+ * them by nature is made equal here, in stub_signal_stop(), and in the files of the two.
  */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <asm/prctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
-#include <sys/ptrace.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#undef PAGE_SIZE /* <sys/user.h> has its own */
-#undef PAGE_MASK
-#include <hal/mmu.h>
+#include <sim/stub_private.h> /* before what includes <hal/mmu.h> */
 #include <sim/host.h>
 #include <sim/sanitizer.h>
-#include <sim/stub.h>
 
-#define STUBS_MAX    2048 /* data pages; more than SIM_CPU_MAX * SIM_STUBS_MAX */
-#define STUB_RAM_FD  0	  /* the stub's descriptors */
-#define STUB_DATA_FD 1
-#define KEEP_FD	     100 /* ours lie above this, so that those two are free */
-#define KICK_SIGNAL  SIGUSR1
-#define HOST_TOP     UINT64_C(0x7ffffffff000) /* TASK_SIZE_MAX */
-#define STACK_SIZE   16384		      /* of the child until it executes the stub */
+#define STUBS_MAX      2048  /* data pages; no less than SIM_CPU_MAX * SIM_STUBS_MAX */
+#define KEEP_FD	       100   /* ours lie above this, away from a stub's low ones */
+#define STACK_SIZE     16384 /* of the child until it executes the stub */
+#define VSYSCALL_START UINT64_C(0xffffffffff600000)
 
-struct call {
-	uint64_t number, args[6];
-};
-
-#define CALLS_MAX (PAGE_SIZE / sizeof(struct call))
-
-struct host_stub {
-	int pid;
-	unsigned calls; /* queued in data[] */
-	struct call *data;
-	uint64_t data_offset; /* in the memfd of data pages */
-};
-
-/* In host_stub_x86_64.S. */
-extern const char host_stub_code[], host_stub_code_end[];
-int host_clone_vfork(int (*fn)(void *), void *arg, void *stack_top);
-#define CODE_BATCH 3 /* offset of the loop in host_stub_code */
+int host_clone_vfork(int (*fn)(void *), void *arg, void *stack_top, int more_flags);
 
 static struct {
+	const struct stub_ops *_Atomic ops;
+	bool wanted;	   /* that one and no other */
+	atomic_bool works; /* it has been seen to     */
 	int image_fd, data_fd;
-	struct call *data; /* STUBS_MAX pages */
+	struct stub_page *pages; /* STUBS_MAX */
 	atomic_uint made;
 } all;
+
+int stub_image_fd(void)
+{
+	return all.image_fd;
+}
+
+int stub_data_fd(void)
+{
+	return all.data_fd;
+}
 
 /* ---- the image ---- */
 
 struct image {
 	Elf64_Ehdr header;
 	Elf64_Phdr segment;
-	char code[256];
+	char code[512];
 };
 #define IMAGE_ENTRY (SIM_STUB_CODE + offsetof(struct image, code))
+
+uint64_t stub_address(const char *in_code)
+{
+	return IMAGE_ENTRY + (uint64_t)(in_code - host_stub_code);
+}
 
 static int image_write(int fd)
 {
@@ -106,14 +102,17 @@ static int image_write(int fd)
 		    .p_align = PAGE_SIZE,
 		},
 	};
+	size_t size = (size_t)(host_stub_code_end - host_stub_code);
 
-	memcpy(image.code, host_stub_code, (size_t)(host_stub_code_end - host_stub_code));
+	if (size > sizeof(image.code))
+		return -1;
+	memcpy(image.code, host_stub_code, size);
 	return write(fd, &image, sizeof(image)) == (ssize_t)sizeof(image) ? 0 : -1;
 }
 
-static int memfd_above(const char *name, unsigned flags)
+static int memfd_above(const char *name)
 {
-	int low = memfd_create(name, flags | MFD_CLOEXEC), high;
+	int low = memfd_create(name, MFD_CLOEXEC), high;
 
 	if (low < 0)
 		return -1;
@@ -122,147 +121,192 @@ static int memfd_above(const char *name, unsigned flags)
 	return high;
 }
 
-int host_stub_setup(void)
+/* ---- which way ---- */
+
+static const struct stub_ops *slow_ops(const char *lacking)
 {
-	all.image_fd = memfd_above("cloudos-stub", 0);
-	all.data_fd = memfd_above("cloudos-stub-data", 0);
+	dprintf(STDERR_FILENO, "cloudos-sim: user programs run by ptrace, slowly: this host has no %s\n",
+		lacking);
+	return &host_stub_ptrace;
+}
+
+static const struct stub_ops *ops_named(const char *user)
+{
+	const char *lacking;
+
+	if (user && !strcmp(user, host_stub_ptrace.name))
+		return &host_stub_ptrace;
+	lacking = host_stub_seccomp_lacks();
+	if (!lacking)
+		return &host_stub_seccomp;
+	if (user)
+		host_fatal("--user seccomp: this host has no %s", lacking);
+	return slow_ops(lacking);
+}
+
+void host_stub_use(const char *user)
+{
+	all.ops = ops_named(user);
+	all.wanted = user != NULL;
+}
+
+/* Asked by a call that changes nothing. */
+bool host_stub_can_hide_cpu(void)
+{
+	return syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1) == 0;
+}
+
+/* Each stub may need a descriptor of ours. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int host_stub_setup(const char *user)
+{
+	const size_t size = STUBS_MAX * sizeof(struct stub_page);
+
+	host_stub_use(user);
+	allow_descriptors();
+	all.image_fd = memfd_above("cloudos-stub");
+	all.data_fd = memfd_above("cloudos-stub-data");
 	if (all.image_fd < 0 || all.data_fd < 0 || image_write(all.image_fd) < 0)
 		return -errno;
-	if (ftruncate(all.data_fd, STUBS_MAX * PAGE_SIZE) < 0)
+	if (ftruncate(all.data_fd, (off_t)size) < 0)
 		return -errno;
-	all.data = mmap(NULL, STUBS_MAX * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, all.data_fd, 0);
-	return all.data == MAP_FAILED ? -errno : 0;
+	/* A stub inherits these two, and executes nothing else. */
+	if (fcntl(all.data_fd, F_SETFD, 0) < 0 || fcntl(host_ram_fd(), F_SETFD, 0) < 0)
+		return -errno;
+	all.pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, all.data_fd, 0);
+	return all.pages == MAP_FAILED ? -errno : 0;
 }
 
 /* ---- making a stub ---- */
 
 /*
- * In the child, which shares our memory until it executes the stub: system calls only, and none that a
- * sanitizer would count as ours.
+ * Children share our memory until they execute the stub: system calls only, and none that a sanitizer would
+ * count as ours.
  */
-SIM_NO_TSAN static int child(void *arg)
+SIM_NO_TSAN void stub_child_begin(void)
 {
-	static char *const none[] = {NULL};
 	static const uint64_t no_signals;
 
-	(void)arg;
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
 	syscall(SYS_setsid);
 	syscall(SYS_personality, ADDR_NO_RANDOMIZE); /* the stack shall not land on SIM_STUB_CODE */
-	if (syscall(SYS_dup2, host_ram_fd(), STUB_RAM_FD) < 0 ||
-	    syscall(SYS_dup2, all.data_fd, STUB_DATA_FD) < 0)
-		return 1;
-	syscall(SYS_close_range, STUB_DATA_FD + 1, KEEP_FD - 1, 0);
-	if (syscall(SYS_ptrace, PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		return 1;
-	syscall(SYS_execveat, all.image_fd, "", none, none, AT_EMPTY_PATH);
-	return 1;
+	syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-/* Waits for the stub's next stop; the signal, with 0x80 set for a system call. */
-static int wait_stop(const struct host_stub *stub)
+void stub_queue(struct host_stub *stub, struct stub_call call)
 {
-	int status;
-
-	while (waitpid(stub->pid, &status, __WALL) < 0) {
-		if (errno != EINTR)
-			host_fatal("waiting for stub process %d: %s", stub->pid, strerror(errno));
-	}
-	if (!WIFSTOPPED(status))
-		host_fatal("somebody killed stub process %d (status %#x)", stub->pid, status);
-	return WSTOPSIG(status);
+	stub->page->calls[stub->calls++] = call;
 }
 
-static void resume(const struct host_stub *stub, int request)
+void stub_queue_settling(struct host_stub *stub)
 {
-	if (ptrace(request, stub->pid, NULL, NULL) < 0)
-		host_fatal("continuing stub process %d: %s", stub->pid, strerror(errno));
+	stub_queue(stub, (struct stub_call){SYS_munmap, {0, SIM_STUB_CODE}});
+	stub_queue(stub, (struct stub_call){SYS_munmap, {SIM_STUB_END, STUB_HOST_TOP - SIM_STUB_END}});
+	if (!sim_machine.hide_host)
+		return;
+	if (sim_machine.hide_cpu)
+		stub_queue(stub, (struct stub_call){SYS_arch_prctl, {ARCH_SET_CPUID, 0}});
+	stub_queue(stub, (struct stub_call){SYS_prctl, {PR_SET_TSC, PR_TSC_SIGSEGV}});
 }
 
-/* Runs the stub's own code with these registers to its end; false if it ended otherwise than in its
- * breakpoint. */
-static bool run_own_code(struct host_stub *stub, struct user_regs_struct *regs)
+static uint64_t random_secret(void)
 {
-	int signal;
+	uint64_t secret;
 
-	regs->cs = 0x33;
-	regs->ss = 0x2b;
-	regs->eflags = 0x202;
-	regs->orig_rax = ~0ULL;
-	if (ptrace(PTRACE_SETREGS, stub->pid, NULL, regs) < 0)
-		host_fatal("setting registers of stub process %d: %s", stub->pid, strerror(errno));
 	do {
-		resume(stub, PTRACE_CONT);
-		signal = wait_stop(stub);
-	} while (signal != SIGTRAP && signal != SIGILL && signal != SIGSEGV);
-	return signal == SIGTRAP;
+		if (getrandom(&secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
+			host_fatal("the host gives no random numbers: %s", strerror(errno));
+	} while (!(uint32_t)secret || !(secret >> 32));
+	return secret;
 }
 
-/* Makes the queued calls; false when one failed, with those after it not made. */
-static bool run_calls(struct host_stub *stub)
+/* Gives the stub a process: false when the host has none. */
+static bool start(struct host_stub *stub)
 {
-	struct user_regs_struct regs = {
-	    .rip = IMAGE_ENTRY + CODE_BATCH,
-	    .rbx = SIM_STUB_DATA,
-	    .r15 = SIM_STUB_DATA + stub->calls * sizeof(struct call),
-	};
+	char *stack = malloc(STACK_SIZE);
 
+	stub->where = STUB_NEW;
+	stub->secret = random_secret();
 	stub->calls = 0;
-	return run_own_code(stub, &regs);
+	stub->listener = -1;
+	memset(stub->page, 0, sizeof(*stub->page));
+	stub->pid =
+	    stack ? host_clone_vfork(stub->ops->child, stub, stack + STACK_SIZE, stub->ops->more_clone_flags)
+		  : -1;
+	free(stack);
+	if (stub->pid < 0)
+		return false;
+	if (stub->ops->settle(stub))
+		return true;
+	kill(stub->pid, SIGKILL);
+	waitpid(stub->pid, NULL, __WALL);
+	if (stub->listener >= 0)
+		close(stub->listener);
+	return false;
 }
 
-static void queue(struct host_stub *stub, struct call call)
+/*
+ * A host may have all that the fast way needs and refuse it to this process: under a filter that has a
+ * listener already (a container's), there can be no second one.
+ */
+static bool start_first(struct host_stub *stub)
 {
-	stub->data[stub->calls++] = call;
-}
+	bool started = start(stub);
 
-/* The new process has executed the image: gives it its data page, and takes away all that is not ours. */
-static bool settle(struct host_stub *stub)
-{
-	struct user_regs_struct regs = {
-	    .rip = IMAGE_ENTRY,
-	    .rax = SYS_mmap,
-	    .rdi = SIM_STUB_DATA,
-	    .rsi = PAGE_SIZE,
-	    .rdx = PROT_READ,
-	    .r10 = MAP_SHARED | MAP_FIXED,
-	    .r8 = STUB_DATA_FD,
-	    .r9 = stub->data_offset,
-	};
-
-	if (ptrace(PTRACE_SETOPTIONS, stub->pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
-		return false;
-	if (!run_own_code(stub, &regs))
-		return false;
-	queue(stub, (struct call){SYS_munmap, {0, SIM_STUB_CODE}});
-	queue(stub, (struct call){SYS_munmap, {SIM_STUB_END, HOST_TOP - SIM_STUB_END}});
-	queue(stub, (struct call){SYS_close, {STUB_DATA_FD}});
-	return run_calls(stub);
+	if (!started && !all.wanted && !all.works && stub->ops != &host_stub_ptrace) {
+		all.ops = stub->ops = slow_ops("room for another seccomp listener");
+		started = start(stub);
+	}
+	if (started)
+		all.works = true;
+	return started;
 }
 
 struct host_stub *host_stub_create(void)
 {
 	struct host_stub *stub = calloc(1, sizeof(*stub));
-	char *stack = malloc(STACK_SIZE);
 	unsigned number = atomic_fetch_add(&all.made, 1);
 
-	if (!stub || !stack || number >= STUBS_MAX)
+	if (!stub || number >= STUBS_MAX)
 		goto fail;
-	stub->data_offset = number * PAGE_SIZE;
-	stub->data = (void *)((char *)all.data + stub->data_offset);
-	stub->pid = host_clone_vfork(child, NULL, stack + STACK_SIZE);
-	if (stub->pid < 0)
+	stub->ops = all.ops;
+	stub->page = &all.pages[number];
+	stub->page_offset = number * sizeof(struct stub_page);
+	if (!start_first(stub))
 		goto fail;
-	if (wait_stop(stub) != SIGTRAP || !settle(stub)) {
-		kill(stub->pid, SIGKILL);
-		goto fail;
-	}
-	free(stack);
 	return stub;
 fail:
-	free(stack);
 	free(stub);
 	return NULL;
+}
+
+void host_stub_revive(struct host_stub *stub)
+{
+	if (stub->where != STUB_LOST) {
+		host_stub_unmap(stub, 0, SIM_STUB_CODE);
+		return;
+	}
+	kill(stub->pid, SIGKILL);
+	waitpid(stub->pid, NULL, __WALL);
+	if (stub->listener >= 0)
+		close(stub->listener);
+	if (!start(stub))
+		host_fatal("the host lets us make no process to run user programs in");
+}
+
+bool host_stub_is_lost(const struct host_stub *stub)
+{
+	return stub->where == STUB_LOST;
 }
 
 int host_stub_pid(const struct host_stub *stub)
@@ -270,91 +314,98 @@ int host_stub_pid(const struct host_stub *stub)
 	return stub->pid;
 }
 
+void host_stub_kick(int pid)
+{
+	kill(pid, STUB_KICK_SIGNAL);
+}
+
 /* ---- memory ---- */
 
 void host_stub_unmap(struct host_stub *stub, uaddr_t addr, size_t len)
 {
-	if (stub->calls == CALLS_MAX || len == SIM_STUB_CODE) {
+	if (stub->calls == STUB_CALLS_MAX || len == SIM_STUB_CODE) {
 		stub->calls = 0;
 		addr = 0;
 		len = SIM_STUB_CODE;
+		if (stub->ops->forget)
+			stub->ops->forget(stub);
 	}
-	queue(stub, (struct call){SYS_munmap, {addr, len}});
+	stub_queue(stub, (struct stub_call){SYS_munmap, {addr, len}});
 }
 
 /* A mapping that finds the queue full is left out: the program will fault for it. */
 void host_stub_map(struct host_stub *stub, uaddr_t addr, size_t len, paddr_t pa, unsigned prot)
 {
-	if (stub->calls < CALLS_MAX)
-		queue(stub, (struct call){
-				SYS_mmap,
-				{addr, len, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_RAM_FD, pa}});
+	if (stub->calls < STUB_CALLS_MAX)
+		stub_queue(stub, (struct stub_call){SYS_mmap,
+						    {addr, len, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+						     (uint64_t)host_ram_fd(), pa}});
 }
 _Static_assert(HAL_PROT_READ == PROT_READ && HAL_PROT_WRITE == PROT_WRITE && HAL_PROT_EXEC == PROT_EXEC,
 	       "mmap's words");
 
-/* ---- running ---- */
+/* ---- what a signal says ---- */
 
-static void stop_signal(const struct host_stub *stub, int signal, struct sim_stop *ret)
+/*
+ * SIGSYS is our filters' answer to a jump to the vsyscall page, where there is nothing (the host has popped
+ * the return address by then), to a call made in the 32-bit way, which the kernel will refuse, and to some
+ * others.
+ */
+static void filtered(const siginfo_t *info, struct user_regs_struct *regs, struct sim_stop *ret)
 {
-	siginfo_t info;
+	uint64_t addr = (uint64_t)(uintptr_t)info->si_call_addr;
 
+	if (info->si_arch != AUDIT_ARCH_X86_64 || addr < VSYSCALL_START) {
+		*ret = (struct sim_stop){.kind = SIM_STOP_SYSCALL};
+		regs->orig_rax = (uint64_t)(int64_t)(int)regs->rax;
+		regs->rax = (uint64_t)-ENOSYS;
+		return;
+	}
+	regs->rip = addr;
+	regs->rsp -= 8;
+	*ret =
+	    (struct sim_stop){.kind = SIM_STOP_SIGNAL, .signo = SIGSEGV, .code = SEGV_MAPERR, .addr = addr};
+}
+
+void stub_signal_stop(int signo, const siginfo_t *info, struct user_regs_struct *regs, struct sim_stop *ret)
+{
 	*ret = (struct sim_stop){.kind = SIM_STOP_KICK};
-	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGFPE && signal != SIGILL &&
-	    signal != SIGTRAP)
-		return;
-	if (ptrace(PTRACE_GETSIGINFO, stub->pid, NULL, &info) < 0)
-		host_fatal("asking stub process %d for its signal: %s", stub->pid, strerror(errno));
-	if (info.si_code <= 0)
+	if (info->si_code <= 0)
 		return; /* sent by a process of the host */
-	ret->kind = SIM_STOP_SIGNAL;
-	ret->signo = signal;
-	ret->code = info.si_code;
-	ret->addr = (uintptr_t)info.si_addr;
-}
-
-void host_stub_run(struct host_stub *stub, void *regs, struct sim_stop *ret)
-{
-	int signal;
-
-	if (stub->calls && !run_calls(stub)) {
-		host_stub_unmap(stub, 0, SIM_STUB_CODE);
-		ret->kind = SIM_STOP_FULL;
-		return;
+	switch (signo) {
+	case SIGSYS:
+		filtered(info, regs, ret);
+		break;
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+	case SIGTRAP:
+		ret->kind = SIM_STOP_SIGNAL;
+		ret->signo = signo;
+		ret->code = info->si_code;
+		ret->addr = (uintptr_t)info->si_addr;
 	}
-	if (ptrace(PTRACE_SETREGS, stub->pid, NULL, regs) < 0) {
-		if (errno == ESRCH)
-			host_fatal("somebody killed stub process %d", stub->pid);
-		ret->kind = SIM_STOP_REGS;
-		return;
-	}
-	resume(stub, PTRACE_SYSEMU);
-	signal = wait_stop(stub);
-	if (ptrace(PTRACE_GETREGS, stub->pid, NULL, regs) < 0)
-		host_fatal("reading registers of stub process %d: %s", stub->pid, strerror(errno));
-	if (signal == (SIGTRAP | 0x80))
-		ret->kind = SIM_STOP_SYSCALL;
-	else
-		stop_signal(stub, signal, ret);
 }
 
-void host_stub_kick(int pid)
+/* ---- the rest is the back end's ---- */
+
+void host_stub_run(struct host_stub *stub, void *regs, bool partial, struct sim_stop *ret)
 {
-	kill(pid, KICK_SIGNAL);
+	stub->ops->run(stub, regs, partial, ret);
 }
 
-/* ---- FPU ---- */
+void host_stub_complete(struct host_stub *stub, void *regs)
+{
+	stub->ops->complete(stub, regs);
+}
 
 int host_stub_get_fpu(struct host_stub *stub, void *area, size_t len)
 {
-	struct iovec vec = {area, len};
-
-	return ptrace(PTRACE_GETREGSET, stub->pid, (void *)NT_X86_XSTATE, &vec) < 0 ? -errno : 0;
+	return stub->ops->get_fpu(stub, area, len);
 }
 
 int host_stub_set_fpu(struct host_stub *stub, const void *area, size_t len)
 {
-	struct iovec vec = {(void *)area, len};
-
-	return ptrace(PTRACE_SETREGSET, stub->pid, (void *)NT_X86_XSTATE, &vec) < 0 ? -errno : 0;
+	return stub->ops->set_fpu(stub, area, len);
 }

@@ -139,6 +139,41 @@ static enum hal_exit_kind system_call(const struct hal_user *u, struct hal_exit 
 	return HAL_EXIT_SYSCALL;
 }
 
+/* Neither call nor page fault: the program's, unless we play the instruction. */
+static enum next trapped(struct hal_user *u, const struct sim_stop *stop, enum hal_exit_kind *kind,
+			 struct hal_exit *ret)
+{
+	enum sim_emulated emulated = SIM_NOT_EMULATED;
+
+	if (stop->signo == SIGSEGV && stop->code == SI_KERNEL)
+		emulated = sim_emulate(&u->regs, sim_self()->aspace);
+	if (emulated == SIM_EMULATED)
+		return NEXT_RUN;
+	if (emulated == SIM_EMULATED_STEP)
+		*kind = trap(ret, SIGTRAP, TRAP_TRACE, u->regs.rip);
+	else if (emulated == SIM_UNDEFINED)
+		*kind = trap(ret, SIGILL, ILL_ILLOPN, u->regs.rip);
+	else
+		*kind = trap(ret, stop->signo, stop->code, stop->addr);
+	x86_trap_note(u, *kind, ret, false);
+	return NEXT_EXIT;
+}
+
+/*
+ * The program jumped into the stub's own pages, where there is nothing for it; whatever it did to the stub
+ * ends with that.
+ */
+static enum hal_exit_kind lost(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop,
+			       struct hal_exit *ret)
+{
+	sim_stub_revive(stub);
+	u->fpu_live = false;
+	u->regs.rip = stop->addr;
+	*ret = (struct hal_exit){.addr = stop->addr, .access = HAL_ACCESS_EXEC};
+	x86_trap_note(u, HAL_EXIT_FAULT, ret, false);
+	return HAL_EXIT_FAULT;
+}
+
 static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct sim_stop *stop,
 			 enum hal_exit_kind *kind, struct hal_exit *ret)
 {
@@ -154,9 +189,7 @@ static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct
 			*kind = HAL_EXIT_FAULT;
 			return fault(u, stub, stop, ret);
 		}
-		*kind = trap(ret, stop->signo, stop->code, stop->addr);
-		x86_trap_note(u, *kind, ret, false);
-		return NEXT_EXIT;
+		return trapped(u, stop, kind, ret);
 	case SIM_STOP_REGS:
 		u->regs.fs_base = u->regs.gs_base = 0;
 		*kind = trap(ret, SIGSEGV, SI_KERNEL, 0);
@@ -167,6 +200,9 @@ static enum next stopped(struct hal_user *u, struct sim_stub *stub, const struct
 				   "or memory)");
 		stub->empty = true;
 		break;
+	case SIM_STOP_LOST:
+		*kind = lost(u, stub, stop, ret);
+		return NEXT_EXIT;
 	case SIM_STOP_KICK:
 		break;
 	}
@@ -182,7 +218,8 @@ static bool run_once(struct hal_user *u, struct sim_vcpu *v, struct sim_stub *st
 	atomic_store(&v->stub_pid, host_stub_pid(stub->host));
 	clear = !atomic_load(&v->pending);
 	if (clear) {
-		host_stub_run(stub->host, &u->regs, stop);
+		host_stub_run(stub->host, &u->regs, u->regs_partial, stop);
+		u->regs_partial = stop->partial;
 		u->fpu_live = true;
 	}
 	atomic_store(&v->stub_pid, 0);

@@ -140,6 +140,13 @@ static struct sim_stub *stub_adopt(struct sim_vcpu *v, struct hal_aspace *as)
 	return stub;
 }
 
+void sim_stub_revive(struct sim_stub *stub)
+{
+	host_stub_revive(stub->host);
+	stub->empty = true;
+	stub->fpu_user = NULL;
+}
+
 struct sim_stub *sim_stub_select(struct sim_vcpu *v)
 {
 	struct hal_aspace *as = v->aspace;
@@ -153,6 +160,8 @@ struct sim_stub *sim_stub_select(struct sim_vcpu *v)
 		stub = stub_adopt(v, as);
 	else if (stale)
 		forget_all(stub);
+	if (host_stub_is_lost(stub->host))
+		sim_stub_revive(stub);
 	stub->last_run = ++stubs[v->id].selections;
 	return stub;
 }

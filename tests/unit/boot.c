@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Boots the lower floors of the kernel in the order of kernel_main(). */
+ * Boots the lower floors of the kernel in the order of kernel_main(). User programs run as UNIT_USER in the
+ * environment says ("seccomp", "ptrace"), so that one test serves both ways.
+ */
 #include "boot.h"
 #include "usage.h"
 
@@ -14,9 +16,14 @@
 
 #define WARM_STACKS 32
 
+char *getenv(const char *name);
+
 void unit_boot(const struct unit_machine *machine)
 {
+	const char *user = getenv("UNIT_USER");
 	const struct host_options options = {
+	    .user = user,
+	    .hide_host = machine->hide_host,
 	    .append = machine->cmdline ? machine->cmdline : "",
 	    .cpus = machine->cpus,
 	    .memory_mib = machine->memory_mib,

@@ -3,9 +3,12 @@
 #ifndef UNIT_BOOT_H
 #define UNIT_BOOT_H
 
+#include <stdbool.h>
+
 struct unit_machine {
 	unsigned memory_mib, cpus;
 	const char *cmdline; /* null: empty */
+	bool hide_host;	     /* from programs */
 };
 
 /*

@@ -13,6 +13,7 @@ from .paths import STATE
 from .ui import Failure
 
 ARCHES = ("x86_64", "aarch64")
+USERS = ("seccomp", "ptrace")
 BOOTS = {"x86_64": ("direct", "bios", "uefi"), "aarch64": ("direct", "uefi"), "sim": ("direct",)}
 
 
@@ -30,6 +31,8 @@ class Setup:
     icount: bool = False
     cpu: str = "max"
     gic: str = "3"
+    user: str = ""                        # sim: how user programs run, one of USERS; "": the faster one
+    hide_host: bool = False               # sim: from programs
     compress: str = "plain"               # the initramfs: plain or one of initramfs.COMPRESSORS
     kernel: Path | None = None            # another kernel than ours (the bench's Linux)
     initrd: Path | None = None
@@ -49,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser, memory: int = 256, smp: int =
     parser.add_argument("--append", default="", metavar="ARGS", help="more words on the kernel's command line")
     parser.add_argument("--cpu", default="max", help="QEMU's processor model")
     parser.add_argument("--gic", default="3", choices=("2", "3"), help="aarch64's interrupt controller")
+    parser.add_argument("--user", default="", choices=USERS, help="how the simulator runs user programs")
+    parser.add_argument("--hide-host", action="store_true", help="in the simulator: the host's processor, from programs")
     parser.add_argument("--compress", default="plain", choices=("plain", *initramfs.COMPRESSORS), help="the initramfs")
     boot = parser.add_mutually_exclusive_group()
     for name in ("direct", "bios", "uefi"):
@@ -86,11 +91,14 @@ def from_arguments(args: argparse.Namespace, machine: str, boot: str) -> Setup:
         raise Failure(f"{machine} boots by {', '.join(BOOTS[machine])}, not by {chosen}", 2)
     if not 1 <= args.smp <= 64 or not 8 <= args.memory <= 65536:
         raise Failure("--smp takes 1 to 64, --memory 8 to 65536 MiB", 2)
+    if machine != "sim" and (args.user or args.hide_host):
+        raise Failure("--user and --hide-host are the simulator's (cloudos sim, or --machine sim)", 2)
     for path in args.disk:
         if not path.exists():
             raise Failure(f"--disk: there is no {path}", 2)
     return Setup(machine=machine, boot=chosen, smp=args.smp, memory=args.memory, append=args.append,
                  disks=args.disk, net=args.net, cpu=args.cpu, gic=args.gic, compress=args.compress,
+                 user=args.user, hide_host=args.hide_host,
                  icount=getattr(args, "icount", False),
                  world=world_options(args, machine) if hasattr(args, "seed") else [])
 
@@ -149,6 +157,10 @@ def simulator(setup: Setup, kernel: Path, initrd: Path, append: str) -> list[str
         raise Failure("--icount counts QEMU's instructions; the simulator runs on the host's processor", 2)
     line = [*setup.prefix, str(kernel), "--initrd", str(initrd), "--append", append, "--smp", str(setup.smp),
             "--memory", str(setup.memory)]
+    if setup.user:
+        line += ["--user", setup.user]
+    if setup.hide_host:
+        line.append("--hide-host")
     for path in setup.disks:
         line += ["--disk", str(path)]
     if setup.net.startswith("tap:"):

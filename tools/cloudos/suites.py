@@ -93,6 +93,8 @@ def meson() -> list[Job]:
     return [Job(names, lambda chosen: _meson_run(folder, chosen), alone=True)] if names else []
 
 
+SLOW_USER = "ptrace"        # the simulator's way to run user programs that is not its default
+
 # ---- the system-call ABI: the same program everywhere, this machine's Linux as the oracle ----
 
 def _abi_programs(arch: str) -> dict[str, Path]:
@@ -113,11 +115,12 @@ def _abi_expect(oracle: dict[str, tuple[str, int]], name: str) -> Callable[[str,
     return expect
 
 
-def _abi_guest(name: str, oracle: dict[str, tuple[str, int]], kernel: Path | None = None) -> list[Job]:
+def _abi_guest(name: str, oracle: dict[str, tuple[str, int]], kernel: Path | None = None, user: str = "") -> list[Job]:
     found = _abi_programs(guests.arch_of(name))
     programs = [Program(test, f"cd /tmp && /abi/{test}", _abi_expect(oracle, test)) for test in found]
     added = [(path, f"/abi/{test}") for test, path in found.items()]
-    return guests.batch(f"abi/{name}", Setup(machine=name, smp=2, kernel=kernel), programs, added)
+    prefix = f"abi/{name}-{user}" if user else f"abi/{name}"
+    return guests.batch(prefix, Setup(machine=name, smp=2, kernel=kernel, user=user), programs, added)
 
 
 def abi() -> list[Job]:
@@ -136,6 +139,8 @@ def abi() -> list[Job]:
     jobs += [simple(f"abi/host/{name}", host(path)) for name, path in native.items()]
     for name in _machines:
         jobs += _abi_guest(name, oracle)
+    if "sim" in _machines:
+        jobs += _abi_guest("sim", oracle, user=SLOW_USER)
     return jobs
 
 
@@ -412,7 +417,7 @@ def _machine_jobs(filters: list[str]) -> list[Job]:
     """A test `build/MACHINE` for each machine that is needed; those that pass serve the suites."""
     jobs = []
     for name in MACHINES:
-        needed = [f"{suite}/{name}/" for suite in GUEST_SUITES] + [f"build/{name}"]
+        needed = [f"{suite}/{name}/" for suite in GUEST_SUITES] + [f"build/{name}", f"abi/{name}-{SLOW_USER}/"]
         if filters and not any(_overlap(place, f) for place in needed for f in filters):
             continue
         began = time.monotonic()

@@ -22,30 +22,6 @@
 #define X87_INITIAL_CONTROL 0x37fu
 #define MXCSR_INITIAL	    0x1f80u
 
-struct x86_cpuid {
-	uint32_t eax, ebx, ecx, edx;
-};
-
-static inline struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t subleaf)
-{
-	struct x86_cpuid r;
-
-	__asm__ volatile("cpuid"
-			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-			 : "a"(leaf), "c"(subleaf));
-	return r;
-}
-
-/* rcx and r11 as Linux shows them behind a system call. */
-static inline void x86_regs_complete(struct hal_user *u)
-{
-	if (u->x86.regs_partial) {
-		u->regs.rcx = u->regs.rip;
-		u->regs.r11 = u->regs.rflags;
-		u->x86.regs_partial = false;
-	}
-}
-
 /* The bits of MXCSR that this CPU has: loading another would fault. */
 uint32_t x86_mxcsr_mask(void);
 

@@ -155,14 +155,15 @@ static void enter_handler(struct hal_user *u, const struct hal_signal *sig, uadd
 
 int hal_abi_signal_push(struct hal_user *u, const struct hal_signal *sig)
 {
-	uaddr_t sp = sig->stack_top != 0 ? sig->stack_top : u->regs.rsp - RED_ZONE;
-	uaddr_t fpu = (sp - fpu_frame_size()) & ~UINT64_C(63);
-	uaddr_t frame = ((fpu - sizeof(struct rt_sigframe)) & ~UINT64_C(15)) - 8; /* as behind a call */
+	uaddr_t sp, fpu, frame;
 	struct rt_sigframe f;
 
+	x86_regs_complete(u);
+	sp = sig->stack_top != 0 ? sig->stack_top : u->regs.rsp - RED_ZONE;
+	fpu = (sp - fpu_frame_size()) & ~UINT64_C(63);
+	frame = ((fpu - sizeof(struct rt_sigframe)) & ~UINT64_C(15)) - 8; /* as behind a call */
 	if (!(sig->flags & SA_RESTORER) || frame > sp || !user_range(frame, sp - frame))
 		return -EFAULT;
-	x86_regs_complete(u);
 	fill_frame(u, sig, fpu, &f);
 	if (put_fpu(u, fpu) != 0 || put(frame, &f, sizeof(f)) != 0)
 		return -EFAULT;
@@ -249,6 +250,7 @@ int hal_abi_signal_pop(struct hal_user *u, uint64_t *ret_blocked, struct hal_alt
 	struct ucontext uc;
 	int err;
 
+	x86_regs_complete(u);
 	/* The handler's `ret` has taken the restorer's address off. */
 	if (get(&uc, u->regs.rsp - 8 + offsetof(struct rt_sigframe, uc), sizeof(uc)) != 0)
 		return -EFAULT;

@@ -123,7 +123,7 @@ void hal_context_fini(struct hal_context *c);
 
 #define HAL_PT_LEVELS	  4
 #define HAL_USER_MIN	  UINT64_C(0x10000)
-#define HAL_USER_TOP	  UINT64_C(0x7fff00000000) /* above it lie the two pages of a stub (user/stub.h) */
+#define HAL_USER_TOP	  UINT64_C(0x7fff00000000) /* above it lie the pages of a stub (sim/stub.h) */
 #define HAL_TLB_BROADCAST 0
 #define HAL_ASPACE_KEEPS                                                                                     \
 	0 /* a stub that missed a flush while its address space was not active forgets everything */
@@ -249,6 +249,7 @@ struct hal_user {
 	struct x86_state x86;
 	const struct sim_stub *fpu_stub; /* whose FPU holds this thread's state, if that stub agrees */
 	bool fpu_live;			 /* and it is newer there than in memory                     */
+	bool regs_partial; /* in a system call, with all registers that it does not pass left in that stub */
 };
 
 enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret);

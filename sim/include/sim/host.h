@@ -33,6 +33,8 @@ struct sim_machine {
 	char cmdline[HAL_CMDLINE_MAX];
 	uint64_t boot_wall_ns; /* wall clock and monotonic clock at the start */
 	uint64_t boot_ns;
+	bool hide_host; /* programs see no time but ours, and no processor if this is set too: */
+	bool hide_cpu;	/*   CPUID is answered by user/emulate_x86_64.c; not every host can make it fault */
 };
 extern struct sim_machine sim_machine;
 

@@ -12,6 +12,8 @@ struct host_options {
 	unsigned long memory_mib;
 	const char *record, *timeline; /* files for the trace of a deterministic run, or null */
 	bool quiet; /* one of many runs: no line at the end, the terminal is left alone */
+	const char *user; /* how user programs run: "seccomp", "ptrace", or null for the faster that works */
+	bool hide_host;	  /* from programs: its processor's features and its time-stamp counter */
 	bool test; /* part of a test program: its standard output, terminal and signals are left alone */
 };
 

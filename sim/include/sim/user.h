@@ -24,6 +24,9 @@ struct sim_stub {
 /* The stub of the vCPU's active address space, created or recycled if need be. */
 struct sim_stub *sim_stub_select(struct sim_vcpu *v);
 
+/* Its program meddled with it: a new process, in which nothing is mapped. */
+void sim_stub_revive(struct sim_stub *stub);
+
 /* Which neighbours of a page are mapped along with it: all that are present, or those never used so far. */
 enum sim_fill { SIM_FILL_ALL, SIM_FILL_NEW };
 
@@ -41,6 +44,21 @@ int sim_fpu_enter(struct hal_user *u, struct sim_stub *stub);
  * is certain, else a read.
  */
 enum hal_access sim_access_guess(const struct hal_aspace *as, const struct hal_regs *regs, uaddr_t addr);
+
+/*
+ * A general protection fault at regs->rip: perhaps an instruction that faults because the host is hidden. Then
+ * registers and program counter are as behind it.
+ */
+enum sim_emulated {
+	SIM_NOT_EMULATED,
+	SIM_EMULATED,
+	SIM_EMULATED_STEP, /* with the trap flag set: a trap follows */
+	SIM_UNDEFINED,	   /* this processor has no such instruction */
+};
+enum sim_emulated sim_emulate(struct hal_regs *regs, const struct hal_aspace *as);
+
+/* The name of the processor that programs see when the host is hidden. */
+const char *sim_fixed_cpu_model(void);
 
 /*
  * Null, or what plays all user programs instead of stubs (a fuzzer): is given the registers as the kernel

@@ -35,6 +35,7 @@ static _Noreturn void die_of_signal(struct task *t, const struct signal_info *in
 {
 	bool fault = (signal_bit(info->signo) & SIGNALS_SYNCHRONOUS) && info->code > 0;
 
+	hal_user_sync(&t->user);
 	if (signal_bit(info->signo) & SIGNALS_REPORTED)
 		log_limited(LOG_INFO, 10, "%s[%d] died of %s (%d), code %d, address %#lx, pc %#lx, sp %#lx",
 			    t->thread.name, t->tid, signal_name(info->signo), info->signo, info->code,
@@ -129,10 +130,12 @@ static void settle_call(struct task *t, bool handler, uint64_t handler_flags)
 	}
 }
 
-static bool on_altstack(const struct task *t)
+static bool on_altstack(struct task *t)
 {
-	uaddr_t sp = hal_abi_sp(&t->user.regs);
+	uaddr_t sp;
 
+	hal_user_sync(&t->user);
+	sp = hal_abi_sp(&t->user.regs);
 	return !(t->altstack.flags & SS_DISABLE) && !(t->altstack.flags & SS_AUTODISARM) && sp > t->altstack.sp &&
 	       sp - t->altstack.sp <= t->altstack.size;
 }

@@ -138,6 +138,7 @@ int64_t sys_sigaltstack(uaddr_t new, uaddr_t old)
 
 	if (new && get_user(wanted, new) < 0)
 		return -EFAULT;
+	hal_user_sync(&task_self()->user); /* where the stack pointer is */
 	err = signal_altstack(new ? &wanted : NULL, &former);
 	if (err == 0 && old && put_user(former, old) < 0)
 		return -EFAULT;

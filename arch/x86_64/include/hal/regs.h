@@ -186,6 +186,15 @@ void x86_fpu_reset(struct hal_user *u);
  */
 void x86_user_reload(struct hal_user *u);
 
+/* The running thread's registers as Linux shows them, those too that the entry to a system call leaves out. */
+void x86_regs_complete(struct hal_user *u);
+
+/* What CPUID says to programs. */
+struct x86_cpuid {
+	uint32_t eax, ebx, ecx, edx;
+};
+struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t subleaf);
+
 /* The time-stamp counter's frequency, for /proc/cpuinfo; 0 when unknown. */
 uint64_t x86_tsc_khz(void);
 
