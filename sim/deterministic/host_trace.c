@@ -131,7 +131,7 @@ static void describe(char *buf, size_t size, const struct sim_trace_record *r, c
 		snprintf(buf, size, "%s", sim_fault_name((enum sim_fault)r->a));
 		break;
 	case SIM_TRACE_USER:
-		snprintf(buf, size, "%s %" PRIu64, r->a < 4 ? exits[r->a] : "?", r->b);
+		snprintf(buf, size, "%s %#" PRIx64, (r->a & 0xff) < 4 ? exits[r->a & 0xff] : "?", r->b);
 		break;
 	case SIM_TRACE_CONSOLE:
 		snprintf(buf, size, "%" PRIu64 " bytes", r->a);

@@ -11,6 +11,7 @@
 #include <asm/signal.h>
 
 #include <sim/host.h>
+#include <sim/trace.h>
 #include <sim/user.h>
 #include <sim/walk.h>
 #include <sim/world.h>
@@ -240,6 +241,26 @@ static enum hal_exit_kind run_script(struct hal_user *u, struct sim_vcpu *v, str
 	return kind;
 }
 
+/*
+ * For the trace: why user code came back, with which system call or address, and a hash of what else the kernel may look at. Only of
+ * registers that both back ends hand over.
+ */
+static void trace_exit(const struct hal_user *u, enum hal_exit_kind kind, const struct hal_exit *ret)
+{
+	const struct hal_regs *r = &u->regs;
+	uint64_t words[] = {r->rip, r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, hash = 0;
+
+	if (!sim_points)
+		return;
+	if (kind == HAL_EXIT_SYSCALL) {
+		for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
+		sim_trace(SIM_TRACE_USER, kind | hash << 8, hal_abi_syscall_number(r));
+	} else {
+		sim_trace(SIM_TRACE_USER, kind | r->rip << 8, kind == HAL_EXIT_INTERRUPT ? 0 : ret->addr);
+	}
+}
+
 enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
 {
 	struct sim_vcpu *v = sim_self();
@@ -265,6 +286,7 @@ enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
 		if (stopped(u, stub, &stop, &kind, ret) == NEXT_EXIT)
 			break;
 	} while (true);
+	trace_exit(u, kind, ret);
 	hal_irq_enable();
 	return kind;
 }

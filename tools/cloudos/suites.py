@@ -374,10 +374,19 @@ def _program_check(back_end: str, seed: int) -> str:
     return "" if {out.decode() for out in written} == {wanted} else f"{setup.world}: {written[0]!r}, Linux: {wanted!r}"
 
 
+def _same_back_ends(seed: int) -> str:
+    """Both ways to run user programs are one run, event by event."""
+    reports = [_run(Setup(machine="sim", smp=3, world=["--seed", str(seed), "--user", how]), SORTED)[0].report()
+               for how in ("ptrace", "seccomp")]
+    return "" if reports[0] == reports[1] and reports[0] else "\n".join(reports)
+
+
 def deterministic() -> list[Job]:
     known = explore.targets_of(build.explorer("plain"))
     build.explorer("points")
     jobs = [simple(f"sim/check/programs-{seed}", lambda seed=seed: _program_check("", seed)) for seed in (1, 42)]
+    jobs.append(simple("sim/check/programs-ptrace", lambda: _program_check("--user ptrace", 42)))
+    jobs.append(simple("sim/check/back-ends", lambda: _same_back_ends(7)))
     for name, entry in known.items():
         if entry["faulty"]:
             jobs.append(simple(f"sim/convicts/{name}", lambda name=name, entry=entry: _faulty(name, entry["faulty"])))

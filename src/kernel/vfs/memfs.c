@@ -9,6 +9,7 @@
  */
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
+#include <linux/fs.h>
 #include "vfs_internal.h"
 
 #define ENTRY_SIZE 20 /* bytes of st_size for a name, as tmpfs of Linux counts */
@@ -191,7 +192,13 @@ static int pinned_readdir(struct file *f, struct dir_emitter *e, uint64_t *pos)
 	return 0;
 }
 
-const struct file_ops pinned_dir_ops = { .readdir = pinned_readdir, .seek = generic_seek };
+/* Positions of a folder are not bytes: there is no end to seek from (Linux's libfs says the same). */
+static int64_t pinned_seek(struct file *f, int64_t offset, int whence)
+{
+	return whence == SEEK_SET || whence == SEEK_CUR ? generic_seek(f, offset, whence) : -EINVAL;
+}
+
+const struct file_ops pinned_dir_ops = { .readdir = pinned_readdir, .seek = pinned_seek };
 
 /* ---- trees that the kernel makes ---- */
 
