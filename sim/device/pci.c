@@ -62,7 +62,7 @@ void sim_pci_set(struct sim_pci *d, unsigned offset, unsigned width, uint32_t va
 
 static void set_writable(struct sim_pci *d, unsigned offset, unsigned width, uint32_t bits)
 {
-	for (unsigned i = 0; i < width; i++)
+	for (unsigned i = 0; i < width && offset + i < SIM_PCI_CONFIG; i++)
 		d->writable[offset + i] = (uint8_t)(bits >> 8 * i);
 }
 

@@ -377,10 +377,10 @@ static int virtio_blk_probe(struct pci_device *pci)
 		return 0;
 	}
 	if (disk) {
-		if (disk->v.common)
-			virtio_reset(&disk->v);
+		pci_disable_dma(pci); /* before the queue's memory goes; what a reset would take, it may not be able to do */
 		pci_irq_disconnect(pci);
-		pci_disable_dma(pci);
+		if (disk->v.common)
+			virtio_fail(&disk->v);
 		disk_free(disk);
 	}
 	return error;
