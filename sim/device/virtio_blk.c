@@ -255,19 +255,28 @@ static const struct sim_virtio_ops blk_ops = {.notified = notified, .reset = for
 
 #define FEATURE(name) (UINT64_C(1) << VIRTIO_BLK_F_##name)
 
-struct sim_virtio_blk *sim_virtio_blk_create(struct sim_disk *disk)
+void sim_virtio_blk_init(struct sim_virtio_blk *b, struct sim_disk *disk)
 {
-	struct sim_virtio_blk *b = host_memory(sizeof(*b));
 	uint64_t features = FEATURE(SEG_MAX) | FEATURE(BLK_SIZE) | FEATURE(FLUSH) | (disk->read_only ? FEATURE(RO) : 0);
 	struct virtio_blk_config config = {
 	    .capacity = disk->sectors, .seg_max = SIM_VIRTIO_QUEUE_SIZE - 2, .blk_size = SIM_DISK_SECTOR};
 
-	if (!b)
-		return NULL;
-	sim_virtio_init(&b->v, &blk_ops, ID_BLOCK, CLASS_OTHER, features);
 	b->disk = disk;
+	b->in_flight = 0;
+	b->held = NULL;
+	for (unsigned i = 0; i < SIM_VIRTIO_QUEUE_SIZE; i++)
+		b->requests[i].busy = false;
+	sim_virtio_init(&b->v, &blk_ops, ID_BLOCK, CLASS_OTHER, features);
 	b->v.config_len = sizeof(config);
 	__builtin_memcpy(b->v.config, &config, sizeof(config));
+}
+
+struct sim_virtio_blk *sim_virtio_blk_create(struct sim_disk *disk)
+{
+	struct sim_virtio_blk *b = host_memory(sizeof(*b));
+
+	if (b)
+		sim_virtio_blk_init(b, disk);
 	return b;
 }
 

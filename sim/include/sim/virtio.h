@@ -76,6 +76,8 @@ struct sim_virtio_blk;
 
 /* A block device on that disk, not plugged yet; null: no memory. */
 struct sim_virtio_blk *sim_virtio_blk_create(struct sim_disk *disk);
+/* As new, also of one that was unplugged. */
+void sim_virtio_blk_init(struct sim_virtio_blk *b, struct sim_disk *disk);
 struct sim_virtio *sim_virtio_blk_device(struct sim_virtio_blk *b);
 
 #endif
