@@ -203,7 +203,7 @@ static int do_read(struct memory_disk *m, struct sim_disk_request *r)
 }
 
 /* The first `count` sectors of the request go to `sector` and following. */
-static void put(struct memory_disk *m, struct sim_disk_request *r, uint64_t sector, uint64_t count)
+static void put(struct memory_disk *m, struct sim_disk_request *r, uint64_t sector, uint64_t count, bool durably)
 {
 	struct cursor c = {.r = r};
 	uint8_t data[SECTOR];
@@ -212,7 +212,7 @@ static void put(struct memory_disk *m, struct sim_disk_request *r, uint64_t sect
 	for (uint64_t i = 0; i < count; i++) {
 		move_sector(&c, data, false);
 		heal(m, sector + i);
-		store(m, sector + i, m->groups, data, m->write_through || r->fua);
+		store(m, sector + i, m->groups, data, durably);
 	}
 }
 
@@ -226,7 +226,7 @@ static int fail_write(struct memory_disk *m, struct sim_disk_request *r, uint64_
 		return -ENOSPC;
 	if (!sim_fault(SIM_FAULT_DISK_WRITE_ERROR))
 		return 0;
-	put(m, r, r->sector, sim_fault_draw(SIM_FAULT_DISK_WRITE_ERROR, count));
+	put(m, r, r->sector, sim_fault_draw(SIM_FAULT_DISK_WRITE_ERROR, count), false);
 	return -EIO;
 }
 
@@ -247,7 +247,7 @@ static int do_write(struct memory_disk *m, struct sim_disk_request *r)
 		m->counts.misdirected++;
 		sector = sim_fault_draw(SIM_FAULT_DISK_MISDIRECTED, m->disk.sectors - count + 1);
 	}
-	put(m, r, sector, count);
+	put(m, r, sector, count, m->write_through || r->fua);
 	return 0;
 }
 
@@ -395,13 +395,8 @@ void sim_disk_power_cut(struct sim_disk *d)
 	if (m->off)
 		return;
 	for (struct sim_disk_request *r = m->in_flight; r; r = r->next)
-		if (r->op == SIM_DISK_WRITE && !d->read_only && !m->refuses_writes) {
-			bool fua = r->fua;
-
-			r->fua = false; /* it was not answered, so nothing was promised */
-			put(m, r, r->sector, sectors_of(r));
-			r->fua = fua;
-		}
+		if (r->op == SIM_DISK_WRITE && !d->read_only && !m->refuses_writes)
+			put(m, r, r->sector, sectors_of(r), false); /* not answered: nothing was promised */
 	forget(d);
 	settle(m);
 	m->off = true;
