@@ -11,7 +11,7 @@
 #include <arch/spin.h>
 #include <linux/errno.h>
 
-#define HANDLERS_MAX 64 /* more: -ENOSPC */
+#define HANDLERS_MAX 64 /* more: -ENOSPC; and of one line, which PCI devices may share */
 
 static const struct gic_ops *ops;
 static struct arch_spin lock;
@@ -19,6 +19,7 @@ static uint8_t handler_of[GIC_LINES]; /* index + 1 into handlers, 0: none */
 static struct {
 	hal_irq_handler fn;
 	void *ctx;
+	uint8_t next; /* index + 1 of the line's next one, 0: none */
 } handlers[HANDLERS_MAX];
 static unsigned handler_count;
 
@@ -44,10 +45,10 @@ static void handle_device(uint32_t line)
 {
 	unsigned index = __atomic_load_n(&handler_of[line], __ATOMIC_ACQUIRE);
 
-	if (index != 0)
-		handlers[index - 1].fn(handlers[index - 1].ctx);
-	else
+	if (index == 0)
 		ops->set_enabled(line, false); /* nobody wants it: or it would come for ever */
+	for (; index != 0; index = handlers[index - 1].next)
+		handlers[index - 1].fn(handlers[index - 1].ctx);
 }
 
 /* One interrupt, which is pending on this CPU; a further one raises the exception again. */
@@ -75,15 +76,18 @@ static int attach(unsigned line, hal_irq_handler fn, void *ctx, bool edge)
 	if (line < 32 || line >= GIC_LINES)
 		return -EINVAL;
 	unsigned long irq = arch_spin_lock(&lock);
-	if (handler_of[line] != 0)
+	bool first = handler_of[line] == 0;
+	if (!first && edge)
 		error = -EBUSY;
 	else if (handler_count == HANDLERS_MAX)
 		error = -ENOSPC;
 	if (error == 0) {
 		handlers[handler_count].fn = fn;
 		handlers[handler_count].ctx = ctx;
+		handlers[handler_count].next = handler_of[line];
 		__atomic_store_n(&handler_of[line], (uint8_t)++handler_count, __ATOMIC_RELEASE);
-		ops->prepare(line, edge);
+		if (first)
+			ops->prepare(line, edge);
 		ops->set_enabled(line, true);
 	}
 	arch_spin_unlock(&lock, irq);

@@ -23,7 +23,12 @@ struct pci_bar {
 	bool is_port, is_64bit, prefetchable;
 };
 
-/* Constant after enumeration, but `driver` and `private`. */
+/* How a device's interrupts reach its driver. */
+enum pci_irq_kind { PCI_IRQ_NONE, PCI_IRQ_MSIX, PCI_IRQ_MSI, PCI_IRQ_INTX };
+
+struct pci_irqs;
+
+/* Constant after enumeration, but for the last four. */
 struct pci_device {
 	uint16_t bdf;		   /* bus << 8 | device << 3 | function                 */
 	uint16_t vendor, device;
@@ -35,6 +40,8 @@ struct pci_device {
 	struct pci_bar bars[PCI_BARS];
 	const struct driver *driver; /* who has it, or null */
 	void *private;		   /* the driver's */
+	enum pci_irq_kind irq_kind; /* which its driver uses */
+	struct pci_irqs *irqs;	   /* by pci_irq.c */
 };
 
 /* All that is not 0 must agree; class is compared under class_mask (0: the whole). An entry of zeros ends the list. */
@@ -47,6 +54,7 @@ struct driver {
 	const char *name;
 	const struct pci_match *matches;
 	int (*probe)(struct pci_device *d); /* 0: taken; -ENODEV: not ours after all; other errors are logged */
+	void (*remove)(struct pci_device *d); /* gives the device up, which may be gone already; null: never given up */
 };
 
 #define DRIVER_DEFINE(ident, ...)                                                      \
@@ -67,20 +75,41 @@ static inline void pci_write(const struct pci_device *d, unsigned offset, unsign
 /* The first capability of this kind at or behind `from` (0: the first of all), or 0. */
 unsigned pci_capability(const struct pci_device *d, uint8_t id, unsigned from);
 
-/* Lets the device answer to its BARs and reach memory by itself. */
+/* Lets the device answer to its BARs and reach memory by itself; takes the latter from it again. */
 void pci_enable(struct pci_device *d);
-
-/* Maps the registers of a memory BAR; null if it is none, or out of space. */
-volatile void *pci_map_bar(const struct pci_device *d, unsigned bar);
+void pci_disable_dma(struct pci_device *d);
 
 /*
- * Message-signalled interrupts: connects vector `index` to fn(ctx). With MSI only index 0 exists. Prefers MSI-X. 0, -EOPNOTSUPP when the
- * device or the machine has none, -EINVAL, -ENOSPC.
+ * Maps [offset, offset + len) of a memory BAR for hal_mmio_*; null if it does not lie in one, if the BAR claims RAM, or when out of space.
+ * What the device said of its BARs is checked here.
  */
-int pci_msi_connect(struct pci_device *d, unsigned index, hal_irq_handler fn, void *ctx);
-unsigned pci_msi_count(const struct pci_device *d); /* vectors that can be connected; 0: none */
+volatile void *pci_map(const struct pci_device *d, unsigned bar, uint64_t offset, uint64_t len);
+
+/*
+ * Connects interrupt `index` of a device to fn(ctx), and says how. The first one connected chooses for the device: MSI-X, else MSI, else
+ * its INTx line; the latter two have index 0 alone. A handler on a line is also called when another device on the line raised it.
+ * 0; -EOPNOTSUPP when the device or the machine has none (of that index), -EBUSY, -ENOSPC, -ENOMEM. May sleep.
+ */
+int pci_irq_connect(struct pci_device *d, unsigned index, hal_irq_handler fn, void *ctx, enum pci_irq_kind *ret_kind);
+unsigned pci_irq_count(const struct pci_device *d); /* that can be connected as things are, at most PCI_IRQS_MAX */
+const char *pci_irq_name(enum pci_irq_kind kind);
+
+/* The device raises none any more; on return no handler runs. Not in interrupts. */
+void pci_irq_disconnect(struct pci_device *d);
+
+/* On return every handler that ran on another CPU at the call has returned. Not in interrupts. */
+void pci_irq_synchronize(void);
+
+#define PCI_IRQS_MAX 16 /* message-signalled interrupts of a device that are used */
 
 /* The i-th device found; null at the end. */
 struct pci_device *pci_device(unsigned i);
+
+/*
+ * Hot plug, one at a time: looks at a function that was not there before (or was removed) and offers it to the drivers: null if nothing is
+ * there or the table is full. The other takes a device from its driver.
+ */
+struct pci_device *pci_add(unsigned bdf);
+void pci_remove(struct pci_device *d);
 
 #endif

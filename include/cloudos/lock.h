@@ -27,6 +27,7 @@ enum lock_rank {
 	RANK_EPOLL = 14, /* around the poll operations of any file */
 	RANK_TTY = 20,
 	RANK_PROC_TREE = 30,
+	RANK_BLOCK_PUBLISH = 36,
 	RANK_MOUNT = 40,
 	RANK_RENAME = 44,
 	RANK_INODE = 48,
@@ -40,6 +41,8 @@ enum lock_rank {
 	RANK_VM_SPACE = 70,
 	RANK_VM_SPACE_CHILD = 71,
 	RANK_VM_OBJECT = 74,
+	RANK_BLOCK_ATTEND = 80,
+	RANK_BLOCK_BYTES = 82,
 	RANK_SLEEP_LEAF = 90,
 	/* spinning */
 	RANK_SPIN = 100,
@@ -50,6 +53,9 @@ enum lock_rank {
 	RANK_DENTRY = 116,
 	RANK_FD = 120,
 	RANK_PAGE_TABLE = 124,
+	RANK_BLOCK_QUEUE = 125,
+	RANK_BLOCK_DRIVER = 126,
+	RANK_BLOCK_DONE = 127,
 	RANK_POLL = 128,
 	RANK_CONSOLE_INPUT = 132,
 	RANK_WAIT = 140, /* wait queues                       */

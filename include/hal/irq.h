@@ -14,7 +14,10 @@
 
 typedef void (*hal_irq_handler)(void *ctx); /* interrupts off; must not sleep */
 
-/* A device's interrupt line (x86: global system interrupt; aarch64: GIC INTID; sim: model's line), unmasked. */
+/*
+ * A device's interrupt line (x86: global system interrupt; aarch64: GIC INTID; sim: model's line), unmasked. Handlers of one line are all
+ * called; there is no way back: a handler stays.
+ */
 int hal_irq_attach(unsigned line, hal_irq_handler fn, void *ctx);
 void hal_irq_mask(unsigned line);
 void hal_irq_unmask(unsigned line);

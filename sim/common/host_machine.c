@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <hal/hal.h>
+#include <sim/disk.h>
 #include <sim/host.h>
 #include <sim/host_machine.h>
 #include <sim/host_private.h>
@@ -67,6 +68,21 @@ static void load_cmdline(const char *text)
 	memcpy(sim_machine.cmdline, text, len + 1);
 }
 
+static void open_disks(const struct host_options *options)
+{
+	for (unsigned i = 0; i < SIM_DISKS_MAX && options->disks[i]; i++) {
+		uint64_t bytes;
+		bool read_only;
+		int number = host_disk_open(options->disks[i], &bytes, &read_only);
+
+		must(number, options->disks[i]);
+		sim_machine.disks[i].number = number;
+		sim_machine.disks[i].bytes = bytes;
+		sim_machine.disks[i].read_only = read_only;
+		sim_machine.disk_count = i + 1;
+	}
+}
+
 void host_machine_create(const struct host_options *options)
 {
 	sim_machine.cpus = options->cpus;
@@ -84,6 +100,7 @@ void host_machine_create(const struct host_options *options)
 	load_cmdline(options->append);
 	if (options->initrd)
 		load_initrd(options->initrd);
+	open_disks(options);
 	must(host_stub_setup(options->user), "stub processes");
 	if (!sim_scenario.deterministic)
 		must(host_clock_start(), "clock thread");

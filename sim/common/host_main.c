@@ -24,7 +24,7 @@ static const char usage[] =
     "  --append STRING  kernel command line\n"
     "  --smp N          virtual CPUs, 1 to 64 (default 1)\n"
     "  --memory MIB     physical memory, 8 to 65536 (default 256)\n"
-    "  --disk FILE      a disk image; CloudOS has no block drivers yet, so nothing uses it\n"
+    "  --disk FILE      a virtio disk on this image; with a seed a copy of it, in memory\n"
     "  --seed N         the deterministic world: the same seed is the same run\n"
     "  --scenario FILE  the same, with all that FILE says of it (docs/SIM.md)\n"
     "  --set LINE       a line of a scenario\n"
@@ -64,12 +64,15 @@ static const char *user_backend(const char *name)
 	return name;
 }
 
-/* A disk must at least be there; that nothing will use it is said, not hidden. */
-static void check_disk(const char *name)
+static void add_disk(const char *name, struct host_options *options)
 {
-	if (access(name, R_OK | W_OK) < 0)
-		wrong("--disk", name, strerror(errno));
-	fprintf(stderr, "cloudos-sim: --disk %s: no driver uses it yet\n", name);
+	unsigned n = 0;
+
+	while (n < SIM_DISKS_MAX && options->disks[n])
+		n++;
+	if (n == SIM_DISKS_MAX)
+		wrong("--disk", name, "there can be at most 16 disks");
+	options->disks[n] = name;
 }
 
 static void set_line(const char *option, const char *line, struct host_options *options)
@@ -136,7 +139,7 @@ static void parse(int argc, char **argv, struct host_options *options)
 			    number("--memory", optarg, 8, 65536, "expected MiB, from 8 to 65536");
 			break;
 		case 'd':
-			check_disk(optarg);
+			add_disk(optarg, options);
 			break;
 		case 'S':
 			set_seed(optarg, options);

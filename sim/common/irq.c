@@ -7,6 +7,8 @@
  * run with irq_on false, on the stack of what they interrupted, to their end; they do not switch contexts.
  */
 #include <hal/hal.h>
+#include <sim/device.h>
+#include <sim/disk.h>
 #include <sim/host.h>
 #include <sim/trace.h>
 #include <sim/world.h>
@@ -36,6 +38,10 @@ static void handle(struct sim_vcpu *v, uint32_t bits)
 		hal_upcalls.ipi();
 	if (bits & SIM_IRQ_CONSOLE)
 		console_deliver();
+	if (bits & SIM_IRQ_DISK)
+		sim_disks_completed();
+	if (bits & SIM_IRQ_DEVICE)
+		sim_vectors_deliver(v);
 }
 
 void sim_irq_deliver(void)

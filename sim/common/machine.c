@@ -4,6 +4,7 @@
  * 0 means "none".
  */
 #include <hal/hal.h>
+#include <sim/disk.h>
 #include <sim/host.h>
 #include <sim/user.h>
 #include <sim/world.h>
@@ -74,4 +75,9 @@ size_t hal_entropy(void *buf, size_t len)
 void hal_console_write(const char *buf, size_t len)
 {
 	sim_world->console_write(buf, len);
+}
+
+struct sim_disk *sim_machine_disk(unsigned number)
+{
+	return number < sim_machine.disk_count ? sim_world->disk(number) : NULL;
 }

@@ -2,6 +2,7 @@
 /* What vCPUs are in both worlds: their initial state, their first context, their idling and spinning. */
 #include <hal/hal.h>
 #include <sim/context.h>
+#include <sim/device.h>
 #include <sim/host.h>
 #include <sim/world.h>
 
@@ -49,6 +50,7 @@ void sim_start(void)
 	if (!stack)
 		host_fatal("no memory for the boot stack");
 	sim_vcpu_adopt(0);
+	sim_devices_create();
 	sim_vcpu_enter(sim_self(), stack + HAL_KSTACK_SIZE, boot, NULL);
 }
 

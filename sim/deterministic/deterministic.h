@@ -99,6 +99,9 @@ bool det_console_wait(void);
 
 /* ---- the rest ---- */
 
+/* The machine's n-th disk: memory, with what its file holds; the file is not written. */
+struct sim_disk *det_disk(unsigned number);
+
 struct sim_generator sim_named_generator(uint64_t seed, const char *name);
 size_t det_entropy(void *buf, size_t len);
 void det_end(void); /* of the run: closes the trace, prints its sum */

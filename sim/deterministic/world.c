@@ -72,5 +72,6 @@ const struct sim_world sim_deterministic = {
     .console_write = det_console_write,
     .console_peek = det_console_peek,
     .console_take = det_console_take,
+    .disk = det_disk,
     .end = det_off,
 };

@@ -17,4 +17,6 @@ void realtime_idle(struct sim_vcpu *v);
 void realtime_relax(struct sim_vcpu *v);
 void realtime_kick(struct sim_vcpu *v, uint32_t bits);
 
+struct sim_disk *realtime_disk(unsigned number);
+
 #endif

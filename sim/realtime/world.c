@@ -31,5 +31,6 @@ const struct sim_world sim_realtime = {
     .console_write = host_console_write,
     .console_peek = host_console_peek,
     .console_take = host_console_take,
+    .disk = realtime_disk,
     .end = end,
 };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The suites of `cloudos test`: tidy, tools, build, unit, fuzz, boot, run, abi, applets. Each function gives jobs."""
+"""The suites of `cloudos test`: tidy, tools, build, unit, fuzz, boot, run, abi, disk, applets. Each function gives jobs."""
 
 from __future__ import annotations
 
@@ -234,6 +234,44 @@ def running() -> list[Job]:
     return jobs
 
 
+# ---- disks: a program writes one in every way, and the host looks at the image ----
+
+DISK_SECTORS, DISK_PATTERNED = 4096, 1024        # of the image; those that tests/disk/disk_check.c fills
+DISK_WAYS = (("sim", {}), ("x86_64", {}), ("aarch64", {}), ("aarch64", {"gic": "2"}))
+
+
+def _disk_image() -> bytes:
+    """What the image holds afterwards: tests/disk/disk_check.c says it too."""
+    image = bytearray(DISK_SECTORS * 512)
+    for sector in range(DISK_PATTERNED):
+        image[sector * 512:sector * 512 + 512] = bytes((sector * 13 + i * 7 + sector // 256) % 256 for i in range(512))
+    image[1001:6000] = bytes(ord("A") + at % 5 for at in range(1001, 6000))
+    return bytes(image)
+
+
+def _disk_check(name: str, options: dict[str, str]) -> str:
+    program = build.program(guests.arch_of(name), "tests/disk/disk_check")
+    with tempfile.NamedTemporaryFile() as file:
+        file.truncate(DISK_SECTORS * 512)
+        setup = Setup(machine=name, smp=2, disks=[Path(file.name)], **options)
+        wrong = _differs(_run(setup, ["/run/disk_check", "/dev/vda"], [(program, "/run/disk_check")]), 0, b"ok\n")
+        if wrong:
+            return wrong
+        got, want = Path(file.name).read_bytes(), _disk_image()
+    at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), None)
+    return "" if at is None else f"the image differs from byte {at} on: {got[at:at + 16]!r}, not {want[at:at + 16]!r}"
+
+
+def disks() -> list[Job]:
+    jobs = []
+    for name, options in DISK_WAYS:
+        suffix = "".join(f"-{key}{value}" for key, value in options.items())
+        if name in _machines:
+            jobs.append(simple(f"disk/{name}/check{suffix}",
+                               lambda name=name, options=options: _disk_check(name, options)))
+    return jobs
+
+
 # ---- busybox's applets: the same output and status as the same binary has on Linux ----
 
 SWEEP = ROOT / "tests" / "applets" / "sweep.txt"
@@ -400,11 +438,11 @@ def deterministic() -> list[Job]:
 
 SUITES: dict[str, Callable[[], list[Job]]] = {
     "tidy": tidy, "docs": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson,
-    "sim": deterministic, "boot": boot, "run": running, "abi": abi, "applets": applets, "random": random_walks,
+    "sim": deterministic, "boot": boot, "run": running, "abi": abi, "disk": disks, "applets": applets, "random": random_walks,
 }
 
 
-GUEST_SUITES = ("boot", "run", "abi", "applets", "random")
+GUEST_SUITES = ("boot", "run", "abi", "disk", "applets", "random")
 _machines: list[str] = []            # those that were built, of those that the chosen tests need
 
 

@@ -240,6 +240,46 @@ struct hal_aspace {
 	uint8_t stub[HAL_CPU_MAX]; /* 1 + index of its stub on that vCPU, or 0; a hint      */
 };
 
+/* ---- devices: register addresses are cookies that lead to the models (sim/device/pci.c) ---- */
+
+uint64_t sim_mmio_read(const volatile void *at, unsigned width);
+void sim_mmio_write(volatile void *at, unsigned width, uint64_t value);
+
+#define SIM_MMIO_ACCESS(width)                                                                               \
+	static inline uint##width##_t hal_mmio_read##width(const volatile void *at)                          \
+	{                                                                                                    \
+		return (uint##width##_t)sim_mmio_read(at, width / 8);                                        \
+	}                                                                                                    \
+	static inline void hal_mmio_write##width(volatile void *at, uint##width##_t value)                   \
+	{                                                                                                    \
+		sim_mmio_write(at, width / 8, value);                                                        \
+	}
+SIM_MMIO_ACCESS(8)
+SIM_MMIO_ACCESS(16)
+SIM_MMIO_ACCESS(32)
+SIM_MMIO_ACCESS(64)
+#undef SIM_MMIO_ACCESS
+
+static inline uint64_t hal_dma_addr(const void *va)
+{
+	return hal_virt_to_phys(va);
+}
+
+static inline void hal_dma_wmb(void)
+{
+	atomic_thread_fence(memory_order_release);
+}
+
+static inline void hal_dma_rmb(void)
+{
+	atomic_thread_fence(memory_order_acquire);
+}
+
+static inline void hal_dma_mb(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 /* ---- user mode ---- */
 
 /* The registers as ptrace hands them over: struct hal_regs, then the four data segment selectors. */

@@ -32,7 +32,34 @@
 	X(CLOCK_STEP, "clock.step", 100000)	 /* the wall clock jumps, at each tick of the chaos clock          */ \
 	X(CLOCK_DRIFT, "clock.drift", 50000)	 /* the wall clock runs this much (ppm) fast or slow              */ \
 	X(CPU_SLOW, "cpu.slow", 500000)		 /* this part of the CPUs (ppm) is up to 64 times slower          */ \
-	X(CPU_STALL, "cpu.stall", 2000)		 /* a CPU stands still for up to a millisecond, at a scheduling point */
+	X(CPU_STALL, "cpu.stall", 2000)		 /* a CPU stands still for up to a millisecond, at a scheduling point */ \
+	X(DISK_READ_ERROR, "disk.read_error", 5000)   /* a read fails; every other time the sector stays bad          */ \
+	X(DISK_WRITE_ERROR, "disk.write_error", 5000) /* a write fails, part of it done                              */ \
+	X(DISK_FLUSH_ERROR, "disk.flush_error", 5000) /* a flush fails, nothing of it done                           */ \
+	X(DISK_TORN, "disk.torn", 200000)	 /* at a power cut: a sector is new up to some byte, old behind      */ \
+	X(DISK_LOST, "disk.lost", 0)		 /* a write says that it was done, and was not                       */ \
+	X(DISK_MISDIRECTED, "disk.misdirected", 0) /* a write goes elsewhere, and its target stays as it was          */ \
+	X(DISK_ROT, "disk.rot", 0)		 /* a bit on the medium has changed when it is read                  */ \
+	X(DISK_FLUSH_LIES, "disk.flush_lies", 0) /* a flush says that it was done, and was not                       */ \
+	X(DISK_SLOW, "disk.slow", 50000)	 /* a request takes up to a second                                   */ \
+	X(DISK_HANGS, "disk.hangs", 0)		 /* a request is never answered                                      */ \
+	X(DISK_FULL, "disk.full", 0)		 /* a write finds no room                                            */ \
+	X(DISK_READ_ONLY, "disk.read_only", 0)	 /* from a write on, all writes fail                                 */ \
+	X(DISK_GONE, "disk.gone", 0)		 /* at a request the disk and its device vanish                      */ \
+	X(VIRTIO_RESETS, "virtio.resets", 0)	 /* the device resets itself when it is notified                     */ \
+	X(VIRTIO_NEEDS_RESET, "virtio.needs_reset", 0) /* the device asks for a reset when it is notified            */ \
+	X(VIRTIO_HANGS, "virtio.hangs", 0)	 /* a request is taken and never answered                            */ \
+	X(VIRTIO_REORDERS, "virtio.reorders", 200000) /* an answer is held back until the next                       */ \
+	X(VIRTIO_TWICE, "virtio.twice", 0)	 /* an answer comes twice                                            */ \
+	X(VIRTIO_LENGTH, "virtio.length", 0)	 /* an answer claims that other bytes were written than were         */ \
+	X(VIRTIO_INDEX, "virtio.index", 0)	 /* the used index jumps                                             */ \
+	X(VIRTIO_ID, "virtio.id", 0)		 /* an answer is to something that was not asked                     */ \
+	X(VIRTIO_STATUS, "virtio.status", 0)	 /* the status byte is something else                                */ \
+	X(VIRTIO_CONFIG, "virtio.config", 0)	 /* the configuration turns into garbage when it is read             */ \
+	X(VIRTIO_CAPABILITY, "virtio.capability", 0) /* so does a byte of a capability                               */ \
+	X(VIRTIO_QUEUE_SIZE, "virtio.queue_size", 0) /* and a queue's size                                           */ \
+	X(VIRTIO_STUCK, "virtio.stuck", 0)	 /* a reset is not carried out                                       */ \
+	X(VIRTIO_SPURIOUS, "virtio.spurious", 100000) /* an interrupt more than there should be                      */
 
 enum sim_fault {
 #define X(name, text, most) SIM_FAULT_##name,

@@ -31,6 +31,12 @@ struct sim_machine {
 	paddr_t initrd;	   /* page aligned, at the end of RAM */
 	size_t initrd_len; /* 0: none */
 	char cmdline[HAL_CMDLINE_MAX];
+	unsigned disk_count;
+	struct {
+		int number; /* of host_disk_...() */
+		uint64_t bytes;
+		bool read_only;
+	} disks[SIM_DISKS_MAX];
 	uint64_t boot_wall_ns; /* wall clock and monotonic clock at the start */
 	uint64_t boot_ns;
 	bool hide_host; /* programs see no time but ours, and no processor if this is set too: */

@@ -8,6 +8,7 @@
 struct host_options {
 	const char *initrd; /* file name, or null */
 	const char *append;
+	const char *disks[16]; /* images; null: no more */
 	unsigned cpus;
 	unsigned long memory_mib;
 	const char *record, *timeline; /* files for the trace of a deterministic run, or null */

@@ -14,6 +14,7 @@
 #include <hal/types.h>
 
 #define SIM_CPU_MAX 64 /* a mask is one uint64_t */
+#define SIM_VECTORS 256 /* devices' interrupts; the first are lines (device.h) */
 
 struct hal_aspace;
 struct hal_context;
@@ -25,6 +26,8 @@ enum sim_irq {
 	SIM_IRQ_CLOCK = 4,   /* look at the clock: the deadline may have passed */
 	SIM_IRQ_CONSOLE = 8, /* console input waits (vCPU 0)                   */
 	SIM_IRQ_HALT = 16,   /* stop here for ever: another vCPU panics         */
+	SIM_IRQ_DEVICE = 32, /* a device interrupts: see `vectors`             */
+	SIM_IRQ_DISK = 64,   /* the host has done requests of disks (vCPU 0)   */
 };
 
 struct sim_vcpu {
@@ -33,6 +36,8 @@ struct sim_vcpu {
 	bool in_irq; /* a handler runs */
 	_Atomic uint32_t pending; /* enum sim_irq; also the futex on which an idle vCPU sleeps */
 	void *area, *current;	  /* the kernel's two pointers */
+
+	_Atomic uint64_t vectors[SIM_VECTORS / 64]; /* devices' interrupts that are pending; then SIM_IRQ_DEVICE is, or was */
 
 	uint64_t deadline;	   /* of the one-shot timer, hal_clock_ns() scale */
 	struct hal_aspace *aspace; /* the active one, or null */

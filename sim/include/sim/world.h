@@ -9,6 +9,8 @@
 
 #include <hal/hal.h>
 
+struct sim_disk;
+
 struct sim_world {
 	uint64_t (*clock_ns)(void);
 	uint64_t (*wall_ns)(void);
@@ -35,6 +37,9 @@ struct sim_world {
 	/* The bytes that arrived: looks at them, takes some. vCPU 0. */
 	size_t (*console_peek)(const char **ret);
 	void (*console_take)(size_t len);
+
+	/* The machine's n-th disk, or null; before the kernel starts, once each. */
+	struct sim_disk *(*disk)(unsigned number);
 
 	/* The machine is off, or panicked: the last thing that is called. */
 	void (*end)(void);

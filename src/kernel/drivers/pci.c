@@ -11,11 +11,13 @@
 #include <cloudos/driver.h>
 #include <cloudos/errno.h>
 #include <cloudos/log.h>
+#include <cloudos/mm.h>
 #include <cloudos/service.h>
 #include <cloudos/vfs.h>
 
 #define BUSES		 256u
 #define CAPABILITIES_MAX 48 /* (256 - 64) / 4: more do not fit */
+#define MAP_MAX		 (UINT64_C(16) << 20) /* bytes of registers mapped at a time */
 
 static struct pci_device devices[PCI_DEVICES_MAX];
 static unsigned device_count, left_out;
@@ -102,28 +104,58 @@ void pci_enable(struct pci_device *d)
 	pci_write(d, PCI_COMMAND, 2, command | PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
-volatile void *pci_map_bar(const struct pci_device *d, unsigned bar)
+void pci_disable_dma(struct pci_device *d)
 {
-	const struct pci_bar *b = &d->bars[bar];
+	uint32_t command = pci_read(d, PCI_COMMAND, 2);
 
-	if (bar >= PCI_BARS || b->size == 0 || b->is_port || b->base == 0)
+	if (command != 0xffff)
+		pci_write(d, PCI_COMMAND, 2, command & ~(uint32_t)PCI_COMMAND_MASTER);
+}
+
+/* A device that says its registers are where memory is would have drivers write there. */
+static bool touches_ram(paddr_t base, uint64_t len)
+{
+	for (paddr_t page = base & PAGE_MASK; page < base + len; page += PAGE_SIZE)
+		if (page_is_ram(page))
+			return true;
+	return false;
+}
+
+volatile void *pci_map(const struct pci_device *d, unsigned bar, uint64_t offset, uint64_t len)
+{
+	const struct pci_bar *b;
+
+	if (bar >= PCI_BARS)
 		return NULL;
-	return hal_mmio_map(b->base, b->size);
+	b = &d->bars[bar];
+	if (b->size == 0 || b->is_port || b->base == 0 || b->base + b->size < b->base)
+		return NULL;
+	if (len == 0 || len > MAP_MAX || offset > b->size || len > b->size - offset || touches_ram(b->base + offset, len))
+		return NULL;
+	return hal_mmio_map(b->base + offset, len);
 }
 
 /* ---- enumeration ---- */
 
-static void add_function(unsigned bdf, uint32_t id, uint8_t header)
+/* A function that was removed and comes back gets its entry again, with the interrupts that were allocated for it. */
+static struct pci_device *entry_for(unsigned bdf)
 {
-	struct pci_device *d;
+	for (unsigned i = 0; i < device_count; i++)
+		if (devices[i].bdf == bdf)
+			return &devices[i];
+	return device_count < PCI_DEVICES_MAX ? &devices[device_count++] : NULL;
+}
+
+static struct pci_device *add_function(unsigned bdf, uint32_t id, uint8_t header)
+{
+	struct pci_device *d = entry_for(bdf);
 	uint32_t class;
 
-	if (device_count == PCI_DEVICES_MAX) {
+	if (!d) {
 		left_out++;
-		return;
+		return NULL;
 	}
-	d = &devices[device_count++];
-	*d = (struct pci_device){ .bdf = (uint16_t)bdf, .vendor = (uint16_t)id, .device = (uint16_t)(id >> 16) };
+	*d = (struct pci_device){ .bdf = (uint16_t)bdf, .vendor = (uint16_t)id, .device = (uint16_t)(id >> 16), .irqs = d->irqs };
 	class = pci_read(d, PCI_CLASS_REVISION, 4);
 	d->class = class >> 8;
 	d->revision = (uint8_t)class;
@@ -136,6 +168,7 @@ static void add_function(unsigned bdf, uint32_t id, uint8_t header)
 	d->msi = (uint8_t)pci_capability(d, PCI_CAP_ID_MSI, 0);
 	d->msix = (uint8_t)pci_capability(d, PCI_CAP_ID_MSIX, 0);
 	read_bars(d);
+	return d;
 }
 
 /* Returns the header type, or 0 where nothing is. */
@@ -214,6 +247,26 @@ static void offer(struct pci_device *d)
 	}
 }
 
+struct pci_device *pci_add(unsigned bdf)
+{
+	uint32_t id = hal_pci_read(bdf, PCI_VENDOR_ID, 4);
+	struct pci_device *d;
+
+	if ((id & 0xffff) == 0xffff || id == 0)
+		return NULL;
+	d = add_function(bdf, id, (uint8_t)hal_pci_read(bdf, PCI_HEADER_TYPE, 1));
+	if (d)
+		offer(d);
+	return d;
+}
+
+void pci_remove(struct pci_device *d)
+{
+	if (d->driver && d->driver->remove)
+		d->driver->remove(d);
+	d->driver = NULL;
+}
+
 /* Bridges were set up by the firmware: they only need somebody to own them. */
 static int bridge_probe(struct pci_device *d)
 {
@@ -234,9 +287,9 @@ static void show_device(struct text_out *o, const struct pci_device *d)
 		if (d->bars[i].size > 0)
 			out_printf(o, " bar%u=%s0x%lx+0x%lx", i, d->bars[i].is_port ? "port:" : "", (unsigned long)d->bars[i].base,
 				   (unsigned long)d->bars[i].size);
-	if (pci_msi_count(d) > 0)
-		out_printf(o, " %s=%u", d->msix ? "msix" : "msi", pci_msi_count(d));
-	out_printf(o, " driver=%s\n", d->driver ? d->driver->name : "-");
+	if (d->msi || d->msix)
+		out_printf(o, " %s=%u", d->msix ? "msix" : "msi", pci_irq_count(d));
+	out_printf(o, " irq=%s driver=%s\n", pci_irq_name(d->irq_kind), d->driver ? d->driver->name : "-");
 }
 
 static int show(struct text_out *o, void *arg)

@@ -221,7 +221,6 @@ int procfs_add_files(void)
 		{ "cmdline", show_cmdline, NULL },
 		{ "slabinfo", show_slabinfo, NULL },
 		{ "swaps", show_constant, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n" },
-		{ "partitions", show_constant, "major minor  #blocks  name\n\n" },
 		{ "devices", show_constant,
 		  "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n" },
 		{ "modules", show_constant, "" },

@@ -272,6 +272,50 @@ struct hal_aspace {
 	uint64_t ttbr; /* TTBR0_EL1: ASID in the top 16 bits */
 };
 
+/*
+ * ---- devices ----
+ * One plain load or store each: an access that the compiler may split or combine with an update of its
+ * address cannot be emulated by a hypervisor. The barriers order them with memory (Arm ARM B2.3.12).
+ */
+
+#define AARCH64_MMIO_ACCESS(width, suffix, reg)                                                              \
+	static inline uint##width##_t hal_mmio_read##width(const volatile void *at)                          \
+	{                                                                                                    \
+		uint##width##_t value;                                                                       \
+                                                                                                             \
+		__asm__ volatile("ldr" suffix " %" reg "0, [%1]\n\tdmb oshld" : "=r"(value) : "r"(at) : "memory"); \
+		return value;                                                                                \
+	}                                                                                                    \
+	static inline void hal_mmio_write##width(volatile void *at, uint##width##_t value)                   \
+	{                                                                                                    \
+		__asm__ volatile("dmb oshst\n\tstr" suffix " %" reg "0, [%1]" : : "r"(value), "r"(at) : "memory"); \
+	}
+AARCH64_MMIO_ACCESS(8, "b", "w")
+AARCH64_MMIO_ACCESS(16, "h", "w")
+AARCH64_MMIO_ACCESS(32, "", "w")
+AARCH64_MMIO_ACCESS(64, "", "x")
+#undef AARCH64_MMIO_ACCESS
+
+static inline uint64_t hal_dma_addr(const void *va)
+{
+	return hal_virt_to_phys(va);
+}
+
+static inline void hal_dma_wmb(void)
+{
+	__asm__ volatile("dmb oshst" ::: "memory");
+}
+
+static inline void hal_dma_rmb(void)
+{
+	__asm__ volatile("dmb oshld" ::: "memory");
+}
+
+static inline void hal_dma_mb(void)
+{
+	__asm__ volatile("dmb osh" ::: "memory");
+}
+
 /* ---- user mode ---- */
 
 /* FPU area: as a signal frame has it (struct fpsimd_context), so that it goes there and back in one copy. */

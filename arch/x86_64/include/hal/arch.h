@@ -244,6 +244,47 @@ struct hal_aspace {
 	paddr_t root;
 };
 
+/* ---- devices: uncached accesses are in order, and stores are seen in order ---- */
+
+#define X86_MMIO_ACCESS(width)                                                                               \
+	static inline uint##width##_t hal_mmio_read##width(const volatile void *at)                          \
+	{                                                                                                    \
+		uint##width##_t value = *(const volatile uint##width##_t *)at;                               \
+                                                                                                             \
+		__asm__ volatile("" : : : "memory");                                                         \
+		return value;                                                                                \
+	}                                                                                                    \
+	static inline void hal_mmio_write##width(volatile void *at, uint##width##_t value)                   \
+	{                                                                                                    \
+		__asm__ volatile("" : : : "memory");                                                         \
+		*(volatile uint##width##_t *)at = value;                                                     \
+	}
+X86_MMIO_ACCESS(8)
+X86_MMIO_ACCESS(16)
+X86_MMIO_ACCESS(32)
+X86_MMIO_ACCESS(64)
+#undef X86_MMIO_ACCESS
+
+static inline uint64_t hal_dma_addr(const void *va)
+{
+	return hal_virt_to_phys(va);
+}
+
+static inline void hal_dma_wmb(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+static inline void hal_dma_rmb(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+static inline void hal_dma_mb(void)
+{
+	__asm__ volatile("mfence" : : : "memory");
+}
+
 /* ---- user mode ---- */
 
 /*
