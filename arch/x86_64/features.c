@@ -47,6 +47,21 @@ static uint64_t choose_states(void)
 	return states;
 }
 
+/*
+ * Intel's Alder Lake, Raptor Lake and Gracemont: with PCIDs on, INVLPG may leave global translations behind
+ * (erratum ADL063 and the like; some microcode has it right, which is not looked into).
+ */
+static bool invlpg_spares_globals(uint32_t signature)
+{
+	static const uint8_t models[] = {0x97, 0x9a, 0xb7, 0xba, 0xbe, 0xbf};
+	uint32_t family = signature >> 8 & 0xf, model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
+
+	for (unsigned i = 0; family == 6 && i < sizeof(models); i++)
+		if (models[i] == model)
+			return true;
+	return false;
+}
+
 void x86_features_detect(void)
 {
 	struct x86_features *f = &x86_features;
@@ -55,6 +70,7 @@ void x86_features_detect(void)
 
 	if (cpuid(0, 0).eax >= 7)
 		seven = cpuid(7, 0);
+	f->pcid = (one.ecx & (1u << 17)) != 0 && !invlpg_spares_globals(one.eax);
 	f->smep = (seven.ebx & (1u << 7)) != 0;
 	f->smap = (seven.ebx & (1u << 20)) != 0;
 	f->umip = (seven.ecx & (1u << 2)) != 0;
@@ -96,6 +112,7 @@ void x86_features_enable(void)
 	const struct x86_features *f = &x86_features;
 	uint64_t cr4 = CR4_PAE | CR4_DE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
+	cr4 |= f->pcid ? CR4_PCIDE : 0; /* CR3 has identifier 0 */
 	cr4 |= f->smep ? CR4_SMEP : 0;
 	cr4 |= f->smap ? CR4_SMAP : 0;
 	cr4 |= f->umip ? CR4_UMIP : 0;

@@ -3,9 +3,9 @@
  * User address spaces, the kernel virtual area, and the translation caches (Intel SDM volume 3A, chapter 4).
  *
  * A user address space is its root table: the lower half is the kernel vm's, the upper half a copy of the
- * kernel's top-level entries. No process-context identifiers are used: changing CR3 drops all translations
- * that are not global, so an address space that is not active on a CPU has none there, and hal_tlb_flush_*()
- * of one that is not active has nothing to do.
+ * kernel's top-level entries. Without process-context identifiers, changing CR3 drops all translations that
+ * are not global, so an address space that is not active on a CPU has none there, and hal_tlb_flush_*() of
+ * one that is not active has nothing to do. With them, pcid.c knows what a CPU may keep.
  *
  * A page that leaves the kernel virtual area must be forgotten by every CPU before its address is used again.
  * An ordinary interrupt would not do: the CPU that waits may hold a lock for which another spins with
@@ -14,6 +14,7 @@
  */
 #include <x86/apic.h>
 #include <x86/cpu.h>
+#include <x86/features.h>
 #include <x86/mmu.h>
 #include <x86/paging.h>
 #include <x86/percpu.h>
@@ -22,6 +23,7 @@
 
 #define ROOT_KERNEL_HALF 256u
 #define FLUSH_PAGES_MAX	 32u	    /* above that, dropping everything is cheaper */
+#define CR3_KEEP	 (UINT64_C(1) << 63)
 #define FLUSH_SPINS_MAX	 100000000u /* a CPU that does not answer for so long is dead */
 
 static struct arch_spin flush_lock;
@@ -35,6 +37,7 @@ int hal_aspace_init(struct hal_aspace *as, void *root)
 	uint64_t *entry = root;
 
 	as->root = hal_virt_to_phys(root);
+	pcid_space_init(&as->pcid);
 	for (unsigned i = ROOT_KERNEL_HALF; kernel[i] != 0; i++)
 		entry[i] = kernel[i]; /* the direct map */
 	entry[X86_ROOT_INDEX(X86_KVA_BASE)] = kernel[X86_ROOT_INDEX(X86_KVA_BASE)];
@@ -43,10 +46,19 @@ int hal_aspace_init(struct hal_aspace *as, void *root)
 	return 0;
 }
 
-/* Nothing is cached of an address space that is active nowhere. */
+/* What is cached under an identifier goes when that is given to another. */
 void hal_aspace_fini(struct hal_aspace *as)
 {
 	as->root = 0;
+}
+
+/* CR3 gets the identifier, and whether to keep what that holds. Not inline: it would cost CPUs without a frame. */
+static __attribute__((noinline)) void load_with_pcid(struct cpu *c, const struct hal_aspace *as, paddr_t root)
+{
+	bool keep;
+	uint32_t pcid = pcid_activate(&c->pcid, as ? &as->pcid : NULL, &keep);
+
+	write_cr3(root | pcid | (keep ? CR3_KEEP : 0));
 }
 
 void hal_aspace_activate(struct hal_aspace *as)
@@ -57,26 +69,38 @@ void hal_aspace_activate(struct hal_aspace *as)
 	if (c->aspace_root == root)
 		return;
 	c->aspace_root = root;
-	write_cr3(root);
+	if (x86_features.pcid)
+		load_with_pcid(c, as, root);
+	else
+		write_cr3(root);
 }
 
-static bool active_here(const struct hal_aspace *as)
+/* Entries of `as` were changed: is there something to drop here? Interrupts are off. */
+static bool flush_begin(struct hal_aspace *as)
 {
+	if (x86_features.pcid)
+		pcid_flush(&this_cpu()->pcid, &as->pcid);
 	return this_cpu()->aspace_root == as->root;
+}
+
+/* All of the active one, which is `as`. */
+static void drop_all(const struct hal_aspace *as)
+{
+	write_cr3(as->root | this_cpu()->pcid.active);
 }
 
 void hal_tlb_flush_page(struct hal_aspace *as, uaddr_t addr)
 {
-	if (active_here(as))
+	if (flush_begin(as))
 		invlpg(addr);
 }
 
 void hal_tlb_flush_range(struct hal_aspace *as, uaddr_t start, uaddr_t end)
 {
-	if (!active_here(as))
+	if (!flush_begin(as))
 		return;
 	if (end - start > FLUSH_PAGES_MAX * PAGE_SIZE) {
-		write_cr3(as->root);
+		drop_all(as);
 		return;
 	}
 	for (uaddr_t at = start; at < end; at += PAGE_SIZE)
@@ -85,8 +109,8 @@ void hal_tlb_flush_range(struct hal_aspace *as, uaddr_t start, uaddr_t end)
 
 void hal_tlb_flush_all(struct hal_aspace *as)
 {
-	if (active_here(as))
-		write_cr3(as->root);
+	if (flush_begin(as))
+		drop_all(as);
 }
 
 /* ---- the kernel virtual area ---- */

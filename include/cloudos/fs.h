@@ -147,6 +147,10 @@ static inline void inode_get(struct inode *inode)
 	refcount_get(&inode->refs);
 }
 void inode_put(struct inode *inode); /* may sleep */
+static inline uint32_t inode_mode(const struct inode *inode)
+{
+	return READ_ONCE(inode->mode);
+}
 void inode_getattr(struct inode *inode, struct file_stat *ret);
 void inode_setattr(struct inode *inode, const struct file_attr *attr); /* all but ATTR_SIZE */
 /* The wall clock as file times have it. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Circular doubly linked lists whose links live in the elements. The caller locks. */
+/*
+ * Circular doubly linked lists whose links live in the elements. The caller locks, but for list_empty_unlocked(): because of
+ * that one, `next` is written in one piece.
+ */
 #ifndef CLOUDOS_LIST_H
 #define CLOUDOS_LIST_H
 
@@ -13,7 +16,8 @@ struct list {
 
 static inline void list_init(struct list *l)
 {
-	l->next = l->prev = l;
+	WRITE_ONCE(l->next, l);
+	l->prev = l;
 }
 
 static inline bool list_empty(const struct list *l)
@@ -21,11 +25,17 @@ static inline bool list_empty(const struct list *l)
 	return l->next == l;
 }
 
+/* The same without the lock: what was so a moment ago. */
+static inline bool list_empty_unlocked(const struct list *l)
+{
+	return READ_ONCE(l->next) == l;
+}
+
 static inline void list_insert_between(struct list *e, struct list *prev, struct list *next)
 {
 	e->prev = prev;
-	e->next = next;
-	prev->next = e;
+	WRITE_ONCE(e->next, next);
+	WRITE_ONCE(prev->next, e);
 	next->prev = e;
 }
 
@@ -44,8 +54,10 @@ static inline void list_add_tail(struct list *head, struct list *e)
 /* Takes e out; it is then an empty list of its own, so that taking it out again does no harm. */
 static inline void list_del(struct list *e)
 {
-	e->prev->next = e->next;
-	e->next->prev = e->prev;
+	struct list *prev = e->prev, *next = e->next;
+
+	WRITE_ONCE(prev->next, next);
+	next->prev = prev;
 	list_init(e);
 }
 
@@ -55,8 +67,8 @@ static inline void list_splice_tail(struct list *to, struct list *from)
 	if (list_empty(from))
 		return;
 	from->next->prev = to->prev;
-	to->prev->next = from->next;
-	from->prev->next = to;
+	WRITE_ONCE(to->prev->next, from->next);
+	WRITE_ONCE(from->prev->next, to);
 	to->prev = from->prev;
 	list_init(from);
 }

@@ -26,6 +26,12 @@ static inline uint32_t refcount_read(const struct refcount *r)
 	return __atomic_load_n(&r->count, __ATOMIC_RELAXED);
 }
 
+/* True if the caller's reference is the only one, and what others did to the object before they dropped theirs is over. */
+static inline bool refcount_is_one(const struct refcount *r)
+{
+	return __atomic_load_n(&r->count, __ATOMIC_ACQUIRE) == 1;
+}
+
 static inline void refcount_get(struct refcount *r)
 {
 	uint32_t old;

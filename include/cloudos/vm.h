@@ -166,6 +166,13 @@ uaddr_t vm_layout_heap(uaddr_t program_end);
 /* fork: a copy of `from` (the running thread's), private pages copy-on-write. 0 or -ENOMEM. */
 int vm_space_fork(struct vm_space *from, struct vm_space **ret);
 
+/* Its figures in pages, all of one moment. May sleep. */
+struct vm_sizes {
+	uint64_t resident, anon, peak_resident, tables;
+	uint64_t total, data, stack, locked; /* of areas */
+};
+void vm_space_sizes(struct vm_space *s, struct vm_sizes *ret);
+
 /* The running thread goes over to `s` (takes over the caller's reference; null: none) and drops its old one. */
 void vm_space_switch(struct vm_space *s);
 

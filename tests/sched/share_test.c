@@ -18,8 +18,8 @@ static void spin(void *arg)
 	struct spinner *s = arg;
 
 	while (!READ_ONCE(s->stop)) {
-		s->turns++;
-		s->cpu_seen = hal_cpu_id();
+		ADD_ONCE(s->turns, 1);
+		WRITE_ONCE(s->cpu_seen, hal_cpu_id());
 		for (int i = 0; i < 200; i++)
 			hal_cpu_relax();
 		hal_irq_restore(hal_irq_save()); /* where the simulator delivers interrupts */
@@ -91,7 +91,7 @@ static void the_weakest_still_runs(void **state)
 		spinner_start(&strong[i], 2, -10);
 	spinner_start(&weak, 2, 19);
 	thread_delay(150 * NSEC_PER_MSEC);
-	assert_true(weak.turns > 0);
+	assert_true(READ_ONCE(weak.turns) > 0);
 	spinner_stop(&weak);
 	for (size_t i = 0; i < 3; i++)
 		spinner_stop(&strong[i]);

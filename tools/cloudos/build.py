@@ -25,6 +25,7 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "sim-test": ["-Dmachine=sim", "-Dtests=true", "-Ddebug_locks=true", "-Db_sanitize=address,undefined"],
     "sim-coverage": ["-Dmachine=sim", "-Dtests=true", "-Ddebug_locks=true", "-Db_coverage=true", "-Doptimization=1",
                      "-Dwerror=false"],      # a build to measure with: other levels warn otherwise
+    "sim-tsan": ["-Dmachine=sim", "-Dtests=true", "-Db_sanitize=thread"],
     "sim-fuzz": ["-Dmachine=sim", "-Dfuzz=true", "--native-file", "tools/cross/clang.ini", "-Ddebug_locks=true",
                  "-Db_sanitize=address,undefined"],
     "sim-clang": ["-Dmachine=sim", "--native-file", "tools/cross/clang.ini"],
@@ -46,7 +47,7 @@ def prepare(name: str) -> None:
     packages = dict(debian.BUILD_PACKAGES)
     if name.endswith("aarch64"):
         packages |= debian.ARM_PACKAGES
-    if name in ("sim-test", "sim-coverage"):
+    if name in ("sim-test", "sim-coverage", "sim-tsan"):
         packages |= {"libcmocka-dev": "/usr/include/cmocka.h", "pkg-config": "/usr/bin/pkg-config"}
     if name in ("sim-fuzz", "sim-clang"):
         packages |= {"clang": "/usr/bin/clang", "libclang-rt-14-dev": "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The suites of `cloudos test`: tidy, tools, build, unit, fuzz, boot, run, abi, disk, applets. Each function gives jobs."""
+"""The suites of `cloudos test`: each function gives jobs. SUITES, at the end, names them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from . import build, check, debian, explore, guests, initramfs, run
+from . import build, check, debian, explore, guests, initramfs, run, tsan
 from .guests import MACHINES, Program
 from .machine import Setup
 from .outcome import FAILED, PASSED, SKIPPED, Job, Outcome, simple
@@ -71,12 +71,13 @@ def _meson_tests(folder: Path) -> list[str]:
     return [f"{test['suite'][0].rpartition(':')[2]}/{test['name']}" for test in json.loads(listed.stdout)]
 
 
-def _meson_run(folder: Path, chosen: list[str]) -> Iterator[Outcome]:
-    names = {name.partition("/")[2]: name for name in chosen}
+def _meson_run(folder: Path, chosen: list[str], prefix: str = "",
+               environment: dict[str, str] | None = None) -> Iterator[Outcome]:
+    names = {name.removeprefix(prefix).partition("/")[2]: name for name in chosen}
     log = folder / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
     subprocess.run(["meson", "test", "-C", str(folder), "--no-rebuild", "--num-processes", "2", *names],
-                   capture_output=True, stdin=subprocess.DEVNULL)
+                   capture_output=True, stdin=subprocess.DEVNULL, env=environment)
     for line in log.read_text().splitlines():
         entry = json.loads(line)
         name = names.get(entry["name"].rpartition(" / ")[2])
@@ -115,12 +116,12 @@ def _abi_expect(oracle: dict[str, tuple[str, int]], name: str) -> Callable[[str,
     return expect
 
 
-def _abi_guest(name: str, oracle: dict[str, tuple[str, int]], kernel: Path | None = None, user: str = "") -> list[Job]:
+def _abi_guest(name: str, oracle: dict[str, tuple[str, int]], setup: Setup, prefix: str = "") -> list[Job]:
     found = _abi_programs(guests.arch_of(name))
     programs = [Program(test, f"cd /tmp && /abi/{test}", _abi_expect(oracle, test)) for test in found]
     added = [(path, f"/abi/{test}") for test, path in found.items()]
-    prefix = f"abi/{name}-{user}" if user else f"abi/{name}"
-    return guests.batch(prefix, Setup(machine=name, smp=2, kernel=kernel, user=user), programs, added)
+    title = f"{name}-{setup.user}" if setup.user else name
+    return guests.batch(f"{prefix}abi/{title}", setup, programs, added)
 
 
 def abi() -> list[Job]:
@@ -138,9 +139,9 @@ def abi() -> list[Job]:
 
     jobs += [simple(f"abi/host/{name}", host(path)) for name, path in native.items()]
     for name in _machines:
-        jobs += _abi_guest(name, oracle)
+        jobs += _abi_guest(name, oracle, Setup(machine=name, smp=2))
     if "sim" in _machines:
-        jobs += _abi_guest("sim", oracle, user=SLOW_USER)
+        jobs += _abi_guest("sim", oracle, Setup(machine="sim", smp=2, user=SLOW_USER))
     return jobs
 
 
@@ -315,11 +316,23 @@ def applets() -> list[Job]:
     return jobs
 
 
-def simulator_jobs(kernel: Path) -> list[Job]:
-    """The programs of `abi` and `applets` in a simulator built otherwise (for coverage)."""
+def simulator_jobs(kernel: Path, smp: int = 2, prefix: str = "") -> list[Job]:
+    """The programs of `abi` and `applets` in a simulator built otherwise (for coverage, for ThreadSanitizer)."""
     programs = [Program(test, _in_fresh_folder(command), lambda text, status: "") for test, command in _sweep_lines()]
-    return (_abi_guest("sim", {}, kernel)
-            + guests.batch("applets/sim", Setup(machine="sim", smp=2, kernel=kernel), programs, [], size=100))
+    setup = Setup(machine="sim", smp=smp, kernel=kernel)
+    return (_abi_guest("sim", {}, setup, prefix)
+            + guests.batch(f"{prefix}applets/sim", setup, programs, [], size=100))
+
+
+# ---- all that runs in the simulator, once more, under ThreadSanitizer ----
+
+def races() -> list[Job]:
+    folder = build.compile("sim-tsan")
+    names = [f"tsan/{name}" for name in _meson_tests(folder)]
+    jobs = [Job(names, lambda chosen: _meson_run(folder, chosen, "tsan/", tsan.environment()), alone=True)]
+    reports = folder / "reports" / "report"
+    kernel = tsan.kernel(folder / "cloudos-sim", reports)
+    return jobs + [replace(tsan.watched(job, reports), alone=True) for job in simulator_jobs(kernel, 4, "tsan/")]
 
 
 # ---- random system calls, with this machine's Linux as the oracle ----
@@ -439,6 +452,7 @@ def deterministic() -> list[Job]:
 SUITES: dict[str, Callable[[], list[Job]]] = {
     "tidy": tidy, "docs": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson,
     "sim": deterministic, "boot": boot, "run": running, "abi": abi, "disk": disks, "applets": applets, "random": random_walks,
+    "tsan": races,
 }
 
 

@@ -85,7 +85,7 @@ static void append(enum log_level level, uint64_t now, const char *subsystem, co
 	str_copy(r->subsystem, sizeof(r->subsystem), subsystem);
 	memcpy(r->text, text, len);
 	ring_head += size;
-	next_sequence++;
+	ADD_ONCE(next_sequence, 1);
 }
 
 static bool take(struct spinlock *l)

@@ -14,6 +14,7 @@
 #include <cloudos/log.h>
 #include <cloudos/service.h>
 #include <cloudos/string.h>
+#include "core_internal.h"
 
 extern const struct service __start_cloudos_services[], __stop_cloudos_services[];
 
@@ -21,8 +22,16 @@ static struct spinlock service_lock = SPINLOCK_INIT(RANK_LEAF);
 static uint32_t starting, started;
 struct service_threads service_threads;
 
-#define for_each_service(s) \
-	for (const struct service *s = __start_cloudos_services; s < __stop_cloudos_services; s++)
+static const struct service *first_service = __start_cloudos_services, *end_of_services = __stop_cloudos_services;
+
+#define for_each_service(s) for (const struct service *s = first_service; s < end_of_services; s++)
+
+void services_use(const struct service *first, const struct service *end)
+{
+	first_service = first;
+	end_of_services = end;
+	started = 0;
+}
 
 const char *service_state_name(enum service_state state)
 {
@@ -46,7 +55,10 @@ static enum service_state state_of(const struct service *s)
 
 static void set_state(const struct service *s, enum service_state state)
 {
-	__atomic_store_n(&s->status->state, state, __ATOMIC_RELEASE);
+	unsigned long flags = spin_lock_irq(&service_lock);
+
+	__atomic_store_n(&s->status->state, state, __ATOMIC_RELEASE); /* state_of() looks without the lock */
+	spin_unlock_irq(&service_lock, flags);
 }
 
 /* May s start? 0: yes; -EAGAIN: not yet; -ENOENT: never (and *ret_missing says what for). */
@@ -64,17 +76,24 @@ static int ready(const struct service *s, const char **ret_missing)
 	return 0;
 }
 
+static void note_start(struct service_status *st, uint64_t begin_ns, int err)
+{
+	unsigned long flags = spin_lock_irq(&service_lock);
+
+	st->begin_ns = begin_ns;
+	st->end_ns = hal_clock_ns();
+	st->cpu = hal_cpu_id();
+	st->error = err;
+	spin_unlock_irq(&service_lock, flags);
+}
+
 static void run_start(void *arg)
 {
 	const struct service *s = arg;
-	struct service_status *st = s->status;
-	int err;
+	uint64_t begin_ns = hal_clock_ns();
+	int err = s->start ? s->start() : 0;
 
-	st->begin_ns = hal_clock_ns();
-	st->cpu = hal_cpu_id();
-	err = s->start ? s->start() : 0;
-	st->end_ns = hal_clock_ns();
-	st->error = err;
+	note_start(s->status, begin_ns, err);
 	if (err)
 		log_err("%s failed to start: error %d", s->name, -err);
 	if (err && (s->flags & SERVICE_ESSENTIAL))
@@ -87,7 +106,10 @@ static void run_start(void *arg)
 
 static void launch(const struct service *s, bool alone)
 {
+	unsigned long flags = spin_lock_irq(&service_lock);
+
 	s->status->order = ++started;
+	spin_unlock_irq(&service_lock, flags);
 	set_state(s, SERVICE_STARTING);
 	__atomic_fetch_add(&starting, 1, __ATOMIC_RELAXED);
 	if (alone || !service_threads.spawn || service_threads.spawn(s->name, run_start, (void *)(uintptr_t)s))
@@ -186,6 +208,14 @@ void services_stop(void)
 				stop_one(s);
 }
 
+static void note_restart(struct service_status *st)
+{
+	unsigned long flags = spin_lock_irq(&service_lock);
+
+	st->restarts++;
+	spin_unlock_irq(&service_lock, flags);
+}
+
 int service_restart(const char *name)
 {
 	const struct service *s = find(name);
@@ -196,7 +226,7 @@ int service_restart(const char *name)
 		return -EPERM;
 	if (state_of(s) == SERVICE_RUNNING)
 		stop_one(s);
-	s->status->restarts++;
+	note_restart(s->status);
 	launch(s, true);
 	return s->status->error;
 }

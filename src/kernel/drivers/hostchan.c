@@ -103,7 +103,7 @@ size_t hostchan_input(const char *buf, size_t len)
 		if (hostchan_parser_feed(&chan.parser, (const uint8_t *)buf + done, len - done, &taken) == HOSTCHAN_PIECE) {
 			chan.asked = false;
 			chan.read_at = 0;
-			chan.ended = chan.parser.filled == 0;
+			WRITE_ONCE(chan.ended, chan.parser.filled == 0);
 			ready = true;
 		}
 		done += taken;

@@ -25,7 +25,7 @@ static void *take(unsigned above)
 	if (stack_count > above) {
 		stack = stacks;
 		stacks = *(void **)stack;
-		stack_count--;
+		ADD_ONCE(stack_count, -1);
 	}
 	spin_unlock_irq(&stacks_lock, irq);
 	return stack;
@@ -71,6 +71,6 @@ void kstack_free(void *stack)
 	irq = spin_lock_irq(&stacks_lock);
 	*(void **)stack = stacks;
 	stacks = stack;
-	stack_count++;
+	ADD_ONCE(stack_count, 1);
 	spin_unlock_irq(&stacks_lock, irq);
 }

@@ -39,7 +39,7 @@ static uint64_t free_pages, total_pages, ram_pages, reserve_pages;
 
 static void list_block(struct page *p, unsigned order)
 {
-	p->kind = PAGE_FREE;
+	WRITE_ONCE(p->kind, PAGE_FREE);
 	p->order = (uint8_t)order;
 	list_add(&free_area[order], &p->link);
 }
@@ -47,7 +47,7 @@ static void list_block(struct page *p, unsigned order)
 static void unlist_block(struct page *p)
 {
 	list_del(&p->link);
-	p->kind = PAGE_RESERVED;
+	WRITE_ONCE(p->kind, PAGE_RESERVED);
 }
 
 /* Number of the page that p is, on the scale on which blocks are aligned. */
@@ -68,7 +68,8 @@ static void free_locked(struct page *p, unsigned order)
 		if (buddy_number < page_first || buddy_number + (UINT64_C(1) << order) > page_last)
 			break;
 		buddy = &page_table_base[buddy_number - page_first];
-		if (buddy->kind != PAGE_FREE || buddy->order != order)
+		/* One that is not FREE may be in use: its owner writes `kind` meanwhile, but never makes it FREE. */
+		if (READ_ONCE(buddy->kind) != PAGE_FREE || buddy->order != order)
 			break;
 		unlist_block(buddy);
 		number &= buddy_number;
@@ -97,7 +98,20 @@ static struct page *alloc_locked(unsigned order, unsigned flags)
 	return p;
 }
 
-/* Interrupts are off. */
+/* A CPU's cache: interrupts are off. Other CPUs look at `count` for the figures. */
+
+static void cache_push(struct page_cache *c, struct page *p)
+{
+	c->pages[c->count] = p;
+	ADD_ONCE(c->count, 1);
+}
+
+static struct page *cache_pop(struct page_cache *c)
+{
+	ADD_ONCE(c->count, -1);
+	return c->pages[c->count];
+}
+
 static void cache_refill(struct page_cache *c, unsigned flags)
 {
 	spin_lock(&page_lock);
@@ -106,7 +120,7 @@ static void cache_refill(struct page_cache *c, unsigned flags)
 
 		if (!p)
 			break;
-		c->pages[c->count++] = p;
+		cache_push(c, p);
 	}
 	spin_unlock(&page_lock);
 }
@@ -115,7 +129,7 @@ static void cache_drain(struct page_cache *c, uint32_t keep)
 {
 	spin_lock(&page_lock);
 	while (c->count > keep)
-		free_locked(c->pages[--c->count], 0);
+		free_locked(cache_pop(c), 0);
 	spin_unlock(&page_lock);
 }
 
@@ -123,7 +137,7 @@ static struct page *cache_alloc(struct page_cache *c, unsigned flags)
 {
 	if (unlikely(c->count == 0))
 		cache_refill(c, flags);
-	return likely(c->count > 0) ? c->pages[--c->count] : NULL;
+	return likely(c->count > 0) ? cache_pop(c) : NULL;
 }
 
 static struct page *block_alloc(struct page_cache *c, unsigned order, unsigned flags)
@@ -154,13 +168,13 @@ struct page *page_alloc_as(enum page_kind kind, unsigned order, unsigned flags)
 	c = &this_cpu(page_cache);
 	p = order == 0 ? cache_alloc(c, flags) : block_alloc(c, order, flags);
 	if (likely(p))
-		c->kinds[kind] += INT64_C(1) << order;
+		ADD_ONCE(c->kinds[kind], INT64_C(1) << order);
 	hal_irq_restore(irq);
 	if (unlikely(!p))
 		return NULL;
 	refcount_init(&p->refs, 1);
 	p->order = (uint8_t)order;
-	p->kind = (uint8_t)kind;
+	WRITE_ONCE(p->kind, (uint8_t)kind);
 	p->flags = 0;
 	if (flags & PAGE_ALLOC_ZERO)
 		memset(page_virt(p), 0, PAGE_SIZE << order);
@@ -173,12 +187,12 @@ void page_free(struct page *p)
 	struct page_cache *c = &this_cpu(page_cache);
 
 	ASSERT(p->kind > PAGE_FREE);
-	c->kinds[p->kind] -= INT64_C(1) << p->order;
+	ADD_ONCE(c->kinds[p->kind], -(INT64_C(1) << p->order));
 	if (likely(p->order == 0)) {
 		if (unlikely(c->count == CACHE_MAX))
 			cache_drain(c, CACHE_MAX - CACHE_BATCH);
-		p->kind = PAGE_RESERVED;
-		c->pages[c->count++] = p;
+		WRITE_ONCE(p->kind, PAGE_RESERVED);
+		cache_push(c, p);
 	} else {
 		spin_lock(&page_lock);
 		free_locked(p, p->order);
@@ -192,9 +206,9 @@ void page_set_kind(struct page *p, enum page_kind kind)
 	unsigned long irq = hal_irq_save();
 	struct page_cache *c = &this_cpu(page_cache);
 
-	c->kinds[p->kind] -= INT64_C(1) << p->order;
-	c->kinds[kind] += INT64_C(1) << p->order;
-	p->kind = (uint8_t)kind;
+	ADD_ONCE(c->kinds[p->kind], -(INT64_C(1) << p->order));
+	ADD_ONCE(c->kinds[kind], INT64_C(1) << p->order);
+	WRITE_ONCE(p->kind, (uint8_t)kind);
 	hal_irq_restore(irq);
 }
 

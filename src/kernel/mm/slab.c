@@ -61,21 +61,27 @@ static void set_next(void *object, void *next)
 	*(void **)object = next;
 }
 
+/* No lock: the count in a first page's flags may change, but is never SLAB_TAIL. */
+static bool is_tail(const struct page *p)
+{
+	return READ_ONCE(p->flags) == SLAB_TAIL;
+}
+
 static struct page *slab_of(const void *object)
 {
 	struct page *p = page_of_virt(object);
 
-	return p->flags == SLAB_TAIL ? p->owner : p;
+	return is_tail(p) ? p->owner : p;
 }
 
 static void slab_mark(struct slab_cache *c, struct page *p)
 {
 	page_set_kind(p, PAGE_SLAB);
 	p->owner = c;
-	p->flags = 0;
+	WRITE_ONCE(p->flags, 0);
 	for (unsigned i = 1; i < 1u << c->order; i++) {
 		p[i].kind = PAGE_SLAB;
-		p[i].flags = SLAB_TAIL;
+		WRITE_ONCE(p[i].flags, SLAB_TAIL);
 		p[i].owner = p;
 	}
 }
@@ -106,7 +112,7 @@ static void slab_release_locked(struct slab_cache *c, struct page *p)
 	list_del(&p->link);
 	for (unsigned i = 1; i < 1u << c->order; i++) {
 		p[i].kind = PAGE_RESERVED;
-		p[i].flags = 0;
+		WRITE_ONCE(p[i].flags, 0);
 	}
 	c->slabs--;
 	page_put(p);
@@ -122,7 +128,7 @@ static void *take_locked(struct slab_cache *c)
 	p = list_first(&c->partial, struct page, link);
 	object = (void *)(uintptr_t)p->index;
 	p->index = (uintptr_t)next_of(object);
-	p->flags++;
+	ADD_ONCE(p->flags, 1);
 	if (!p->index)
 		list_del(&p->link);
 	return object;
@@ -137,7 +143,7 @@ static void give_locked(struct slab_cache *c, void *object)
 		list_add(&c->partial, &p->link);
 	set_next(object, (void *)(uintptr_t)p->index);
 	p->index = (uintptr_t)object;
-	p->flags--;
+	ADD_ONCE(p->flags, -1);
 	/* Keep one empty slab when it is all there is, so that a lone object does not drag pages back and forth. */
 	if (p->flags == 0 && c->partial.next != c->partial.prev)
 		slab_release_locked(c, p);
@@ -154,7 +160,7 @@ static void cpu_refill(struct slab_cache *c, struct slab_cpu *cpu)
 			break;
 		set_next(object, cpu->first);
 		cpu->first = object;
-		cpu->count++;
+		ADD_ONCE(cpu->count, 1);
 	}
 	spin_unlock(&c->lock);
 }
@@ -166,7 +172,7 @@ static void cpu_drain(struct slab_cache *c, struct slab_cpu *cpu, uint32_t keep)
 		void *object = cpu->first;
 
 		cpu->first = next_of(object);
-		cpu->count--;
+		ADD_ONCE(cpu->count, -1);
 		give_locked(c, object);
 	}
 	spin_unlock(&c->lock);
@@ -187,7 +193,7 @@ void *slab_alloc(struct slab_cache *c)
 	object = cpu->first;
 	if (likely(object)) {
 		cpu->first = next_of(object);
-		cpu->count--;
+		ADD_ONCE(cpu->count, -1);
 	}
 	hal_irq_restore(irq);
 	return object;
@@ -215,20 +221,20 @@ void slab_free(struct slab_cache *c, void *object)
 		cpu_drain(c, cpu, CPU_LIST_MAX - CPU_BATCH);
 	set_next(object, cpu->first);
 	cpu->first = object;
-	cpu->count++;
+	ADD_ONCE(cpu->count, 1);
 	hal_irq_restore(irq);
 }
 
 void slab_free_any(void *object, struct page *p)
 {
-	if (p->flags == SLAB_TAIL)
+	if (is_tail(p))
 		p = p->owner;
 	slab_free(p->owner, object);
 }
 
 size_t slab_object_size(const struct page *p)
 {
-	const struct slab_cache *c = p->flags == SLAB_TAIL ? ((struct page *)p->owner)->owner : p->owner;
+	const struct slab_cache *c = is_tail(p) ? ((struct page *)p->owner)->owner : p->owner;
 
 	return c->size;
 }

@@ -81,7 +81,8 @@ static bool shut_for_good(struct unix_socket *u, struct rights **drop)
 	bool left;
 
 	mutex_lock(&u->lock);
-	u->rx_shut = u->tx_shut = true;
+	WRITE_ONCE(u->rx_shut, true);
+	WRITE_ONCE(u->tx_shut, true);
 	left = unix_is_stream(u) ? ring_used(&u->ring) > 0 : u->message_count > 0;
 	unix_stream_purge_locked(u, drop);
 	unix_message_purge_locked(u, drop);
@@ -92,7 +93,8 @@ static bool shut_for_good(struct unix_socket *u, struct rights **drop)
 static void tell_peer(struct unix_socket *peer, bool reset)
 {
 	mutex_lock(&peer->lock);
-	peer->rx_shut = peer->tx_shut = true;
+	WRITE_ONCE(peer->rx_shut, true);
+	WRITE_ONCE(peer->tx_shut, true);
 	mutex_unlock(&peer->lock);
 	if (reset)
 		__atomic_store_n(&peer->socket.error, ECONNRESET, __ATOMIC_RELAXED);
@@ -165,7 +167,7 @@ void unix_rights_drop_chain(struct rights *chain)
 static bool readable(const struct unix_socket *u)
 {
 	if (READ_ONCE(u->state) == UNIX_LISTENING)
-		return !list_empty(&u->backlog);
+		return !list_empty_unlocked(&u->backlog);
 	return (unix_is_stream(u) ? ring_used(&u->ring) > 0 : READ_ONCE(u->message_count) > 0) || READ_ONCE(u->rx_shut);
 }
 

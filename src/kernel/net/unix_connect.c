@@ -26,7 +26,7 @@ int unix_listen(struct socket *s, int backlog)
 	if (!u->name || (u->state != UNIX_IDLE && u->state != UNIX_LISTENING)) {
 		error = -EINVAL;
 	} else {
-		u->backlog_max = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (uint32_t)backlog;
+		WRITE_ONCE(u->backlog_max, backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (uint32_t)backlog);
 		u->peer_cred = socket_cred_effective();
 		__atomic_store_n(&u->state, UNIX_LISTENING, __ATOMIC_RELEASE);
 	}
@@ -82,7 +82,7 @@ static int try_connect(struct unix_socket *u, struct unix_socket *listener, stru
 	end->socket.options = listener->socket.options & SOCKET_PASSCRED;
 	tie(u, end);
 	list_add_tail(&listener->backlog, &end->backlog);
-	listener->backlog_count++;
+	ADD_ONCE(listener->backlog_count, 1);
 	return 0;
 }
 
@@ -167,7 +167,7 @@ static struct unix_socket *take_from_backlog(struct unix_socket *listener)
 	if (listener->state == UNIX_LISTENING && listener->backlog_count > 0) {
 		end = list_first(&listener->backlog, struct unix_socket, backlog);
 		list_del(&end->backlog);
-		listener->backlog_count--;
+		ADD_ONCE(listener->backlog_count, -1);
 	}
 	mutex_unlock(&unix_lock);
 	return end;
@@ -202,8 +202,8 @@ int unix_accept(struct socket *s, bool nonblock, struct socket **ret)
 static void shut(struct unix_socket *u, bool rx, bool tx)
 {
 	mutex_lock(&u->lock);
-	u->rx_shut |= rx;
-	u->tx_shut |= tx;
+	WRITE_ONCE(u->rx_shut, u->rx_shut | rx);
+	WRITE_ONCE(u->tx_shut, u->tx_shut | tx);
 	mutex_unlock(&u->lock);
 	wake_all(&u->can_read);
 	wake_all(&u->can_write);

@@ -26,7 +26,8 @@ void unix_message_purge_locked(struct unix_socket *u, struct rights **ret_drop)
 		unix_rights_chain(ret_drop, msg->control.rights);
 		message_free(msg);
 	}
-	u->message_count = u->message_bytes = 0;
+	WRITE_ONCE(u->message_count, 0);
+	WRITE_ONCE(u->message_bytes, 0);
 }
 
 bool unix_message_has_room(const struct unix_socket *to, const struct unix_socket *from)

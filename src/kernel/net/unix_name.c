@@ -87,7 +87,7 @@ static int publish_abstract(struct unix_socket *u, struct unix_name *n)
 	if (!error) {
 		n->owner = u;
 		hash_insert(bucket_of(&n->address), &n->link);
-		u->name = n;
+		WRITE_ONCE(u->name, n);
 	}
 	mutex_unlock(&unix_lock);
 	return error;
@@ -149,7 +149,7 @@ static int publish_path(struct unix_socket *u, struct unix_name *n)
 	} else {
 		n->owner = u;
 		n->inode->attached = u;
-		u->name = n;
+		WRITE_ONCE(u->name, n);
 	}
 	mutex_unlock(&unix_lock);
 	return error;
@@ -193,7 +193,7 @@ static int find_path(const struct socket_address *a, struct unix_socket **ret)
 		return error;
 	inode = path.dentry->inode;
 	error = inode_permission(inode, MAY_WRITE, thread_current()->cred);
-	if (!error && !S_ISSOCK(inode->mode))
+	if (!error && !S_ISSOCK(inode_mode(inode)))
 		error = -ECONNREFUSED;
 	if (!error) {
 		mutex_lock(&unix_lock);

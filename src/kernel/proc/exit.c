@@ -34,8 +34,8 @@ void task_usage_now(struct task *t, struct task_usage *ret)
 	*ret = (struct task_usage){
 		.run_ns = run,
 		.system_ns = min(READ_ONCE(t->thread.system_ns), run),
-		.switches = t->thread.switches,
-		.preemptions = t->thread.preemptions,
+		.switches = READ_ONCE(t->thread.switches),
+		.preemptions = READ_ONCE(t->thread.preemptions),
 	};
 }
 
@@ -209,7 +209,8 @@ static void leave_process_locked(struct task *t)
 	signal_queue_flush_locked(p, &t->pending, UINT64_MAX);
 	list_del(&t->process_link);
 	usage_add(&p->dead_usage, &mine);
-	if (--p->task_count == 0) {
+	ADD_ONCE(p->task_count, -1);
+	if (p->task_count == 0) {
 		signal_queue_flush_locked(p, &p->pending, UINT64_MAX);
 		str_copy(p->last_name, sizeof(p->last_name), t->thread.name);
 		p->exit_uid = t->thread.cred->uid;
@@ -247,7 +248,8 @@ static bool begin_exit(struct task *t, int status)
 	unsigned long flags = spin_lock_irq(&p->signal_lock);
 	bool last, stop_done;
 
-	last = --p->live == 0;
+	ADD_ONCE(p->live, -1);
+	last = p->live == 0;
 	if (!p->group_exit && t->tid == p->pid)
 		p->exit_status = status;
 	stop_task_left_locked(p, &stop_done);

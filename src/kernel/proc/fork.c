@@ -179,8 +179,8 @@ static int link_thread_locked(struct task *t, struct process *p)
 		err = task_count(p->account, t->thread.cred, p->limits[RLIMIT_NPROC].rlim_cur);
 	if (err == 0) {
 		list_add_tail(&p->tasks, &t->process_link);
-		p->task_count++;
-		p->live++;
+		ADD_ONCE(p->task_count, 1);
+		ADD_ONCE(p->live, 1);
 	}
 	spin_unlock_irq(&p->signal_lock, flags);
 	return err;

@@ -42,7 +42,7 @@ void futex_exit_robust(struct task *t)
 	uaddr_t head = t->robust_list, entry, pending, next;
 	uint64_t words[3]; /* list.next, futex_offset, list_op_pending */
 
-	t->robust_list = 0;
+	WRITE_ONCE(t->robust_list, 0);
 	if (likely(!head) || copy_from_user(words, head, sizeof(words)) < 0)
 		return;
 	entry = words[0] & ~UINT64_C(1); /* bit 0 marks priority inheritance */

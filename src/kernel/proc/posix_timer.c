@@ -257,7 +257,7 @@ static void take_off_queue_locked(struct process *p, struct posix_timer *pt)
 	list_for_each(e, &q->entries, link)
 		if (e->info.signo == signo)
 			return;
-	q->set &= ~signal_bit(signo);
+	WRITE_ONCE(q->set, q->set & ~signal_bit(signo));
 }
 
 static void delete(struct process *p, struct posix_timer *pt)

@@ -11,13 +11,16 @@
 
 static int show_statm(const struct process_look *l, struct vm_space *s, struct text_out *o)
 {
+	struct vm_sizes n;
+
 	(void)l;
 	if (!s) {
 		out_printf(o, "0 0 0 0 0 0 0\n");
 		return 0;
 	}
-	out_printf(o, "%lu %lu %lu %lu 0 %lu 0\n", s->total_pages, s->resident_pages, s->resident_pages - s->anon_pages,
-		   (s->code_end - s->code_start + PAGE_SIZE - 1) / PAGE_SIZE, s->data_pages + s->stack_pages);
+	vm_space_sizes(s, &n);
+	out_printf(o, "%lu %lu %lu %lu 0 %lu 0\n", n.total, n.resident, n.resident - n.anon,
+		   (s->code_end - s->code_start + PAGE_SIZE - 1) / PAGE_SIZE, n.data + n.stack);
 	return 0;
 }
 
@@ -125,11 +128,14 @@ static int show_io(const struct process_look *l, struct vm_space *s, struct text
 /* A thousandth of the memory that it holds, shifted by what it was adjusted to, as Linux counts. */
 static int show_oom_score(const struct process_look *l, struct vm_space *s, struct text_out *o)
 {
+	struct vm_sizes n = { 0 };
 	struct mm_stats mm;
 	int64_t score;
 
+	if (s)
+		vm_space_sizes(s, &n);
 	mm_get_stats(&mm);
-	score = s ? (int64_t)(s->resident_pages * 1000 / max(mm.total_pages, UINT64_C(1))) : 0;
+	score = s ? (int64_t)(n.resident * 1000 / max(mm.total_pages, UINT64_C(1))) : 0;
 	score += l->oom_score_adj;
 	out_printf(o, "%ld\n", max(score, INT64_C(0)));
 	return 0;

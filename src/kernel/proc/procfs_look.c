@@ -48,9 +48,9 @@ static void look_task(struct task *t, struct process_look *ret)
 {
 	memcpy(ret->name, t->thread.name, sizeof(ret->name));
 	ret->cpu = READ_ONCE(t->thread.cpu);
-	ret->nice = t->thread.nice;
-	ret->policy = t->thread.policy;
-	ret->rt_priority = t->thread.rt_priority;
+	ret->nice = READ_ONCE(t->thread.nice);
+	ret->policy = READ_ONCE(t->thread.policy);
+	ret->rt_priority = READ_ONCE(t->thread.rt_priority);
 	ret->pending = READ_ONCE(t->pending.set);
 	ret->blocked = READ_ONCE(t->blocked);
 	ret->umask = !t->gone && t->thread.fs ? READ_ONCE(t->thread.fs->umask) : 0;

@@ -23,14 +23,14 @@ static int shown_priority(const struct process_look *l)
 	return l->rt_priority ? -1 - l->rt_priority : 20 + l->nice;
 }
 
-static void stat_space(const struct vm_space *s, uint64_t rss_limit, struct text_out *o)
+static void stat_space(struct vm_space *s, uint64_t rss_limit, struct text_out *o)
 {
-	static const struct vm_space none;
+	struct vm_sizes n = { 0 };
 
-	if (!s)
-		s = &none;
-	out_printf(o, " %lu %lu %lu %lu %lu %lu 0 0", s->total_pages * PAGE_SIZE, s->resident_pages, rss_limit, s->code_start,
-		   s->code_end, s->stack_start);
+	if (s)
+		vm_space_sizes(s, &n);
+	out_printf(o, " %lu %lu %lu %lu %lu %lu 0 0", n.total * PAGE_SIZE, n.resident, rss_limit, s ? s->code_start : 0,
+		   s ? s->code_end : 0, s ? s->stack_start : 0);
 }
 
 static void stat_layout(const struct vm_space *s, struct text_out *o)
@@ -78,16 +78,19 @@ static const char *state_words(char state)
 	}
 }
 
-static void status_space(const struct vm_space *s, struct text_out *o)
+static void status_space(struct vm_space *s, struct text_out *o)
 {
-	out_printf(o, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\n", s->total_pages * KIB_PER_PAGE, s->total_pages * KIB_PER_PAGE);
-	out_printf(o, "VmLck:\t%8lu kB\nVmPin:\t%8u kB\n", s->locked_pages * KIB_PER_PAGE, 0);
-	out_printf(o, "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n", s->peak_resident * KIB_PER_PAGE, s->resident_pages * KIB_PER_PAGE);
-	out_printf(o, "RssAnon:\t%8lu kB\nRssFile:\t%8lu kB\nRssShmem:\t%8u kB\n", s->anon_pages * KIB_PER_PAGE,
-		   (s->resident_pages - s->anon_pages) * KIB_PER_PAGE, 0);
-	out_printf(o, "VmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n", s->data_pages * KIB_PER_PAGE,
-		   s->stack_pages * KIB_PER_PAGE, (s->code_end - s->code_start) / 1024);
-	out_printf(o, "VmLib:\t%8u kB\nVmPTE:\t%8lu kB\nVmSwap:\t%8u kB\n", 0, s->table_pages * KIB_PER_PAGE, 0);
+	struct vm_sizes n;
+
+	vm_space_sizes(s, &n);
+	out_printf(o, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\n", n.total * KIB_PER_PAGE, n.total * KIB_PER_PAGE);
+	out_printf(o, "VmLck:\t%8lu kB\nVmPin:\t%8u kB\n", n.locked * KIB_PER_PAGE, 0);
+	out_printf(o, "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n", n.peak_resident * KIB_PER_PAGE, n.resident * KIB_PER_PAGE);
+	out_printf(o, "RssAnon:\t%8lu kB\nRssFile:\t%8lu kB\nRssShmem:\t%8u kB\n", n.anon * KIB_PER_PAGE,
+		   (n.resident - n.anon) * KIB_PER_PAGE, 0);
+	out_printf(o, "VmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n", n.data * KIB_PER_PAGE,
+		   n.stack * KIB_PER_PAGE, (s->code_end - s->code_start) / 1024);
+	out_printf(o, "VmLib:\t%8u kB\nVmPTE:\t%8lu kB\nVmSwap:\t%8u kB\n", 0, n.tables * KIB_PER_PAGE, 0);
 }
 
 static void status_signals(const struct process_look *l, struct text_out *o)

@@ -24,8 +24,10 @@ int signal_set_action(int signo, const struct signal_action *action, struct sign
 	if (ret_old)
 		*ret_old = *slot;
 	if (action) {
-		*slot = *action;
-		slot->mask &= ~SIGNALS_UNBLOCKABLE;
+		WRITE_ONCE(slot->handler, action->handler); /* senders and parents look at these two without the lock */
+		WRITE_ONCE(slot->flags, action->flags);
+		slot->restorer = action->restorer;
+		slot->mask = action->mask & ~SIGNALS_UNBLOCKABLE;
 	}
 	spin_unlock(&p->actions->lock);
 	if (action && signal_ignored(p, signo)) { /* what is pending is discarded (POSIX.1-2017, 2.4.3) */
@@ -59,7 +61,7 @@ void signal_set_blocked(uint64_t mask)
 		return;
 	flags = spin_lock_irq(&p->signal_lock);
 	newly = mask & ~t->blocked;
-	t->blocked = mask;
+	WRITE_ONCE(t->blocked, mask);
 	if (unlikely((t->pending.set | p->pending.set) & ~mask))
 		thread_post(&t->thread, THREAD_WORK_SIGNAL);
 	if (unlikely(p->pending.set & newly) && p->task_count > 1)
@@ -102,7 +104,7 @@ static bool take_or_await(struct task *t, uint64_t set, struct signal_info *ret)
 	if (!got) {
 		t->waiting_for = set;
 		t->saved_blocked = t->blocked;
-		t->blocked &= ~set;
+		WRITE_ONCE(t->blocked, t->blocked & ~set);
 	}
 	spin_unlock_irq(&p->signal_lock, flags);
 	return got;
@@ -115,7 +117,7 @@ static bool take_awaited(struct task *t, uint64_t set, struct signal_info *ret)
 	bool got;
 
 	t->waiting_for = 0;
-	t->blocked = t->saved_blocked;
+	WRITE_ONCE(t->blocked, t->saved_blocked);
 	got = signal_dequeue_locked(p, &t->pending, set, ret) || signal_dequeue_locked(p, &p->pending, set, ret);
 	spin_unlock_irq(&p->signal_lock, flags);
 	return got;

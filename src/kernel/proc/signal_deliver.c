@@ -80,7 +80,7 @@ static bool take_signal(struct task *t, struct taken *ret)
 		action = &p->actions->action[ret->info.signo - 1];
 		ret->action = *action;
 		if (action->handler > SIGNAL_ACTION_IGNORE && (action->flags & SA_RESETHAND))
-			action->handler = SIGNAL_ACTION_DEFAULT;
+			WRITE_ONCE(action->handler, SIGNAL_ACTION_DEFAULT);
 		spin_unlock(&p->actions->lock);
 		ret->continues = p->continues;
 	}
@@ -208,7 +208,7 @@ static void tell_continued(struct process *p)
 		return;
 	flags = spin_lock_irq(&p->signal_lock);
 	tell = p->notify_continued;
-	p->notify_continued = false;
+	WRITE_ONCE(p->notify_continued, false);
 	spin_unlock_irq(&p->signal_lock, flags);
 	if (tell)
 		stop_notify_parent(p, true);
@@ -261,9 +261,9 @@ void signal_force(const struct signal_info *info)
 
 	if ((t->blocked & bit) || action->handler == SIGNAL_ACTION_IGNORE) {
 		spin_lock(&p->actions->lock);
-		action->handler = SIGNAL_ACTION_DEFAULT;
+		WRITE_ONCE(action->handler, SIGNAL_ACTION_DEFAULT);
 		spin_unlock(&p->actions->lock);
-		t->blocked &= ~bit;
+		WRITE_ONCE(t->blocked, t->blocked & ~bit);
 	}
 	signal_queue_flush_locked(p, &t->pending, bit); /* this one's details count */
 	(void)signal_queue_add_locked(p, &t->pending, info);

@@ -32,7 +32,7 @@ static void entry_take(struct process *p, struct signal_entry *e, struct signal_
 	list_del(&e->link);
 	if (e->dequeued)
 		return;
-	p->queued--;
+	ADD_ONCE(p->queued, -1);
 	slab_free(entry_cache, e);
 }
 
@@ -56,9 +56,9 @@ int signal_queue_add_locked(struct process *p, struct signal_queue *q, const str
 		e->info = *info;
 		e->dequeued = NULL;
 		list_add_tail(&q->entries, &e->link);
-		p->queued++;
+		ADD_ONCE(p->queued, 1);
 	}
-	q->set |= signal_bit(info->signo);
+	WRITE_ONCE(q->set, q->set | signal_bit(info->signo));
 	return 0;
 }
 
@@ -85,7 +85,7 @@ static void take_locked(struct process *p, struct signal_queue *q, int signo, st
 		found = e;
 	}
 	if (!more)
-		q->set &= ~signal_bit(signo);
+		WRITE_ONCE(q->set, q->set & ~signal_bit(signo));
 	if (!found) {
 		*ret = (struct signal_info){ .signo = signo, .code = SI_USER };
 		return;
@@ -104,7 +104,7 @@ void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64
 
 	if (!(q->set & mask))
 		return;
-	q->set &= ~mask;
+	WRITE_ONCE(q->set, q->set & ~mask);
 	list_for_each_safe(e, tmp, &q->entries, link)
 		if (signal_bit(e->info.signo) & mask)
 			entry_take(p, e, NULL);

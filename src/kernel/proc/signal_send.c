@@ -50,10 +50,10 @@ void signal_group_exit_locked(struct process *p, int status, struct task *except
 
 	if (p->group_exit)
 		return;
-	p->group_exit = true;
+	WRITE_ONCE(p->group_exit, true);
 	p->exit_status = status;
-	p->stop_signal = 0;
-	p->stopped = false;
+	WRITE_ONCE(p->stop_signal, 0);
+	WRITE_ONCE(p->stopped, false);
 	list_for_each(t, &p->tasks, process_link) {
 		if (t == except)
 			continue;
@@ -135,7 +135,7 @@ bool signal_send_entry_locked(struct process *p, struct task *only, struct signa
 	if (p->task_count == 0 || p->group_exit || dropped_locked(p, target, e->info.signo))
 		return false;
 	list_add_tail(&q->entries, &e->link);
-	q->set |= bit;
+	WRITE_ONCE(q->set, q->set | bit);
 	if (target)
 		signal_wake(target);
 	return true;

@@ -19,9 +19,9 @@ void stop_begin_locked(struct process *p, int signo)
 
 	if (p->group_exit || p->stop_signal)
 		return;
-	p->stop_signal = (uint8_t)signo;
+	WRITE_ONCE(p->stop_signal, (uint8_t)signo);
 	p->stopped_tasks = 0;
-	p->stops++;
+	ADD_ONCE(p->stops, 1);
 	list_for_each(t, &p->tasks, process_link)
 		signal_wake(t);
 }
@@ -33,9 +33,9 @@ void stop_continue_locked(struct process *p)
 	p->continues++;
 	if (!p->stop_signal)
 		return;
-	p->notify_continued = p->stopped;
-	p->stop_signal = 0;
-	p->stopped = false;
+	WRITE_ONCE(p->notify_continued, p->stopped);
+	WRITE_ONCE(p->stop_signal, 0);
+	WRITE_ONCE(p->stopped, false);
 	list_for_each(t, &p->tasks, process_link) {
 		thread_post(&t->thread, THREAD_WORK_SIGNAL);
 		thread_wake_state(&t->thread, THREAD_STOPPED);
@@ -47,7 +47,7 @@ static bool stop_complete_locked(struct process *p)
 {
 	if (!p->stop_signal || p->stopped || p->stopped_tasks < p->live)
 		return false;
-	p->stopped = true;
+	WRITE_ONCE(p->stopped, true);
 	return true;
 }
 

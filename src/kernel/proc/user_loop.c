@@ -35,7 +35,7 @@ static void page_fault(struct task *t, const struct hal_exit *exit)
 
 static void sample_end(struct task *t, uint64_t from)
 {
-	t->thread.system_ns += (hal_clock_ns() - from) * TIME_SAMPLE;
+	WRITE_ONCE(t->thread.system_ns, t->thread.system_ns + (hal_clock_ns() - from) * TIME_SAMPLE);
 	t->sample = TIME_SAMPLE;
 }
 

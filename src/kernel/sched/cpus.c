@@ -117,10 +117,13 @@ static struct thread *make_idle(unsigned cpu)
 	return t;
 }
 
+/* Whoever may wake a thread here already looks at `current` under the lock. */
 static void become_current(struct run_queue *rq, struct thread *t)
 {
-	rq->current = t;
+	spin_lock(&rq->lock);
+	WRITE_ONCE(rq->current, t);
 	t->run_from_ns = hal_clock_ns();
+	spin_unlock(&rq->lock);
 	hal_set_current(t);
 }
 

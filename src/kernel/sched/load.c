@@ -27,13 +27,14 @@ unsigned sched_runnable(void)
 
 static void sample_locked(uint64_t now)
 {
-	uint64_t n = sched_runnable() * FIXED_ONE;
+	uint64_t n = sched_runnable() * FIXED_ONE, next_ns = next_sample_ns;
 
-	if (now - next_sample_ns > CATCH_UP_MAX * SAMPLE_NS)
-		next_sample_ns = now - CATCH_UP_MAX * SAMPLE_NS;
-	for (; next_sample_ns <= now; next_sample_ns += SAMPLE_NS)
+	if (now - next_ns > CATCH_UP_MAX * SAMPLE_NS)
+		next_ns = now - CATCH_UP_MAX * SAMPLE_NS;
+	for (; next_ns <= now; next_ns += SAMPLE_NS)
 		for (size_t i = 0; i < 3; i++)
-			averages[i] = (averages[i] * decay[i] + n * (FIXED_ONE - decay[i])) / FIXED_ONE;
+			WRITE_ONCE(averages[i], (averages[i] * decay[i] + n * (FIXED_ONE - decay[i])) / FIXED_ONE);
+	WRITE_ONCE(next_sample_ns, next_ns);
 }
 
 void load_sample(uint64_t now)

@@ -130,7 +130,7 @@ void mutex_unlock(struct mutex *m)
 	uintptr_t self = (uintptr_t)thread_current();
 
 	lock_debug_sleep_drop(m->rank);
-	ASSERT((m->owner & ~WAITERS) == self);
+	ASSERT((READ_ONCE(m->owner) & ~WAITERS) == self);
 	hal_point(HAL_POINT_UNLOCK, m);
 	if (likely(__atomic_compare_exchange_n(&m->owner, &self, (uintptr_t)0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
 		return;

@@ -103,8 +103,8 @@ void queue_add(struct run_queue *rq, struct thread *t, bool woken)
 			fair_place(rq, t);
 		fair_insert(rq, t);
 	}
-	t->on_queue = true;
-	rq->queued++;
+	WRITE_ONCE(t->on_queue, true);
+	ADD_ONCE(rq->queued, 1);
 }
 
 static void rt_take(struct run_queue *rq, struct thread *t)
@@ -122,7 +122,7 @@ void queue_remove(struct run_queue *rq, struct thread *t)
 		rt_take(rq, t);
 	else
 		fair_take(rq, t);
-	rq->queued--;
+	ADD_ONCE(rq->queued, -1);
 }
 
 static struct thread *rt_first(const struct run_queue *rq)
@@ -193,5 +193,5 @@ void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now)
 void queue_leave(struct run_queue *rq, struct thread *t)
 {
 	t->vruntime -= rq->min_vruntime;
-	t->on_queue = false;
+	WRITE_ONCE(t->on_queue, false);
 }

@@ -20,7 +20,7 @@ void rwlock_init(struct rwlock *l, enum lock_rank rank)
 	l->state = 0;
 	l->writers_waiting = 0;
 	l->rank = (uint16_t)rank;
-	l->writer = NULL;
+	WRITE_ONCE(l->writer, NULL);
 	list_init(&l->waiters);
 }
 
@@ -36,7 +36,7 @@ static void grant_locked(struct rwlock *l)
 		list_del(&w->link);
 		if (w->writer) {
 			l->state = -1;
-			l->writer = thread;
+			WRITE_ONCE(l->writer, thread);
 			l->writers_waiting--;
 		} else {
 			l->state++;
@@ -105,7 +105,7 @@ void rwlock_write(struct rwlock *l)
 		return;
 	}
 	l->state = -1;
-	l->writer = thread_current();
+	WRITE_ONCE(l->writer, thread_current());
 	spin_unlock_irq(&l->wait, irq);
 }
 
@@ -117,7 +117,7 @@ void rwlock_write_unlock(struct rwlock *l)
 	irq = spin_lock_irq(&l->wait);
 	ASSERT(l->state == -1 && l->writer == thread_current());
 	l->state = 0;
-	l->writer = NULL;
+	WRITE_ONCE(l->writer, NULL);
 	grant_locked(l);
 	spin_unlock_irq(&l->wait, irq);
 }

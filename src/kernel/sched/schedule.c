@@ -87,7 +87,7 @@ static void place(struct thread *t)
 	unsigned cpu = choose_cpu(t);
 	struct run_queue *rq = &per_cpu(run_queue, cpu);
 
-	t->cpu = cpu;
+	WRITE_ONCE(t->cpu, cpu);
 	spin_lock(&rq->lock);
 	enqueue_and_notify(rq, t, true);
 	spin_unlock(&rq->lock);
@@ -131,7 +131,7 @@ void thread_setup_context(struct thread *t)
 
 static void switch_to(struct run_queue *rq, struct thread *prev, struct thread *next, uint64_t now)
 {
-	rq->current = next;
+	WRITE_ONCE(rq->current, next);
 	rq->stats.switches++;
 	next->run_from_ns = now;
 	next->wait_ns += now - next->queued_ns;
@@ -159,7 +159,7 @@ static struct thread *steal(struct run_queue *rq)
 		if (t) {
 			queue_remove(from, t);
 			queue_leave(from, t);
-			t->cpu = rq->cpu;
+			WRITE_ONCE(t->cpu, rq->cpu);
 			t->on_queue = true;
 			t->vruntime += rq->min_vruntime;
 			rq->stats.steals++;
@@ -173,7 +173,7 @@ static struct thread *pick(struct run_queue *rq)
 {
 	struct thread *t = queue_take_first(rq);
 
-	if (!t && (cpus_online & (cpus_online - 1)))
+	if (!t && cpus_online_count() > 1)
 		t = steal(rq);
 	return t ? t : rq->idle;
 }
@@ -214,10 +214,10 @@ static void put_previous(struct run_queue *rq, struct thread *prev, uint64_t now
 			return;
 		}
 		prev->queued_ns = now;
-		prev->preemptions++;
+		ADD_ONCE(prev->preemptions, 1);
 		queue_add(rq, prev, false);
 	} else {
-		prev->switches++;
+		ADD_ONCE(prev->switches, 1);
 		prev->slice_end_ns = 0;
 		queue_leave(rq, prev);
 		if (prev->state == THREAD_DEAD)
@@ -243,7 +243,7 @@ void schedule(void)
 	load_sample(now);
 	if (next == prev) {
 		if (prev != rq->idle)
-			prev->preemptions--;
+			ADD_ONCE(prev->preemptions, -1);
 		spin_unlock(&rq->lock);
 	} else {
 		switch_to(rq, prev, next, now);
@@ -339,7 +339,7 @@ static bool wake_if(struct thread *t, uint32_t states)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the waker's condition before the look at the state */
 	hal_point(HAL_POINT_WAKE, t);
 	rq = thread_lock_queue(t, &irq);
-	if (!(states >> t->state & 1)) {
+	if (!(states >> READ_ONCE(t->state) & 1)) { /* the sleeper itself sets it without the lock */
 		thread_unlock_queue(rq, irq);
 		return false;
 	}
@@ -347,7 +347,7 @@ static bool wake_if(struct thread *t, uint32_t states)
 	if (!t->on_queue) {
 		cpu = choose_cpu(t);
 		if (cpu != rq->cpu) { /* t is runnable and on no queue: nobody else moves it */
-			t->cpu = cpu;
+			WRITE_ONCE(t->cpu, cpu);
 			spin_unlock(&rq->lock);
 			rq = &per_cpu(run_queue, cpu);
 			spin_lock(&rq->lock);

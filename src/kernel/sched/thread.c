@@ -34,11 +34,11 @@ int thread_init(struct thread *t, const char *name, void (*entry)(void *), void 
 	t->arg = arg;
 	t->cpu = hal_cpu_id();
 	if (parent) {
-		t->policy = parent->policy;
-		t->nice = parent->nice;
-		t->weight = parent->weight;
-		t->rt_priority = parent->rt_priority;
-		t->affinity = parent->affinity;
+		t->policy = READ_ONCE(parent->policy);
+		t->nice = READ_ONCE(parent->nice);
+		t->weight = READ_ONCE(parent->weight);
+		t->rt_priority = READ_ONCE(parent->rt_priority);
+		t->affinity = READ_ONCE(parent->affinity);
 	}
 	thread_setup_context(t);
 	return 0;
@@ -59,7 +59,7 @@ void thread_start(struct thread *t)
 	struct run_queue *rq = &per_cpu(run_queue, cpu);
 
 	ASSERT(t->state == THREAD_NEW);
-	t->cpu = cpu;
+	WRITE_ONCE(t->cpu, cpu);
 	spin_lock(&rq->lock);
 	__atomic_store_n(&t->state, THREAD_RUNNABLE, __ATOMIC_RELAXED);
 	enqueue_and_notify(rq, t, true);
@@ -149,8 +149,8 @@ static void change(struct thread *t, void (*set)(struct thread *t, uint64_t a, u
 
 static void set_policy(struct thread *t, uint64_t policy, uint64_t priority)
 {
-	t->policy = (uint8_t)policy;
-	t->rt_priority = (uint8_t)priority;
+	WRITE_ONCE(t->policy, (uint8_t)policy);
+	WRITE_ONCE(t->rt_priority, (uint8_t)priority);
 }
 
 int thread_set_policy(struct thread *t, unsigned policy, unsigned rt_priority)
@@ -167,8 +167,8 @@ int thread_set_policy(struct thread *t, unsigned policy, unsigned rt_priority)
 
 static void set_nice(struct thread *t, uint64_t nice, uint64_t weight)
 {
-	t->nice = (int8_t)nice;
-	t->weight = (uint32_t)weight;
+	WRITE_ONCE(t->nice, (int8_t)nice);
+	WRITE_ONCE(t->weight, (uint32_t)weight);
 }
 
 int thread_set_nice(struct thread *t, int nice)
@@ -184,7 +184,7 @@ static void move_waiting(struct thread *t, struct run_queue *rq, unsigned long i
 {
 	queue_remove(rq, t);
 	queue_leave(rq, t);
-	t->cpu = choose_cpu(t);
+	WRITE_ONCE(t->cpu, choose_cpu(t));
 	spin_unlock(&rq->lock);
 	rq = &per_cpu(run_queue, t->cpu);
 	spin_lock(&rq->lock);
@@ -201,7 +201,7 @@ int thread_set_affinity(struct thread *t, uint64_t mask)
 	if (!mask)
 		return -EINVAL;
 	rq = thread_lock_queue(t, &irq);
-	t->affinity = mask;
+	WRITE_ONCE(t->affinity, mask);
 	if ((mask >> rq->cpu & 1) || !t->on_queue) { /* a sleeper is placed when it wakes */
 		thread_unlock_queue(rq, irq);
 		return 0;

@@ -37,7 +37,7 @@ void wake_events(struct wait_queue *q, uint32_t events, bool one)
 
 	hal_point(HAL_POINT_WAIT, q);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* what the waker changed, before the look at who waits */
-	if (list_empty(&q->waiters))
+	if (list_empty_unlocked(&q->waiters))
 		return;
 	irq = spin_lock_irq(&q->lock);
 	list_for_each_safe(w, tmp, &q->waiters, link) {

@@ -29,7 +29,7 @@ bool work_queue(struct work *w)
 	if (fresh) {
 		w->queued = true;
 		list_add_tail(&queue, &w->link);
-		queued++;
+		ADD_ONCE(queued, 1);
 	}
 	spin_unlock_irq(&work_lock, irq);
 	if (fresh)
@@ -55,7 +55,7 @@ static void count_finished(void)
 {
 	unsigned long irq = spin_lock_irq(&work_lock);
 
-	finished++;
+	ADD_ONCE(finished, 1);
 	spin_unlock_irq(&work_lock, irq);
 	wake_all(&drained);
 }

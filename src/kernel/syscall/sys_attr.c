@@ -62,9 +62,9 @@ static int do_truncate(const struct path *path, const void *arg)
 	struct inode *inode = path->dentry->inode;
 	int error;
 
-	if (S_ISDIR(inode->mode))
+	if (S_ISDIR(inode_mode(inode)))
 		return -EISDIR;
-	if (!S_ISREG(inode->mode) || !inode->data)
+	if (!S_ISREG(inode_mode(inode)) || !inode->data)
 		return -EINVAL;
 	error = inode_permission(inode, MAY_WRITE, thread_current()->cred);
 	if (!error && ((path->mount->flags & MS_RDONLY) || (inode->sb->flags & SB_RDONLY)))
@@ -110,8 +110,8 @@ static int do_fallocate(struct file *f, unsigned mode, int64_t offset, int64_t l
 
 	if (!(f->mode & FILE_WRITE))
 		return -EBADF;
-	if (!inode || !S_ISREG(inode->mode))
-		return inode && S_ISDIR(inode->mode) ? -EISDIR : inode && S_ISFIFO(inode->mode) ? -ESPIPE : -ENODEV;
+	if (!inode || !S_ISREG(inode_mode(inode)))
+		return inode && S_ISDIR(inode_mode(inode)) ? -EISDIR : inode && S_ISFIFO(inode_mode(inode)) ? -ESPIPE : -ENODEV;
 	if (__builtin_add_overflow(offset, len, &end) || (uint64_t)end > inode->sb->max_bytes)
 		return -EFBIG;
 	mutex_lock(&inode->lock);
@@ -333,7 +333,7 @@ static int64_t do_sync(int fd, bool data_only)
 	else if (f->ops->fsync)
 		error = f->ops->fsync(f, data_only);
 	else /* in memory there is nothing to write out; streams cannot be */
-		error = f->inode && (S_ISDIR(f->inode->mode) || f->inode->data) ? 0 : -EINVAL;
+		error = f->inode && (S_ISDIR(inode_mode(f->inode)) || f->inode->data) ? 0 : -EINVAL;
 	fd_end(f, put);
 	return error;
 }
@@ -387,7 +387,7 @@ static int64_t advise(int fd, bool need_cache)
 
 	if (!f)
 		return -EBADF;
-	if (!f->inode || S_ISFIFO(f->inode->mode))
+	if (!f->inode || S_ISFIFO(inode_mode(f->inode)))
 		error = need_cache ? -EINVAL : -ESPIPE;
 	else if (need_cache && (!(f->mode & FILE_READ) || !f->inode->data))
 		error = f->mode & FILE_READ ? -EINVAL : -EBADF;

@@ -76,7 +76,7 @@ static int list_folder(struct file *f, struct listing *l)
 
 	if (!f->ops->readdir)
 		return f->mode & FILE_PATH ? -EBADF : -ENOTDIR;
-	if (f->inode->flags & INODE_DEAD)
+	if (READ_ONCE(f->inode->flags) & INODE_DEAD)
 		return -ENOENT;
 	mutex_lock(&f->pos_lock);
 	pos = (uint64_t)f->pos;
@@ -190,7 +190,7 @@ int64_t sys_fchdir(int fd)
 
 	if (!f)
 		return -EBADF;
-	if (f->path.dentry && S_ISDIR(f->inode->mode))
+	if (f->path.dentry && S_ISDIR(inode_mode(f->inode)))
 		error = inode_permission(f->inode, MAY_EXEC, thread_current()->cred);
 	if (!error) {
 		path = f->path;

@@ -5,7 +5,9 @@
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
+#include <linux/sched.h>
 #include <linux/stat.h>
+#include <cloudos/clone.h>
 #include <cloudos/fs.h>
 #include <cloudos/pipe.h>
 #include <cloudos/proc.h>
@@ -20,30 +22,14 @@ int64_t sys_close(int fd)
 	return fd_close(fd);
 }
 
-/* With CLOSE_RANGE_UNSHARE the thread gets a table of its own first. */
-static int unshare_table(void)
-{
-	struct thread *t = thread_current();
-	struct fd_table *copy;
-
-	if (!fd_table_shared(t->files))
-		return 0;
-	copy = fd_table_copy(t->files);
-	if (!copy)
-		return -ENOMEM;
-	fd_table_put(t->files);
-	t->files = copy;
-	return 0;
-}
-
 int64_t sys_close_range(unsigned first, unsigned last, unsigned flags)
 {
 	int error;
 
 	if ((flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) || first > last)
 		return -EINVAL;
-	if (flags & CLOSE_RANGE_UNSHARE) {
-		error = unshare_table();
+	if (flags & CLOSE_RANGE_UNSHARE) { /* the thread gets a table of its own first */
+		error = task_unshare(CLONE_FILES);
 		if (error)
 			return error;
 	}

@@ -69,7 +69,7 @@ static int check_locked(const struct vm_map_request *r)
 	limit = lock_limit();
 	if (!limit)
 		return -EPERM;
-	return r->len > limit || (space()->locked_pages << PAGE_SHIFT) > limit - r->len ? -EAGAIN : 0;
+	return r->len > limit || (READ_ONCE(space()->locked_pages) << PAGE_SHIFT) > limit - r->len ? -EAGAIN : 0;
 }
 
 static int64_t map(const struct vm_map_request *r)

@@ -112,7 +112,7 @@ int64_t sys_personality(unsigned persona)
 	uint32_t old = p->personality;
 
 	if (persona != UINT32_MAX)
-		p->personality = persona;
+		WRITE_ONCE(p->personality, persona);
 	return old;
 }
 

@@ -50,10 +50,10 @@ static int check_access(const struct path *path, unsigned mask, const struct cre
 
 	if (!mask)
 		return 0;
-	if ((mask & MAY_EXEC) && S_ISREG(inode->mode) && (path->mount->flags & MS_NOEXEC))
+	if ((mask & MAY_EXEC) && S_ISREG(inode_mode(inode)) && (path->mount->flags & MS_NOEXEC))
 		return -EACCES;
 	error = inode_permission(inode, mask, cred);
-	if (!error && (mask & MAY_WRITE) && (S_ISREG(inode->mode) || S_ISDIR(inode->mode) || S_ISLNK(inode->mode)))
+	if (!error && (mask & MAY_WRITE) && (S_ISREG(inode_mode(inode)) || S_ISDIR(inode_mode(inode)) || S_ISLNK(inode_mode(inode))))
 		error = mount_want_write(path->mount);
 	return error;
 }
@@ -91,7 +91,7 @@ ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size)
 	if (n)
 		return n;
 	inode = path.dentry->inode;
-	if (!S_ISLNK(inode->mode) || !inode->ops->readlink)
+	if (!S_ISLNK(inode_mode(inode)) || !inode->ops->readlink)
 		n = *name ? -EINVAL : -ENOENT;
 	else
 		n = inode->ops->readlink(inode, buf, size);
@@ -129,7 +129,7 @@ int vfs_truncate(struct inode *inode, uint64_t size)
 
 	if (size > inode->sb->max_bytes)
 		return -EFBIG;
-	if (file_size_limit && size > inode->data->size) {
+	if (file_size_limit && size > READ_ONCE(inode->data->size)) {
 		error = file_size_limit(size);
 		if (error)
 			return error;
@@ -149,7 +149,7 @@ int vfs_chmod(const struct path *path, uint32_t mode)
 
 	if (!inode_owner_or_capable(inode, cred))
 		return -EPERM;
-	if (S_ISLNK(inode->mode))
+	if (S_ISLNK(inode_mode(inode)))
 		return -EOPNOTSUPP;
 	if ((mode & S_ISGID) && !cred_in_group(cred, inode->gid) && !cred_capable(cred, CAP_FSETID))
 		attr.mode &= ~(uint32_t)S_ISGID;
@@ -163,12 +163,12 @@ static void chown_mode(const struct inode *inode, struct file_attr *attr)
 
 	if (inode_is_dir(inode))
 		return;
-	if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+	if ((inode_mode(inode) & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		clear |= S_ISGID;
-	if (!(inode->mode & clear))
+	if (!(inode_mode(inode) & clear))
 		return;
 	attr->set |= ATTR_MODE;
-	attr->mode = inode->mode & ~clear;
+	attr->mode = inode_mode(inode) & ~clear;
 }
 
 int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid)

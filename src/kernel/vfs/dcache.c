@@ -138,8 +138,10 @@ static void dentry_link(struct dentry *d)
 {
 	d->flags |= DENTRY_HASHED;
 	hash_insert(bucket_of(d->parent, d->hash), &d->by_name);
-	if (d->inode && dentry_pinned(d))
-		d->cookie = d->parent->next_cookie++;
+	if (d->inode && dentry_pinned(d)) {
+		d->cookie = d->parent->next_cookie;
+		ADD_ONCE(d->parent->next_cookie, 1);
+	}
 	list_add_tail(&d->parent->children, &d->siblings);
 }
 

@@ -222,7 +222,7 @@ static ssize_t devfs_readlink(struct inode *inode, char *buf, size_t size)
 
 static void devfs_inode_free(struct inode *inode)
 {
-	if (S_ISLNK(inode->mode))
+	if (S_ISLNK(inode_mode(inode)))
 		kfree(inode->private);
 	memfs_inode_free(inode);
 }

@@ -92,7 +92,7 @@ static bool item_event(struct waiter *w, uint32_t events)
 {
 	struct epoll_item *item = container_of(w, struct epoll_waiter, waiter)->item;
 	struct epoll *ep = item->epoll;
-	bool wanted = !list_empty(&ep->waiting.waiters);
+	bool wanted = !list_empty_unlocked(&ep->waiting.waiters);
 
 	(void)events;
 	push(ep, item);
@@ -131,7 +131,7 @@ static void take_pushed(struct epoll *ep)
 
 static bool maybe_ready(const struct epoll *ep)
 {
-	return !list_empty(&ep->ready) || __atomic_load_n(&ep->pushed, __ATOMIC_RELAXED) != NULL;
+	return !list_empty_unlocked(&ep->ready) || __atomic_load_n(&ep->pushed, __ATOMIC_RELAXED) != NULL;
 }
 
 static uint32_t ask(const struct epoll_item *item)

@@ -30,7 +30,7 @@ static uint64_t take(struct eventfd *e)
 
 	spin_lock(&e->lock);
 	taken = e->semaphore && e->count > 0 ? 1 : e->count;
-	e->count -= taken;
+	WRITE_ONCE(e->count, e->count - taken);
 	spin_unlock(&e->lock);
 	return taken;
 }
@@ -42,7 +42,7 @@ static bool add(struct eventfd *e, uint64_t n)
 	spin_lock(&e->lock);
 	fits = n <= COUNT_MAX - e->count;
 	if (fits)
-		e->count += n;
+		WRITE_ONCE(e->count, e->count + n);
 	spin_unlock(&e->lock);
 	return fits;
 }

@@ -66,7 +66,7 @@ void file_put(struct file *f)
 		return;
 	if (unlikely(f->epoll_links.next))
 		epoll_file_gone(f);
-	if (f->inode && unlikely(f->inode->locks))
+	if (f->inode && unlikely(READ_ONCE(f->inode->locks)))
 		locks_release_owner(f->inode, NULL, f);
 	if (f->ops->release)
 		f->ops->release(f);
@@ -228,11 +228,11 @@ void file_accessed(struct file *f)
 {
 	struct inode *inode = f->inode;
 
-	if (likely(inode->atime_ns > inode->mtime_ns && inode->atime_ns > inode->ctime_ns))
+	if (likely(READ_ONCE(inode->atime_ns) > READ_ONCE(inode->mtime_ns) && READ_ONCE(inode->atime_ns) > READ_ONCE(inode->ctime_ns)))
 		return;
 	if ((f->flags & O_NOATIME) || (f->path.mount->flags & (MS_NOATIME | MS_RDONLY)))
 		return;
-	inode->atime_ns = inode_now();
+	WRITE_ONCE(inode->atime_ns, inode_now());
 }
 
 static ssize_t cached_read(struct file *f, struct io_iter *to, int64_t *pos)
@@ -268,7 +268,7 @@ static ssize_t cached_write(struct file *f, struct io_iter *from, int64_t *pos)
 	mutex_lock(&inode->lock);
 	if (f->flags & O_APPEND)
 		*pos = (int64_t)inode->data->size;
-	if (unlikely(inode->mode & (S_ISUID | S_ISGID)))
+	if (unlikely(inode_mode(inode) & (S_ISUID | S_ISGID)))
 		inode_clear_setid_locked(inode);
 	n = limit_write(f, from, (uint64_t)*pos);
 	if (likely(!n))

@@ -93,7 +93,7 @@ static struct file_lock *spares_take(struct spares *s)
 	else
 		s->lock[1] = NULL;
 	ASSERT(l);
-	lock_count++;
+	ADD_ONCE(lock_count, 1);
 	return l;
 }
 
@@ -106,7 +106,7 @@ static void spares_free(struct spares *s)
 static void drop_locked(struct file_lock *l)
 {
 	list_del(&l->link);
-	lock_count--;
+	ADD_ONCE(lock_count, -1);
 	kfree(l);
 }
 

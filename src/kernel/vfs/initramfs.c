@@ -136,7 +136,7 @@ static void clear_way(const char *name, uint32_t mode)
 
 	if (path_lookup(AT_FDCWD, name, 0, &path))
 		return;
-	there = path.dentry->inode->mode;
+	there = inode_mode(path.dentry->inode);
 	path_put(&path);
 	if ((there & S_IFMT) == (mode & S_IFMT) && (S_ISREG(mode) || S_ISDIR(mode)))
 		return;

@@ -37,12 +37,15 @@ void inode_put(struct inode *inode)
 
 void inode_touch(struct inode *inode)
 {
-	inode->mtime_ns = inode->ctime_ns = inode_now();
+	int64_t now = inode_now();
+
+	WRITE_ONCE(inode->mtime_ns, now);
+	WRITE_ONCE(inode->ctime_ns, now);
 }
 
 void inode_getattr(struct inode *inode, struct file_stat *ret)
 {
-	uint64_t size = inode->data ? READ_ONCE(inode->data->size) : inode->size;
+	uint64_t size = inode->data ? READ_ONCE(inode->data->size) : READ_ONCE(inode->size);
 
 	*ret = (struct file_stat){
 		.dev = inode->sb->dev,
@@ -50,14 +53,14 @@ void inode_getattr(struct inode *inode, struct file_stat *ret)
 		.rdev = inode->rdev,
 		.size = size,
 		.blocks = inode->data ? READ_ONCE(inode->data->pages.count) * (PAGE_SIZE / 512) : 0,
-		.mode = inode->mode,
-		.nlink = inode->nlink,
-		.uid = inode->uid,
-		.gid = inode->gid,
+		.mode = inode_mode(inode),
+		.nlink = READ_ONCE(inode->nlink),
+		.uid = READ_ONCE(inode->uid),
+		.gid = READ_ONCE(inode->gid),
 		.block_size = PAGE_SIZE,
-		.atime_ns = inode->atime_ns,
-		.mtime_ns = inode->mtime_ns,
-		.ctime_ns = inode->ctime_ns,
+		.atime_ns = READ_ONCE(inode->atime_ns),
+		.mtime_ns = READ_ONCE(inode->mtime_ns),
+		.ctime_ns = READ_ONCE(inode->ctime_ns),
 		.btime_ns = inode->btime_ns,
 	};
 }
@@ -65,23 +68,23 @@ void inode_getattr(struct inode *inode, struct file_stat *ret)
 void inode_setattr(struct inode *inode, const struct file_attr *attr)
 {
 	if (attr->set & ATTR_MODE)
-		inode->mode = (inode->mode & S_IFMT) | (attr->mode & MODE_PERMISSIONS);
+		WRITE_ONCE(inode->mode, (inode_mode(inode) & S_IFMT) | (attr->mode & MODE_PERMISSIONS));
 	if (attr->set & ATTR_UID)
-		inode->uid = attr->uid;
+		WRITE_ONCE(inode->uid, attr->uid);
 	if (attr->set & ATTR_GID)
-		inode->gid = attr->gid;
+		WRITE_ONCE(inode->gid, attr->gid);
 	if (attr->set & ATTR_ATIME)
-		inode->atime_ns = attr->atime_ns;
+		WRITE_ONCE(inode->atime_ns, attr->atime_ns);
 	if (attr->set & ATTR_MTIME)
-		inode->mtime_ns = attr->mtime_ns;
-	inode->ctime_ns = inode_now();
+		WRITE_ONCE(inode->mtime_ns, attr->mtime_ns);
+	WRITE_ONCE(inode->ctime_ns, inode_now());
 }
 
 /* ---- permission ---- */
 
 bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred)
 {
-	return cred->fsuid == inode->uid || cred_capable(cred, CAP_FOWNER);
+	return cred->fsuid == READ_ONCE(inode->uid) || cred_capable(cred, CAP_FOWNER);
 }
 
 /* What the mode forbids, capabilities may still allow (capabilities(7)). */
@@ -89,7 +92,7 @@ static int permission_by_capability(const struct inode *inode, unsigned mask, co
 {
 	bool dir = inode_is_dir(inode);
 
-	if (dir || !(mask & MAY_EXEC) || (inode->mode & 0111))
+	if (dir || !(mask & MAY_EXEC) || (inode_mode(inode) & 0111))
 		if (cred_capable(cred, CAP_DAC_OVERRIDE))
 			return 0;
 	if (!(mask & MAY_WRITE) && (dir || mask == MAY_READ) && cred_capable(cred, CAP_DAC_READ_SEARCH))
@@ -99,13 +102,13 @@ static int permission_by_capability(const struct inode *inode, unsigned mask, co
 
 int inode_permission(struct inode *inode, unsigned mask, const struct cred *cred)
 {
-	uint32_t mode = inode->mode;
+	uint32_t mode = inode_mode(inode);
 
 	if (unlikely(inode->ops->permission))
 		return inode->ops->permission(inode, mask, cred);
-	if (cred->fsuid == inode->uid)
+	if (cred->fsuid == READ_ONCE(inode->uid))
 		mode >>= 6;
-	else if (((mode >> 3 ^ mode) & 7) && cred_in_group(cred, inode->gid))
+	else if (((mode >> 3 ^ mode) & 7) && cred_in_group(cred, READ_ONCE(inode->gid)))
 		mode >>= 3;
 	if (likely((mode & mask) == mask))
 		return 0;
@@ -114,10 +117,10 @@ int inode_permission(struct inode *inode, unsigned mask, const struct cred *cred
 
 void inode_clear_setid_locked(struct inode *inode)
 {
-	uint32_t clear = inode->mode & S_ISUID;
+	uint32_t clear = inode_mode(inode) & S_ISUID;
 
-	if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+	if ((inode_mode(inode) & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		clear |= S_ISGID;
 	if (clear && !cred_capable(thread_current()->cred, CAP_FSETID))
-		inode->mode &= ~clear;
+		WRITE_ONCE(inode->mode, inode->mode & ~clear);
 }

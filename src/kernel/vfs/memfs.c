@@ -50,7 +50,7 @@ int memfs_init(void)
 
 void memfs_dir_count(struct inode *dir, int names, int folders)
 {
-	dir->size += (uint64_t)(int64_t)(names * ENTRY_SIZE);
+	WRITE_ONCE(dir->size, dir->size + (uint64_t)(int64_t)(names * ENTRY_SIZE));
 	__atomic_fetch_add(&dir->nlink, (uint32_t)folders, __ATOMIC_RELAXED);
 	inode_touch(dir);
 }
@@ -65,7 +65,7 @@ int memfs_link(struct inode *inode, struct inode *dir, struct dentry *dentry)
 	inode_get(inode);
 	__atomic_fetch_add(&inode->nlink, 1, __ATOMIC_RELAXED);
 	memfs_dir_count(dir, 1, 0);
-	inode->ctime_ns = dir->ctime_ns;
+	WRITE_ONCE(inode->ctime_ns, dir->ctime_ns);
 	dentry_attach(dentry, inode);
 	return 0;
 }
@@ -74,7 +74,7 @@ int memfs_unlink(struct inode *dir, struct dentry *dentry)
 {
 	drop_link(dentry->inode, 1);
 	memfs_dir_count(dir, -1, 0);
-	dentry->inode->ctime_ns = dir->ctime_ns;
+	WRITE_ONCE(dentry->inode->ctime_ns, dir->ctime_ns);
 	return 0;
 }
 
@@ -93,7 +93,8 @@ static int rename_exchange(struct inode *from_dir, struct dentry *from, struct i
 
 	memfs_dir_count(from_dir, 0, from_dir == to_dir ? 0 : folders);
 	memfs_dir_count(to_dir, 0, from_dir == to_dir ? 0 : -folders);
-	from->inode->ctime_ns = to->inode->ctime_ns = to_dir->ctime_ns;
+	WRITE_ONCE(from->inode->ctime_ns, to_dir->ctime_ns);
+	WRITE_ONCE(to->inode->ctime_ns, to_dir->ctime_ns);
 	return 0;
 }
 
@@ -111,7 +112,7 @@ int memfs_rename(struct inode *from_dir, struct dentry *from, struct inode *to_d
 	}
 	memfs_dir_count(from_dir, -1, folder ? -1 : 0);
 	memfs_dir_count(to_dir, 1, folder ? 1 : 0);
-	from->inode->ctime_ns = to_dir->ctime_ns;
+	WRITE_ONCE(from->inode->ctime_ns, to_dir->ctime_ns);
 	return 0;
 }
 
@@ -183,7 +184,7 @@ static int pinned_readdir(struct file *f, struct dir_emitter *e, uint64_t *pos)
 		return 0;
 	end = (uintptr_t)f->private;
 	for (d = child_from(dir, *pos, end); d; d = child_after(dir, d, end)) {
-		if (!e->emit(e, d->name, d->name_len, d->inode->ino, d->inode->mode >> 12, d->cookie + 1)) {
+		if (!e->emit(e, d->name, d->name_len, d->inode->ino, inode_mode(d->inode) >> 12, d->cookie + 1)) {
 			dentry_put(d);
 			return 0;
 		}

@@ -119,7 +119,8 @@ static int enlist_locked(struct mount *m)
 	if (mount_count == MOUNTS_MAX)
 		return -ENOSPC;
 	mount_count++;
-	m->id = ++last_id;
+	ADD_ONCE(last_id, 1);
+	m->id = last_id;
 	list_add_tail(&all_mounts, &m->all);
 	return 0;
 }

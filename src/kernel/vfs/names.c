@@ -33,7 +33,7 @@ int dir_may_remove(const struct path *dir, const struct dentry *victim, bool wan
 
 	if (error)
 		return error;
-	if ((inode->mode & S_ISVTX) && cred->fsuid != victim->inode->uid && cred->fsuid != inode->uid &&
+	if ((inode_mode(inode) & S_ISVTX) && cred->fsuid != READ_ONCE(victim->inode->uid) && cred->fsuid != READ_ONCE(inode->uid) &&
 	    !cred_capable(cred, CAP_FOWNER))
 		return -EPERM;
 	if (want_dir != inode_is_dir(victim->inode))
@@ -177,7 +177,7 @@ int vfs_mkdir(int dirfd, const char *name, uint32_t mode)
 		return error;
 	dir = t.walk.at.dentry->inode;
 	mode = S_IFDIR | mode_apply_umask(mode & 01777);
-	if (dir->nlink >= LINK_COUNT_MAX)
+	if (READ_ONCE(dir->nlink) >= LINK_COUNT_MAX)
 		error = -EMLINK;
 	else
 		error = dir->ops->mkdir ? dir->ops->mkdir(dir, t.dentry, mode) : -EPERM;
@@ -209,9 +209,9 @@ static int link_target(struct target *t, const struct path *old)
 		return -EXDEV;
 	if (inode_is_dir(inode) || !dir->ops->link)
 		return -EPERM;
-	if (inode->nlink == 0)
+	if (READ_ONCE(inode->nlink) == 0)
 		return -ENOENT;
-	if (inode->nlink >= LINK_COUNT_MAX)
+	if (READ_ONCE(inode->nlink) >= LINK_COUNT_MAX)
 		return -EMLINK;
 	return dir->ops->link(inode, dir, t->dentry);
 }
@@ -288,7 +288,7 @@ static int rmdir_target(struct target *t)
 	mutex_lock_beside(&d->inode->lock);
 	error = dir->ops->rmdir(dir, d);
 	if (!error)
-		d->inode->flags |= INODE_DEAD;
+		WRITE_ONCE(d->inode->flags, d->inode->flags | INODE_DEAD);
 	mutex_unlock(&d->inode->lock);
 	if (!error)
 		dentry_delete(d);

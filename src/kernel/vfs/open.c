@@ -32,7 +32,7 @@ static unsigned access_mask(uint32_t flags)
 /* Rules by the type of what is opened. */
 static int check_type(const struct path *path, uint32_t flags, unsigned mask)
 {
-	uint32_t mode = path->dentry->inode->mode;
+	uint32_t mode = inode_mode(path->dentry->inode);
 
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -78,11 +78,11 @@ static int choose_ops(struct file *f)
 {
 	struct inode *inode = f->inode;
 
-	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) {
-		f->ops = device_find(inode->mode & S_IFMT, inode->rdev, &f->private);
+	if (S_ISCHR(inode_mode(inode)) || S_ISBLK(inode_mode(inode))) {
+		f->ops = device_find(inode_mode(inode) & S_IFMT, inode->rdev, &f->private);
 		return f->ops ? 0 : -ENXIO;
 	}
-	f->ops = S_ISFIFO(inode->mode) ? &fifo_file_ops : inode->file_ops;
+	f->ops = S_ISFIFO(inode_mode(inode)) ? &fifo_file_ops : inode->file_ops;
 	return 0;
 }
 
@@ -321,7 +321,7 @@ static int check_exec(struct file *f)
 {
 	struct inode *inode = f->inode;
 
-	if (!S_ISREG(inode->mode) || (f->path.mount->flags & MS_NOEXEC) || !inode->file_ops->read)
+	if (!S_ISREG(inode_mode(inode)) || (f->path.mount->flags & MS_NOEXEC) || !inode->file_ops->read)
 		return -EACCES;
 	return inode_permission(inode, MAY_EXEC, thread_current()->cred);
 }
@@ -337,7 +337,7 @@ int vfs_open_exec(int dirfd, const char *name, unsigned at_flags, struct file **
 
 	if (error)
 		return error;
-	error = S_ISLNK(f->inode->mode) ? -ELOOP : check_exec(f);
+	error = S_ISLNK(inode_mode(f->inode)) ? -ELOOP : check_exec(f);
 	if (!error)
 		error = inode_exec_get(f->inode);
 	if (error) {
@@ -353,9 +353,11 @@ int vfs_open_exec(int dirfd, const char *name, unsigned at_flags, struct file **
 
 void vfs_file_owner(struct file *f, uint32_t *ret_mode, uint32_t *ret_uid, uint32_t *ret_gid)
 {
+	mutex_lock(&f->inode->lock); /* a chown takes the set-id bits away: never the old bits with the new owner */
 	*ret_mode = f->inode->mode;
 	*ret_uid = f->inode->uid;
 	*ret_gid = f->inode->gid;
+	mutex_unlock(&f->inode->lock);
 	if (f->path.mount && (f->path.mount->flags & MS_NOSUID))
 		*ret_mode &= ~(uint32_t)(S_ISUID | S_ISGID);
 }

@@ -88,9 +88,9 @@ static void pipe_release(struct file *f)
 
 	mutex_lock(&p->lock);
 	if (f->mode & FILE_READ)
-		p->readers--;
+		ADD_ONCE(p->readers, -1);
 	if (f->mode & FILE_WRITE)
-		p->writers--;
+		ADD_ONCE(p->writers, -1);
 	mutex_unlock(&p->lock);
 	wake_all(&p->can_read);
 	wake_all(&p->can_write);
@@ -311,12 +311,12 @@ static void fifo_join(struct pipe *p, struct file *f, uint32_t *ret_reader_opens
 	*ret_reader_opens = p->reader_opens;
 	*ret_writer_opens = p->writer_opens;
 	if (f->mode & FILE_READ) {
-		p->readers++;
-		p->reader_opens++;
+		ADD_ONCE(p->readers, 1);
+		ADD_ONCE(p->reader_opens, 1);
 	}
 	if (f->mode & FILE_WRITE) {
-		p->writers++;
-		p->writer_opens++;
+		ADD_ONCE(p->writers, 1);
+		ADD_ONCE(p->writer_opens, 1);
 	}
 	mutex_unlock(&p->lock);
 	wake_all(&p->can_read);

@@ -90,10 +90,10 @@ static const struct vm_object_ops object_ops = {
 /* Group and set-group-id come from a folder that has the bit. */
 static void inherit(struct inode *inode, const struct inode *dir)
 {
-	if (!(dir->mode & S_ISGID))
+	if (!(inode_mode(dir) & S_ISGID))
 		return;
-	inode->gid = dir->gid;
-	if (S_ISDIR(inode->mode))
+	inode->gid = READ_ONCE(dir->gid);
+	if (S_ISDIR(inode_mode(inode)))
 		inode->mode |= S_ISGID;
 }
 
@@ -137,7 +137,7 @@ static void tmpfs_inode_free(struct inode *inode)
 		vm_object_put(inode->data);
 		return;
 	}
-	if (S_ISLNK(inode->mode))
+	if (S_ISLNK(inode_mode(inode)))
 		kfree(inode->private);
 	memfs_inode_free(inode);
 	super_drop(s);
@@ -150,7 +150,7 @@ static int make(struct inode *dir, struct dentry *dentry, struct inode *inode)
 	if (!inode || is_err(inode))
 		return inode ? ptr_err(inode) : -ENOMEM;
 	dentry_attach(dentry, inode);
-	memfs_dir_count(dir, 1, S_ISDIR(inode->mode) ? 1 : 0);
+	memfs_dir_count(dir, 1, S_ISDIR(inode_mode(inode)) ? 1 : 0);
 	return 0;
 }
 
@@ -209,7 +209,7 @@ static int tmpfs_setattr(struct inode *inode, const struct file_attr *attr)
 		return error;
 	inode_setattr(inode, attr);
 	if (attr->set & ATTR_SIZE)
-		inode->mtime_ns = inode->ctime_ns;
+		WRITE_ONCE(inode->mtime_ns, inode->ctime_ns);
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 
 static inline bool inode_is_dir(const struct inode *inode)
 {
-	return S_ISDIR(inode->mode);
+	return S_ISDIR(inode_mode(inode));
 }
 
 /* ---- dcache.c ---- */

@@ -264,7 +264,7 @@ static int ask(struct walk *w, struct dentry **ret)
 	struct inode *inode = dir->inode;
 	int error;
 
-	if (inode->flags & INODE_COMPLETE)
+	if (READ_ONCE(inode->flags) & INODE_COMPLETE)
 		return -ENOENT;
 	walk_pin(w, NULL);
 	mutex_lock(&inode->lock);
@@ -352,7 +352,7 @@ static int enter(struct walk *w, struct dentry *d)
 
 	if (unlikely(!inode))
 		return -ENOENT;
-	if (unlikely(S_ISLNK(inode->mode)) && (!w->is_last || w->trailing_slash || (w->flags & LOOKUP_FOLLOW)))
+	if (unlikely(S_ISLNK(inode_mode(inode))) && (!w->is_last || w->trailing_slash || (w->flags & LOOKUP_FOLLOW)))
 		return follow_link(w, d);
 	w->at.dentry = d;
 	if (unlikely(d->flags & DENTRY_MOUNTED)) {
@@ -390,7 +390,7 @@ static int searchable(struct walk *w)
 
 	if (unlikely(!inode_is_dir(dir)))
 		return -ENOTDIR;
-	if (likely((dir->mode & 0111) == 0111 && !dir->ops->permission))
+	if (likely((inode_mode(dir) & 0111) == 0111 && !dir->ops->permission))
 		return 0;
 	return inode_permission(dir, MAY_EXEC, w->cred);
 }

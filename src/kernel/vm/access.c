@@ -33,7 +33,7 @@ static bool usable(const struct vm_area *a, const struct access *x, hal_pte_t pt
 	if (!x->write || hal_pte_writable(pte))
 		return true;
 	return !(a->prot & HAL_PROT_WRITE) && !pte_is_zero_page(pte) && pte_page(pte)->kind == PAGE_USER &&
-	       refcount_read(&pte_page(pte)->refs) == 1;
+	       refcount_is_one(&pte_page(pte)->refs);
 }
 
 /* The page of addr with a reference, or null. */

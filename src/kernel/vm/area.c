@@ -48,7 +48,7 @@ void area_tree_init(struct vm_space *s)
 	list_init(&s->area_list);
 	list_init(&s->retired);
 	s->area_count = 0;
-	s->recent = NULL;
+	WRITE_ONCE(s->recent, NULL);
 }
 
 static uint64_t gap_below(const struct vm_area *a)
@@ -165,7 +165,7 @@ static void account(struct vm_space *s, uint32_t prot, uint32_t flags, int64_t p
 
 	s->total_pages += n;
 	if (flags & VM_LOCKED)
-		s->locked_pages += n;
+		ADD_ONCE(s->locked_pages, n);
 	if (flags & VM_GROWSDOWN)
 		s->stack_pages += n;
 	else if ((prot & HAL_PROT_WRITE) && !(flags & VM_SHARED))
@@ -247,7 +247,7 @@ static void unlink_locked(struct vm_area *a)
 	list_del(&a->link);
 	s->area_count--;
 	if (s->recent == a)
-		s->recent = NULL;
+		WRITE_ONCE(s->recent, NULL);
 	refresh_gap(next);
 }
 
@@ -395,11 +395,11 @@ int area_split(struct vm_area *a, uaddr_t at)
 	upper = slab_alloc(area_cache);
 	if (!upper)
 		return -ENOMEM;
+	object_lock(a); /* guards the links in a, which are copied too */
 	*upper = *a;
 	upper->object_page = area_object_page(a, at);
 	upper->start = at;
 	take_references(upper);
-	object_lock(a);
 	resize_locked(a, a->start, at);
 	insert_locked(upper);
 	object_unlock(a);

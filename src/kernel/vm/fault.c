@@ -110,7 +110,7 @@ static bool make_writable(struct vm_area *a, hal_pte_t *slot, hal_pte_t pte, str
 	if (area_is_private(a) && pte_is_zero_page(pte))
 		return false;
 	page = pte_page(pte);
-	if (area_is_private(a) && (page->kind != PAGE_USER || refcount_read(&page->refs) > 1)) {
+	if (area_is_private(a) && (page->kind != PAGE_USER || !refcount_is_one(&page->refs))) {
 		page_get(page);
 		*ret_copy = page;
 		return false;

@@ -248,7 +248,7 @@ static int offer_page(struct vm_object *o, uint64_t pos, size_t n, struct page *
 	mutex_lock(&o->lock);
 	err = page_map_get(&o->pages, pos >> PAGE_SHIFT) ? -EEXIST : add_page(o, pos >> PAGE_SHIFT, page);
 	if (!err && o->size < pos + n)
-		o->size = pos + n;
+		WRITE_ONCE(o->size, pos + n);
 	mutex_unlock(&o->lock);
 	return err;
 }
@@ -284,7 +284,7 @@ static size_t write_page(struct vm_object *o, uint64_t pos, size_t n, struct pag
 	page_put(page);
 	if (done && pos + done > READ_ONCE(o->size)) {
 		mutex_lock(&o->lock);
-		o->size = max(o->size, pos + done);
+		WRITE_ONCE(o->size, max(o->size, pos + done));
 		mutex_unlock(&o->lock);
 	}
 	return done;
@@ -349,7 +349,7 @@ int vm_object_resize(struct vm_object *o, uint64_t size)
 		return -EFBIG;
 	mutex_lock(&o->lock);
 	before = o->size;
-	o->size = size;
+	WRITE_ONCE(o->size, size);
 	if (size < before) {
 		if (!list_empty(&o->areas))
 			object_unmap_locked(o, first, UINT64_MAX, ZAP_ALL);

@@ -141,7 +141,7 @@ int page_map_set(struct vm_page_map *m, uint64_t index, struct page *page)
 	*at = page;
 	if (parent)
 		parent->used++;
-	m->count++;
+	ADD_ONCE(m->count, 1);
 	return 0;
 }
 
@@ -161,7 +161,7 @@ struct page *page_map_remove(struct vm_page_map *m, uint64_t index)
 	if (!page)
 		return NULL;
 	*at = NULL;
-	m->count--;
+	ADD_ONCE(m->count, -1);
 	if (!parent)
 		m->levels = 0;
 	else if (--parent->used == 0)

@@ -120,10 +120,28 @@ void vm_space_switch(struct vm_space *s)
 	struct thread *t = thread_current();
 	struct vm_space *old = t->vm;
 
-	t->vm = s;
+	WRITE_ONCE(t->vm, s);
 	thread_set_space(t, s ? &s->sched : NULL);
 	if (old)
 		vm_space_put(old);
+}
+
+void vm_space_sizes(struct vm_space *s, struct vm_sizes *ret)
+{
+	rwlock_read(&s->lock);
+	spin_lock(&s->table_lock);
+	*ret = (struct vm_sizes){
+		.resident = s->resident_pages,
+		.anon = s->anon_pages,
+		.peak_resident = max(s->peak_resident, s->resident_pages),
+		.tables = s->table_pages,
+		.total = s->total_pages,
+		.data = s->data_pages,
+		.stack = s->stack_pages,
+		.locked = s->locked_pages,
+	};
+	spin_unlock(&s->table_lock);
+	rwlock_read_unlock(&s->lock);
 }
 
 /* ---- boot ---- */

@@ -34,7 +34,7 @@ static uint64_t other_cpus(const struct vm_space *s)
 		return 0;
 	hal_point(HAL_POINT_ATOMIC, &s->sched.cpus);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return READ_ONCE(s->sched.cpus) & ~(UINT64_C(1) << hal_cpu_id());
+	return __atomic_load_n(&s->sched.cpus, __ATOMIC_ACQUIRE) & ~(UINT64_C(1) << hal_cpu_id());
 }
 
 void tlb_flush(struct vm_space *s, uaddr_t start, uaddr_t end)

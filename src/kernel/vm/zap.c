@@ -47,7 +47,7 @@ static void zap(struct zap *z, uaddr_t start, uaddr_t end)
 	struct vm_space *s = z->visit.space;
 
 	spin_lock(&s->table_lock);
-	s->peak_resident = max(s->peak_resident, s->resident_pages);
+	WRITE_ONCE(s->peak_resident, max(s->peak_resident, s->resident_pages));
 	pagetable_visit(&z->visit, start, end);
 	spin_unlock(&s->table_lock);
 }

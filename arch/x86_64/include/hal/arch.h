@@ -7,6 +7,7 @@
 #include <hal/point.h>
 #include <hal/types.h>
 #include <hal/regs.h>
+#include <x86/pcid.h>
 #include <x86/percpu_offsets.h>
 
 /* ---- CPUs: GS points to this CPU's struct cpu while the kernel runs ---- */
@@ -120,7 +121,7 @@ static inline void hal_context_fini(struct hal_context *c)
 	UINT64_C(                                                                                            \
 	    0x00007ffffffff000) /* a page short of the hole: `syscall` there returns to a canonical rip */
 #define HAL_TLB_BROADCAST 0
-#define HAL_ASPACE_KEEPS  0 /* 1 as soon as PCIDs are used */
+#define HAL_ASPACE_KEEPS  0 /* PCIDs do keep translations, but not past a flush on whatever CPU (x86/pcid.h) */
 #define X86_DIRECT_BASE	  UINT64_C(0xffff800000000000)
 
 static inline void *hal_phys_to_virt(paddr_t pa)
@@ -242,6 +243,7 @@ static inline void hal_pte_set(hal_pte_t *slot, hal_pte_t e)
 
 struct hal_aspace {
 	paddr_t root;
+	struct pcid_space pcid;
 };
 
 /* ---- devices: uncached accesses are in order, and stores are seen in order ---- */

@@ -6,7 +6,7 @@
 #include <hal/types.h>
 
 struct x86_features {
-	bool smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, rdseed;
+	bool pcid, smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, rdseed;
 	uint64_t xcr0; /* extended states that programs get */
 };
 extern struct x86_features x86_features;

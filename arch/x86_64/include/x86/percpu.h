@@ -58,7 +58,8 @@ struct cpu {
 	struct x86_tss tss;	   /* [o] */
 	uint64_t gdt[GDT_ENTRIES]; /* [c] */
 	struct hal_user *live;	   /* [o] whose FPU and segment bases are in the registers */
-	paddr_t aspace_root;	   /* [o] what CR3 holds */
+	paddr_t aspace_root;	   /* [o] what CR3 holds, without the identifier */
+	struct pcid_cpu pcid;	   /* [o] */
 	uint64_t timer_deadline;   /* [o] what was asked for, in ns, or HAL_TIMER_NEVER */
 	uint64_t timer_hardware;   /* [o] when the timer will fire, or HAL_TIMER_NEVER */
 	uint32_t online;	   /* [a] has taken off */

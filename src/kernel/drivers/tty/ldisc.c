@@ -52,7 +52,7 @@ void ldisc_set_termios(struct ldisc *l, const struct ktermios *termios)
 	if (was_canonical == ldisc_canonical(l))
 		return;
 	memset(l->ends, 0, sizeof(l->ends));
-	l->line = l->head;
+	WRITE_ONCE(l->line, l->head);
 	l->literal_next = false;
 	if (!was_canonical && l->head != l->tail)
 		bitmap_set(l->ends, (l->head - 1) % LDISC_BYTES);
@@ -60,7 +60,9 @@ void ldisc_set_termios(struct ldisc *l, const struct ktermios *termios)
 
 void ldisc_flush_input(struct ldisc *l)
 {
-	l->head = l->line = l->tail = 0;
+	WRITE_ONCE(l->head, 0);
+	WRITE_ONCE(l->line, 0);
+	WRITE_ONCE(l->tail, 0);
 	l->literal_next = false;
 	memset(l->ends, 0, sizeof(l->ends));
 }
@@ -74,9 +76,9 @@ static void store(struct ldisc *l, char c, bool end)
 	l->input[slot] = c;
 	if (end)
 		bitmap_set(l->ends, slot);
-	l->head++;
+	ADD_ONCE(l->head, 1);
 	if (end || !ldisc_canonical(l))
-		l->line = l->head;
+		WRITE_ONCE(l->line, l->head);
 }
 
 /* Room for one more byte? A line's last place is kept for its end. */
@@ -167,7 +169,7 @@ static enum verdict interrupt(struct ldisc *l, char c, int signal, struct ldisc_
 		fx->flush_output = true;
 	}
 	if (l->stopped) {
-		l->stopped = false;
+		WRITE_ONCE(l->stopped, false);
 		fx->restarted = true;
 	}
 	if (lflag(l, ECHO))
@@ -183,10 +185,10 @@ static bool flow(struct ldisc *l, char c, struct ldisc_effects *fx)
 	if (!iflag(l, IXON))
 		return false;
 	if (l->stopped && (start || (iflag(l, IXANY) && !stop))) {
-		l->stopped = false;
+		WRITE_ONCE(l->stopped, false);
 		fx->restarted = true;
 	} else if (stop) {
-		l->stopped = true;
+		WRITE_ONCE(l->stopped, true);
 	}
 	return start || stop;
 }
@@ -250,7 +252,7 @@ static bool take_end_of_file(struct ldisc *l)
 	if (l->tail == l->line || !ends_at(l, l->tail) || l->input[l->tail % LDISC_BYTES] != 0)
 		return false;
 	bitmap_clear(l->ends, l->tail % LDISC_BYTES);
-	l->tail++;
+	ADD_ONCE(l->tail, 1);
 	return true;
 }
 
@@ -260,8 +262,9 @@ static size_t take_line(struct ldisc *l, char *to, size_t max, bool *ret_end)
 	bool end = take_end_of_file(l);
 
 	while (!end && n < max && l->tail != l->line) {
-		uint32_t slot = l->tail++ % LDISC_BYTES;
+		uint32_t slot = l->tail % LDISC_BYTES;
 
+		ADD_ONCE(l->tail, 1);
 		to[n++] = l->input[slot];
 		end = bitmap_test(l->ends, slot);
 		bitmap_clear(l->ends, slot);
@@ -279,8 +282,9 @@ size_t ldisc_take(struct ldisc *l, char *to, size_t max, bool *ret_end)
 	*ret_end = false;
 	if (ldisc_canonical(l))
 		return take_line(l, to, max, ret_end);
-	while (n < max && l->tail != l->head)
-		to[n++] = l->input[l->tail++ % LDISC_BYTES];
+	for (; n < max && l->tail + (uint32_t)n != l->head; n++)
+		to[n] = l->input[(l->tail + n) % LDISC_BYTES];
+	WRITE_ONCE(l->tail, l->tail + (uint32_t)n);
 	return n;
 }
 

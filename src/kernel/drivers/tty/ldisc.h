@@ -74,7 +74,7 @@ static inline bool ldisc_canonical(const struct ldisc *l)
 /* Is there a line (canonical), or any byte, to take? An end-of-file counts. */
 static inline bool ldisc_readable(const struct ldisc *l)
 {
-	return l->line != l->tail;
+	return READ_ONCE(l->line) != READ_ONCE(l->tail);
 }
 
 static inline bool ldisc_is_cc(const struct ldisc *l, unsigned index, char c)

@@ -79,7 +79,8 @@ static char drop_last(struct ldisc *l)
 	char c;
 
 	do {
-		c = at(l, --l->head);
+		ADD_ONCE(l->head, -1);
+		c = at(l, l->head);
 	} while (ldisc_is_continuation(l, c) && l->head != l->line);
 	return c;
 }
@@ -121,7 +122,7 @@ static void erase_word(struct ldisc *l)
 static void erase_line(struct ldisc *l)
 {
 	if (!lflag(l, ECHO)) {
-		l->head = l->line;
+		WRITE_ONCE(l->head, l->line);
 		return;
 	}
 	if (lflag(l, ECHOK) && lflag(l, ECHOKE) && lflag(l, ECHOE)) {
@@ -129,7 +130,7 @@ static void erase_line(struct ldisc *l)
 			wipe(l, drop_last(l));
 		return;
 	}
-	l->head = l->line;
+	WRITE_ONCE(l->head, l->line);
 	ldisc_echo(l, (char)l->termios.c_cc[VKILL]);
 	if (lflag(l, ECHOK))
 		ldisc_put(l, '\n');

@@ -54,7 +54,7 @@ static size_t out_room(struct ldisc *l)
 {
 	const struct pty *p = pty_of(tty_of_ldisc(l));
 
-	return PTY_OUT_BYTES - (p->head - p->tail);
+	return PTY_OUT_BYTES - (READ_ONCE(p->head) - READ_ONCE(p->tail));
 }
 
 static void out_write(struct ldisc *l, const char *buf, size_t len)
@@ -62,7 +62,8 @@ static void out_write(struct ldisc *l, const char *buf, size_t len)
 	struct pty *p = pty_of(tty_of_ldisc(l));
 
 	for (size_t i = 0; i < len; i++)
-		p->out[p->head++ % PTY_OUT_BYTES] = buf[i];
+		p->out[(p->head + i) % PTY_OUT_BYTES] = buf[i];
+	WRITE_ONCE(p->head, p->head + (uint32_t)len);
 	wake_events(&p->master_read, POLLIN | POLLRDNORM, false);
 }
 
@@ -75,8 +76,9 @@ static void flush_output(struct tty *t)
 {
 	struct pty *p = pty_of(t);
 
-	p->head = p->tail = 0;
-	p->packet_status |= TIOCPKT_FLUSHWRITE;
+	WRITE_ONCE(p->head, 0);
+	WRITE_ONCE(p->tail, 0);
+	WRITE_ONCE(p->packet_status, p->packet_status | TIOCPKT_FLUSHWRITE);
 	wake_events(&p->master_read, POLLIN | POLLRDNORM, false);
 }
 
@@ -110,7 +112,7 @@ static int open_slave_file(struct pty *p, struct file *f)
 		return -EIO;
 	error = tty_open_file(&p->slave, f, false);
 	if (!error)
-		p->slave_opened = true;
+		WRITE_ONCE(p->slave_opened, true);
 	return error;
 }
 
@@ -143,8 +145,9 @@ static size_t take_out(struct pty *p, char *buf, size_t max)
 	size_t n = 0;
 	unsigned long flags = spin_lock_irq(&p->slave.lock);
 
-	while (n < max && p->tail != p->head)
-		buf[n++] = p->out[p->tail++ % PTY_OUT_BYTES];
+	for (; n < max && p->tail + (uint32_t)n != p->head; n++)
+		buf[n] = p->out[(p->tail + n) % PTY_OUT_BYTES];
+	WRITE_ONCE(p->tail, p->tail + (uint32_t)n);
 	spin_unlock_irq(&p->slave.lock, flags);
 	return n;
 }
@@ -155,7 +158,7 @@ static bool read_packet_head(struct pty *p, struct io_iter *to, ssize_t *ret)
 	unsigned long flags = spin_lock_irq(&p->slave.lock);
 	uint8_t status = p->packet_status;
 
-	p->packet_status = 0;
+	WRITE_ONCE(p->packet_status, 0);
 	spin_unlock_irq(&p->slave.lock, flags);
 	*ret = io_copy_to(to, &status, 1) == 1 ? 1 : -EFAULT;
 	return *ret < 0 || status != 0;
@@ -210,7 +213,7 @@ static bool master_writable(const struct pty *p)
 {
 	const struct ldisc *l = &p->slave.ldisc;
 
-	return l->head - l->tail < LDISC_BYTES - 1 || (ldisc_canonical(l) && !ldisc_readable(l));
+	return READ_ONCE(l->head) - READ_ONCE(l->tail) < LDISC_BYTES - 1 || (ldisc_canonical(l) && !ldisc_readable(l));
 }
 
 static int type_chunk(struct file *f, struct pty *p, const char *buf, size_t len, size_t *ret_done)
@@ -349,7 +352,7 @@ static void master_release(struct file *f)
 	char name[16];
 	unsigned long flags = spin_lock_irq(&p->slave.lock);
 
-	p->slave.peer_gone = true;
+	WRITE_ONCE(p->slave.peer_gone, true);
 	spin_unlock_irq(&p->slave.lock, flags);
 	tty_hangup(&p->slave);
 	node_name(p, name, sizeof(name));

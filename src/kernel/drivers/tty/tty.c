@@ -95,9 +95,10 @@ void tty_hangup(struct tty *t)
 	int session = t->session, foreground = t->foreground;
 
 	__atomic_store_n(&t->generation, t->generation + 1, __ATOMIC_RELEASE);
-	t->session = t->foreground = 0;
-	t->exclusive = false;
-	t->ldisc.stopped = false;
+	t->session = 0;
+	WRITE_ONCE(t->foreground, 0);
+	WRITE_ONCE(t->exclusive, false);
+	WRITE_ONCE(t->ldisc.stopped, false);
 	ldisc_flush_input(&t->ldisc);
 	spin_unlock_irq(&t->lock, flags);
 	if (session > 0)
@@ -124,7 +125,7 @@ static int join(struct tty *t, bool may_break_in)
 	else if (t->peer_gone)
 		error = -EIO;
 	else
-		t->opens++;
+		ADD_ONCE(t->opens, 1);
 	spin_unlock_irq(&t->lock, flags);
 	return error;
 }

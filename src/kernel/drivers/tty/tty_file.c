@@ -228,7 +228,7 @@ static void tty_release(struct file *f)
 	struct tty *t = f->private;
 	unsigned long flags = spin_lock_irq(&t->lock);
 
-	t->opens--;
+	ADD_ONCE(t->opens, -1);
 	if (t->opens == 0) {
 		t->exclusive = false;
 		if (t->driver->last_close)

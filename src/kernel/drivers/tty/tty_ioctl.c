@@ -65,7 +65,7 @@ static int64_t set_termios(struct tty *t, uaddr_t arg, size_t size, bool flush)
 	ldisc_set_termios(&t->ldisc, &k);
 	restarted = t->ldisc.stopped && !(k.c_iflag & IXON);
 	if (restarted)
-		t->ldisc.stopped = false;
+		WRITE_ONCE(t->ldisc.stopped, false);
 	spin_unlock_irq(&t->lock, flags);
 	wake_all(&t->can_read);
 	if (restarted)

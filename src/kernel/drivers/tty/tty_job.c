@@ -65,7 +65,7 @@ static int take_over(struct tty *t, bool steal)
 		return error;
 	flags = spin_lock_irq(&t->lock);
 	t->session = session;
-	t->foreground = group;
+	WRITE_ONCE(t->foreground, group);
 	spin_unlock_irq(&t->lock, flags);
 	return 0;
 }
@@ -117,7 +117,8 @@ static int64_t give_up(struct tty *t)
 	tty_signal_foreground(t, SIGCONT);
 	session_clear_tty(t);
 	flags = spin_lock_irq(&t->lock);
-	t->session = t->foreground = 0;
+	t->session = 0;
+	WRITE_ONCE(t->foreground, 0);
 	spin_unlock_irq(&t->lock, flags);
 	mutex_unlock(&tty_lock_job);
 	return 0;
