@@ -37,16 +37,33 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	host_error_write(line, n < LINE_MAX ? (size_t)n : LINE_MAX - 1);
 }
 
+/* Every sleeper has these at its ends: they say nothing. */
+static bool is_common(const char *name)
+{
+	static const char *const common[] = {"hal_context_switch", "schedule", "thread_sleep", "wait_round", "thread_entry",
+					     "sim_context_begin", "sim_context_first", "sim_verdict"};
+
+	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
+		const char *a = name, *b = common[i];
+
+		while (*a && *a == *b)
+			a++, b++;
+		if (*a == *b)
+			return true;
+	}
+	return false;
+}
+
 static void say_frames(const uintptr_t *pcs, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const char *name;
 		size_t offset;
 
-		if (hal_symbol_lookup(pcs[i] - 1, &name, &offset))
-			say("    #%zu %s+%#zx\n", i, name, offset + 1);
-		else
+		if (!hal_symbol_lookup(pcs[i] - 1, &name, &offset))
 			say("    #%zu %#lx\n", i, (unsigned long)pcs[i]);
+		else if (!is_common(name))
+			say("    #%zu %s+%#zx\n", i, name, offset + 1);
 	}
 }
 

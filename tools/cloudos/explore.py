@@ -14,6 +14,7 @@ import queue
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -155,6 +156,16 @@ def keep(failing: Failing, scenario: str, folder: Path) -> Path:
     return target
 
 
+def last_events(path: Path, lines: int = 30) -> str:
+    """The end of a scenario's timeline, without draws."""
+    from .sim import explorer, scenario_words
+    with tempfile.NamedTemporaryFile("r", errors="replace") as file:
+        subprocess.run([explorer(scenario_words(path)), "--scenario", path, "--trace", file.name], capture_output=True,
+                       stdin=subprocess.DEVNULL)
+        found = [line.rstrip() for line in file if " draw    " not in line]
+    return "\n".join(found[-lines:])
+
+
 def report_failures(totals: Totals, args: argparse.Namespace) -> None:
     seen = set()
     for failing in totals.failures:
@@ -166,8 +177,9 @@ def report_failures(totals: Totals, args: argparse.Namespace) -> None:
             continue
         scenario, tries = shrink(failing, build.explorer(failing.kind), args.shrink_seconds)
         path = keep(failing, scenario, args.keep or SEEDS)
-        print(f"shrunk in {tries} runs to {os.path.relpath(path, ROOT)}:\n{scenario}"
-              f"see it: ./cloudos sim --scenario {os.path.relpath(path, ROOT)} --trace")
+        name = os.path.relpath(path, ROOT) if ROOT in path.resolve().parents else str(path)
+        print(f"shrunk in {tries} runs to {name}:\n{scenario}\nIts last events:\n{last_events(path)}\n"
+              f"All of them: ./cloudos sim --scenario {name} --trace (or --html FILE, or --gdb EVENT)")
 
 
 def main(words: list[str]) -> int:
