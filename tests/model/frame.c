@@ -223,8 +223,10 @@ static void run_chosen(void *arg)
 /* Instead of kernel_main(). The boot thread ends, as it does in a boot, so that it is no special case for models. */
 void model_main(void)
 {
-	kernel_boot();
 	chosen = model_find(sim_scenario.target);
+	if (chosen->machine)
+		chosen->machine();
+	kernel_boot();
 	if (thread_spawn(chosen->name, run_chosen, NULL))
 		panic("no memory for the model's thread");
 	thread_exit();

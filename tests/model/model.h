@@ -30,6 +30,7 @@
 
 struct model {
 	const char *name, *what;
+	void (*machine)(void); /* null, or adds devices to the machine before it boots */
 	void (*run)(void);
 	unsigned cpus;	     /* at most; the seed chooses from 1 (or cpus_min) on */
 	unsigned cpus_min;   /* 0: 1 */
