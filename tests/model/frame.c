@@ -208,6 +208,8 @@ static void run_chosen(void *arg)
 	while (cpus_online_count() < hal_cpu_count())
 		thread_delay(1000);
 	usage_warm_up(WORKERS_MAX);
+	if (chosen->prepare)
+		chosen->prepare();
 	usage_measure(&before);
 	sim_schedule_restart();
 	sim_note("safety phase: %s", chosen->name);

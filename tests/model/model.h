@@ -30,6 +30,7 @@
 
 struct model {
 	const char *name, *what;
+	void (*prepare)(void); /* null, or makes what stays: called before it is measured what is in use, no faults armed */
 	void (*run)(void);
 	unsigned cpus;	     /* at most; the seed chooses from 1 (or cpus_min) on */
 	unsigned cpus_min;   /* 0: 1 */
