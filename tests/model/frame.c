@@ -207,7 +207,7 @@ static void run_chosen(void *arg)
 	(void)arg;
 	while (cpus_online_count() < hal_cpu_count())
 		thread_delay(1000);
-	usage_warm_up(WORKERS_MAX);
+	usage_warm_up(0);
 	if (chosen->prepare)
 		chosen->prepare();
 	usage_measure(&before);
