@@ -324,6 +324,14 @@ uint32_t user_cmpxchg32(uaddr_t addr, uint32_t expected, uint32_t value)
 	return old;
 }
 
+uint32_t user_swap32(uaddr_t addr, uint32_t value)
+{
+	uint32_t *p = must_reach(addr, HAL_ACCESS_WRITE), old = *p;
+
+	*p = value;
+	return old;
+}
+
 void user_write(uaddr_t addr, const void *from, size_t len)
 {
 	for (size_t i = 0; i < len; i += sizeof(uint64_t)) {

@@ -67,6 +67,7 @@ uint32_t user_load32(uaddr_t addr);
 void user_store32(uaddr_t addr, uint32_t value);
 /* The value that was there; it is `value` now if that was `expected`. */
 uint32_t user_cmpxchg32(uaddr_t addr, uint32_t expected, uint32_t value);
+uint32_t user_swap32(uaddr_t addr, uint32_t value);
 void user_write(uaddr_t addr, const void *from, size_t len); /* addr and len: multiples of 8 */
 void user_read(void *to, uaddr_t addr, size_t len);
 
