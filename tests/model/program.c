@@ -33,9 +33,9 @@
 #include <sim/user.h>
 #include <sim/verdict.h>
 
-#define USERS_MAX    2048
+#define USERS_MAX    1024
 #define HANDLERS_MAX 32
-#define DEPTH_MAX    8 /* of handlers in handlers that have scratch space */
+#define DEPTH_MAX    16 /* of handlers in handlers that have scratch space */
 
 /* The program's memory: one page of text, of which only the addresses count, and zeroed data. */
 #define TEXT	  UINT64_C(0x400000)
@@ -45,7 +45,7 @@
 #define RESTORER  (TEXT + 0x300)
 #define HANDLERS  (TEXT + 0x400) /* and 16 bytes a handler */
 #define STACKS	  (USER_GLOBALS + USER_GLOBALS_SIZE)
-#define STACK_SIZE UINT64_C(0x8000) /* scratch page, then the stack */
+#define STACK_SIZE UINT64_C(0x10000) /* scratch memory, then the stack */
 #define SCRATCH_SIZE UINT64_C(512)
 #define DATA_SIZE (USER_GLOBALS_SIZE + USERS_MAX * STACK_SIZE)
 
@@ -81,6 +81,7 @@ static unsigned free_stack_count, stack_count;
 /* What process 1 is to do, and has done. */
 static struct {
 	user_fn fn;
+	bool armed; /* faults, for the program */
 	bool done, finished;
 	struct wait_queue wait;
 } job = {.wait = WAIT_QUEUE_INIT(job.wait)};
@@ -364,6 +365,21 @@ uaddr_t user_scratch(void)
 	return stack_of(u->number) + u->depth * SCRATCH_SIZE;
 }
 
+uaddr_t user_stack_pointer(void)
+{
+	return self()->user->regs.rsp;
+}
+
+void user_prepare_stack(void)
+{
+	uaddr_t top = align_up(user_stack_pointer(), PAGE_SIZE);
+
+	user_store(user_scratch(), 0);
+	user_store(user_scratch() + PAGE_SIZE, 0);
+	for (uaddr_t at = top - (STACK_SIZE - DEPTH_MAX * SCRATCH_SIZE); at < top; at += PAGE_SIZE)
+		user_store(at, 0);
+}
+
 /* ---- processes and threads ---- */
 
 int64_t user_clone(uint64_t flags, uaddr_t tid, user_fn fn, uint64_t arg)
@@ -476,17 +492,20 @@ static void sleep_until_woken(void)
 		;
 }
 
+/* The program begins with faults as the model has them; process 1, which starts it, may not meet any. */
+static void start(uint64_t arg)
+{
+	sim_faults_arm(job.armed);
+	job.fn(arg);
+}
+
 /* Starts the program, and waits until none is left. Touches no memory: process 1 must not need any. */
 static void do_job(void)
 {
-	bool armed = sim_faults_armed();
-	int64_t pid;
+	int64_t pid = user_fork(start, 0);
 
-	sim_faults_arm(false);
-	pid = user_fork(job.fn, 0);
 	if (pid < 0)
 		model_failed(__FILE__, __LINE__, "the model's program cannot be started: %ld", (long)pid);
-	sim_faults_arm(armed);
 	while (user_call(__NR_wait4, UINT64_MAX) != pid)
 		;
 	sim_faults_arm(false);
@@ -577,15 +596,14 @@ void programs_prepare(void)
 
 void programs_run(user_fn fn)
 {
-	bool armed = sim_faults_armed();
 	struct process *first = process_find(1);
 
 	job.fn = fn;
+	job.armed = sim_faults_armed();
 	job.done = job.finished = false;
 	sim_faults_arm(false);
 	signal_process(first, WAKE_SIGNAL);
 	process_put(first);
-	sim_faults_arm(armed);
 	wait_event(&job.wait, READ_ONCE(job.done));
 }
 

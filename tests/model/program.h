@@ -46,7 +46,7 @@ bool programs_may_die(void);
 /* ---- for programs ---- */
 
 #define USER_GLOBALS	  UINT64_C(0x10000000) /* zeroed memory, private to the process (copied in fork) */
-#define USER_GLOBALS_SIZE UINT64_C(0x10000)
+#define USER_GLOBALS_SIZE UINT64_C(0x100000)
 #define USER_FREE	  UINT64_C(0x200000000) /* from here on to USER_FREE_END nothing is mapped by itself */
 #define USER_FREE_END	  UINT64_C(0x300000000)
 
@@ -94,6 +94,10 @@ void user_catch_faults(void);
 
 /* Changes the signal mask (SIG_BLOCK, ...): 0 or an errno. */
 int64_t user_mask(int how, uint64_t set);
+
+/* The stack pointer; and makes all pages of the stack the process's own, so that no handler dies for want of one. */
+uaddr_t user_stack_pointer(void);
+void user_prepare_stack(void);
 
 /* A number for the running thread that no other one of the run ever has. */
 unsigned user_number(void);
