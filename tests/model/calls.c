@@ -35,7 +35,10 @@
 #define BUFFER_SIZE UINT64_C(0x2000)
 #define LATER	    UINT64_C(100000) /* ns, for what must not wait long */
 
-static const char strings[][STRING_SIZE] = {"/w", "/w/a", "/w/b", "/w/d", "/w/d/e", ".", "..", "", "a", "tmpfs", "/", "/w/s"};
+static const char strings[][STRING_SIZE] = {"/w", "/w/a", "/w/b", "/w/d", "/w/d/e", ".", "..", "", "a", "tmpfs", "/", "/w/s", "/x", "/y"};
+
+/* The names of strings: the wild's folder, a file system, and two files that only root may touch. */
+enum { WILD = 0, TMPFS = 9, FILES = 12 };
 
 struct table {
 	bool open[LIMIT], cloexec[LIMIT];
@@ -96,7 +99,7 @@ static void make_one(struct table *t, struct model_op *op)
 
 	switch (model_below(op, 5)) {
 	case 0:
-		check_new(t, user_call(__NR_open, string(1 + (unsigned)model_below(op, 2)), O_CREAT | O_RDWR | flags, 0666), 0, cloexec);
+		check_new(t, user_call(__NR_open, string(FILES + (unsigned)model_below(op, 2)), O_CREAT | O_RDWR | flags, 0666), 0, cloexec);
 		break;
 	case 1:
 		check_new(t, user_call(__NR_eventfd2, model_below(op, 3), flags), 0, cloexec);
@@ -108,7 +111,7 @@ static void make_one(struct table *t, struct model_op *op)
 		check_new(t, user_call(__NR_epoll_create1, flags & O_CLOEXEC), 0, cloexec);
 		break;
 	case 4:
-		check_new(t, user_call(__NR_open, string(0), O_RDONLY | flags, 0), 0, cloexec);
+		check_new(t, user_call(__NR_open, string(WILD), O_RDONLY | flags, 0), 0, cloexec);
 		break;
 	}
 }
@@ -257,7 +260,7 @@ static void other(struct table *t, struct model_op *op)
 		user_call(__NR_munmap, USER_FREE, 2 * PAGE_SIZE);
 		break;
 	case 5:
-		user_call(model_below(op, 2) ? __NR_unlink : __NR_rename, string(1), string(2));
+		user_call(model_below(op, 2) ? __NR_unlink : __NR_rename, string(FILES), string(FILES + 1));
 		break;
 	}
 	(void)t;
@@ -475,17 +478,19 @@ static void set_up(uint64_t arg)
 {
 	(void)arg;
 	user_write(STRINGS, strings, sizeof(strings));
-	MODEL_EQUAL(user_call(__NR_mkdir, string(0), 0777), 0);
-	MODEL_EQUAL(user_call(__NR_mount, string(9), string(0), string(9), 0, 0), 0);
-	MODEL_EQUAL(user_call(__NR_chmod, string(0), 0777), 0);
+	MODEL_EQUAL(user_call(__NR_mkdir, string(WILD), 0777), 0);
+	MODEL_EQUAL(user_call(__NR_mount, string(TMPFS), string(WILD), string(TMPFS), 0, 0), 0);
+	MODEL_EQUAL(user_call(__NR_chmod, string(WILD), 0777), 0);
 }
 
 static void clean_up(uint64_t arg)
 {
 	(void)arg;
 	user_write(STRINGS, strings, sizeof(strings));
-	MODEL_EQUAL(user_call(__NR_umount2, string(0), 0), 0);
-	MODEL_EQUAL(user_call(__NR_rmdir, string(0)), 0);
+	MODEL_EQUAL(user_call(__NR_umount2, string(WILD), 0), 0);
+	MODEL_EQUAL(user_call(__NR_rmdir, string(WILD)), 0);
+	user_call(__NR_unlink, string(FILES));
+	user_call(__NR_unlink, string(FILES + 1));
 }
 
 static void run(void)
