@@ -440,6 +440,7 @@ static void worker(uint64_t arg)
 	struct table *t = &tables[arg];
 	uint64_t open = 0;
 
+	user_place((unsigned)arg);
 	while (model_next(&op)) {
 		work(t, &op);
 		open = 0;

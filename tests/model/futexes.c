@@ -409,6 +409,7 @@ static void worker(uint64_t arg)
 {
 	struct model_op op = MODEL_OPS(arg);
 
+	user_place((unsigned)arg);
 	while (model_next(&op)) {
 		work(&op);
 		model_state(bare.waits ^ bare.wakes << 8 ^ robust_owner[0] << 16 ^ (buffer.put - buffer.taken) << 24);

@@ -535,6 +535,7 @@ static void child(uint64_t arg)
 	struct sim_generator g = sim_generator(s->seed, arg);
 
 	inherit(s);
+	user_place((unsigned)arg);
 	check_all(s);
 	for (unsigned i = 0; i < 6; i++) {
 		unsigned page = (unsigned)sim_generate_below(&g, PAGES), word = (unsigned)sim_generate_below(&g, WORDS);
@@ -600,6 +601,7 @@ static void worker(uint64_t arg)
 	struct model_op op = MODEL_OPS(arg);
 	struct space *s = &spaces[arg / 2];
 
+	user_place((unsigned)arg);
 	while (model_next(&op)) {
 		work(s, &op);
 		model_state(s->pages[0].kind ^ s->pages[1].kind << 2 ^ s->pages[2].kind << 4 ^ s->pages[3].prot << 6 ^ arg << 10);

@@ -74,6 +74,9 @@ uint64_t model_operations(void);
 /* Runs fn(0) .. fn(n - 1), each in a kernel thread of its own, and waits for all of them to end. */
 void model_workers(unsigned n, void (*fn)(unsigned worker));
 
+/* The CPUs on which such a thread runs, by the seed: for models that make threads in other ways. */
+uint64_t model_affinity(unsigned worker);
+
 /* ---- checking ---- */
 
 /* Ends the run: the model has found a fault. */

@@ -379,6 +379,7 @@ static void node_main(uint64_t arg)
 
 	learn_pid((unsigned)arg, (int)user_call(__NR_getpid));
 	n->started = true;
+	user_place((unsigned)arg);
 	parent = user_call(__NR_getppid);
 	MODEL_CHECK(parent == nodes[n->parent].pid || parent == nodes[0].pid || has_ended(&nodes[n->parent]));
 	if (below(g, 4) == 0)

@@ -365,6 +365,12 @@ uaddr_t user_scratch(void)
 	return stack_of(u->number) + u->depth * SCRATCH_SIZE;
 }
 
+void user_place(unsigned worker)
+{
+	user_store(user_scratch(), model_affinity(worker));
+	(void)user_call(__NR_sched_setaffinity, 0, sizeof(uint64_t), user_scratch());
+}
+
 uaddr_t user_stack_pointer(void)
 {
 	return self()->user->regs.rsp;

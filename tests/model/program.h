@@ -95,6 +95,9 @@ void user_catch_faults(void);
 /* Changes the signal mask (SIG_BLOCK, ...): 0 or an errno. */
 int64_t user_mask(int how, uint64_t set);
 
+/* Binds the running thread to CPUs as the frame does with workers. */
+void user_place(unsigned worker);
+
 /* The stack pointer; and makes all pages of the stack the process's own, so that no handler dies for want of one. */
 uaddr_t user_stack_pointer(void);
 void user_prepare_stack(void);

@@ -466,6 +466,7 @@ static void member_main(uint64_t worker)
 	uint64_t rest = REST_NS;
 
 	worker_of[user_number()] = (unsigned)worker;
+	user_place((unsigned)worker);
 	user_prepare_stack();
 	set_alternate_stack((unsigned)worker);
 	m->tid = (int)user_call(__NR_gettid);
