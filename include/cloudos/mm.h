@@ -111,6 +111,7 @@ void kva_free(void *p);
 /* Kernel stacks of HAL_KSTACK_SIZE with a guard page below, cached. */
 void *kstack_alloc(void);
 void kstack_free(void *stack);
+size_t kstack_kept_pages(void); /* of stacks that nobody uses, kept for the next */
 
 /* ---- figures ---- */
 

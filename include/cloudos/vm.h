@@ -132,6 +132,7 @@ struct vm_space {
 	struct rb_tree areas;	 /* S */
 	struct list area_list;	 /* S: the same in order */
 	struct list retired;	 /* S: removed, to be freed when the lock is released */
+	struct vm_area *spare;	 /* S: memory for the next area, or null; only while the lock is held */
 	uint32_t area_count;	 /* S */
 	uint32_t future_flags;	 /* S: VM_LOCKED for what is mapped from now on (mlockall) */
 	struct vm_area *recent;	 /* S, atomic: last found */

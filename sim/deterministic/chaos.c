@@ -8,6 +8,7 @@
 #include "deterministic.h"
 
 #define TICK_NS	    100000
+#define TICK_IDLE_NS 50000000 /* at most, while the machine does nothing: it shall not be busy with being disturbed */
 #define STEP_NS	    (UINT64_C(3600) * 1000000000) /* the wall clock jumps up to an hour, either way */
 #define SLOWNESS_MAX 64
 
@@ -21,13 +22,24 @@ static void spurious(void)
 		det_pend(cpu, sim_fault_draw(SIM_FAULT_IRQ_SPURIOUS, 2) ? SIM_IRQ_IPI : SIM_IRQ_TIMER);
 }
 
+/* The next tick's mean distance: longer and longer while no scheduling point is passed but those of the ticks themselves. */
+static uint64_t distance(void)
+{
+	static uint64_t points, mean = TICK_NS;
+	uint64_t now = det_points[HAL_POINT_SLEEP] + det_points[HAL_POINT_WAKE];
+
+	mean = now != points ? TICK_NS : mean < TICK_IDLE_NS ? 2 * mean : mean;
+	points = now;
+	return mean;
+}
+
 static void ticks(struct sim_event *e)
 {
 	if (sim_fault(SIM_FAULT_IRQ_SPURIOUS))
 		spurious();
 	if (sim_fault(SIM_FAULT_CLOCK_STEP))
 		det_wall_step((int64_t)sim_fault_draw(SIM_FAULT_CLOCK_STEP, 2 * STEP_NS) - (int64_t)STEP_NS);
-	sim_event_arm(e, det_now_ns + 1 + sim_draw_below(SIM_STREAM_INTERRUPT, 2 * TICK_NS));
+	sim_event_arm(e, det_now_ns + 1 + sim_draw_below(SIM_STREAM_INTERRUPT, 2 * distance()));
 }
 
 static void choose_slow_cpus(void)

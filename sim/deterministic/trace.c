@@ -40,7 +40,9 @@ static void hand_out(const struct sim_trace_record *r, uintptr_t pc, const char 
 	char thread[48] = "";
 
 	if (hal_upcalls.describe_context && sim_self() && sim_self()->running) {
-		hal_upcalls.describe_context(sim_self()->running, thread, sizeof(thread), false);
+		const struct hal_context *c = sim_self()->running;
+
+		hal_upcalls.describe_context(c->thread ? c->thread : c, thread, sizeof(thread), false);
 		names.thread = thread;
 	}
 	if (pc)

@@ -80,7 +80,7 @@ static void say_context(const struct hal_context *c)
 static bool runs_somewhere(const struct hal_context *c)
 {
 	for (unsigned cpu = 0; cpu < sim_machine.cpus; cpu++)
-		if (sim_vcpus[cpu].running == c)
+		if (sim_vcpus[cpu].running && (sim_vcpus[cpu].running == c || sim_vcpus[cpu].running->thread == c))
 			return true;
 	return false;
 }

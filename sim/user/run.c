@@ -11,6 +11,7 @@
 #include <asm/signal.h>
 
 #include <sim/host.h>
+#include <sim/soft.h>
 #include <sim/trace.h>
 #include <sim/user.h>
 #include <sim/walk.h>
@@ -235,8 +236,11 @@ static enum hal_exit_kind run_script(struct hal_user *u, struct sim_vcpu *v, str
 	enum hal_exit_kind kind = HAL_EXIT_INTERRUPT;
 
 	sim_world->user_enter(v);
-	if (!atomic_load(&v->pending))
+	if (!atomic_load(&v->pending)) {
+		if (sim_soft_used)
+			sim_soft_enter();
 		kind = sim_user_script(u, ret);
+	}
 	hal_irq_enable();
 	return kind;
 }

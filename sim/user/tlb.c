@@ -17,6 +17,7 @@
 #include <asm/errno.h>
 
 #include <sim/host.h>
+#include <sim/soft.h>
 #include <sim/user.h>
 #include <sim/walk.h>
 
@@ -44,6 +45,8 @@ void hal_aspace_fini(struct hal_aspace *as)
 			atomic_compare_exchange_strong(&stubs[cpu].stub[as->stub[cpu] - 1].owner, &expected,
 						       NULL);
 	}
+	if (sim_soft_used)
+		sim_soft_end(as);
 }
 
 void hal_aspace_activate(struct hal_aspace *as)
@@ -88,6 +91,8 @@ void hal_tlb_flush_range(struct hal_aspace *as, uaddr_t start, uaddr_t end)
 		forget_all(stub);
 	else if (stub && !stub->empty)
 		host_stub_unmap(stub->host, start, end - start);
+	if (sim_soft_used)
+		sim_soft_flush(as, start, end);
 	atomic_fetch_or(&as->stale, ~(atomic_load(&as->active) | UINT64_C(1) << v->id));
 }
 

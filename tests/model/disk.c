@@ -156,6 +156,17 @@ static void do_flush(void)
 		reference[i].durable = max(reference[i].durable, before[i]);
 }
 
+static uint64_t state_hash(void)
+{
+	struct sim_generator g = sim_generator(0, 0);
+
+	for (unsigned i = 0; i < SECTORS; i++) {
+		g.state ^= (uint64_t)reference[i].attempted << 40 | (uint64_t)reference[i].done << 20 | reference[i].durable;
+		g.state = sim_generate(&g);
+	}
+	return g.state;
+}
+
 static void work(unsigned worker)
 {
 	struct model_op op = MODEL_OPS(worker);
@@ -171,7 +182,7 @@ static void work(unsigned worker)
 		default:
 			do_flush();
 		}
-		model_state((uint64_t)reference[0].durable << 40 ^ (uint64_t)reference[SHARE].done << 20 ^ reference[2 * SHARE].attempted);
+		model_state(state_hash());
 	}
 }
 

@@ -136,7 +136,7 @@ static void released(struct thread *t)
  * Where a worker may run. Left to itself the scheduler keeps threads that talk to each other on one CPU, where they never run at the
  * same time; so in most runs each is bound to a CPU of its own, as far as there are enough, or to a random one.
  */
-static uint64_t affinity_of(unsigned worker)
+uint64_t model_affinity(unsigned worker)
 {
 	struct sim_generator g = sim_generator(sim_scenario.seed, 0x706c616365); /* "place" */
 	uint64_t how = sim_generate_below(&g, 4);
@@ -166,7 +166,7 @@ void model_workers(unsigned n, void (*fn)(unsigned worker))
 			model_failed(__FILE__, __LINE__, "no memory for worker %u", i);
 		sim_faults_arm(armed);
 		workers[i].thread.release = released;
-		workers[i].thread.affinity = affinity_of(i);
+		workers[i].thread.affinity = model_affinity(i);
 		thread_start(&workers[i].thread);
 	}
 	wait_event(&worker_ended, __atomic_load_n(&working, __ATOMIC_ACQUIRE) == 0);
@@ -207,7 +207,9 @@ static void run_chosen(void *arg)
 	(void)arg;
 	while (cpus_online_count() < hal_cpu_count())
 		thread_delay(1000);
-	usage_warm_up(WORKERS_MAX);
+	usage_warm_up(0);
+	if (chosen->prepare)
+		chosen->prepare();
 	usage_measure(&before);
 	sim_schedule_restart();
 	sim_note("safety phase: %s", chosen->name);

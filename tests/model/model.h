@@ -31,6 +31,7 @@
 struct model {
 	const char *name, *what;
 	void (*machine)(void); /* null, or adds devices to the machine before it boots */
+	void (*prepare)(void); /* null, or makes what stays: called before it is measured what is in use, no faults armed */
 	void (*run)(void);
 	unsigned cpus;	     /* at most; the seed chooses from 1 (or cpus_min) on */
 	unsigned cpus_min;   /* 0: 1 */
@@ -73,6 +74,9 @@ uint64_t model_operations(void);
 
 /* Runs fn(0) .. fn(n - 1), each in a kernel thread of its own, and waits for all of them to end. */
 void model_workers(unsigned n, void (*fn)(unsigned worker));
+
+/* The CPUs on which such a thread runs, by the seed: for models that make threads in other ways. */
+uint64_t model_affinity(unsigned worker);
 
 /* ---- checking ---- */
 

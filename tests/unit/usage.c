@@ -30,6 +30,7 @@ void usage_measure(struct usage *ret)
 	memset(ret, 0, sizeof(*ret));
 	mm_get_stats(&mm);
 	memcpy(ret->pages, mm.kind_pages, sizeof(ret->pages));
+	ret->pages[PAGE_KERNEL] -= kstack_kept_pages();
 	while (ret->cache_count < USAGE_CACHES_MAX && slab_get_stats(ret->cache_count, &slab)) {
 		ret->caches[ret->cache_count].name = slab.name;
 		ret->caches[ret->cache_count++].objects = slab.objects_in_use;

@@ -115,6 +115,7 @@ struct hal_context {
 	void (*entry)(void *);
 	void *arg;
 	struct hal_context *previous, *next; /* the deterministic world's list of those that are alive */
+	struct hal_context *thread; /* null, or the kernel's own context that a script runs for */
 };
 
 void hal_context_fini(struct hal_context *c);

@@ -74,3 +74,8 @@ void kstack_free(void *stack)
 	ADD_ONCE(stack_count, 1);
 	spin_unlock_irq(&stacks_lock, irq);
 }
+
+size_t kstack_kept_pages(void)
+{
+	return READ_ONCE(stack_count) * STACK_PAGES;
+}

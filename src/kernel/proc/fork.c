@@ -186,9 +186,20 @@ static int link_thread_locked(struct task *t, struct process *p)
 	return err;
 }
 
-static int link_process_locked(struct task *t, struct process *p, struct process *parent)
+/* Under its lock: whoever sees the mark has been told to exit, too, and goes no further than the end of the call. */
+static bool is_exiting(struct process *p)
 {
-	int err = READ_ONCE(parent->group_exit) ? -ERESTARTNOINTR : link_thread_locked(t, p);
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+	bool exiting = p->group_exit;
+
+	spin_unlock_irq(&p->signal_lock, flags);
+	return exiting;
+}
+
+/* The parent is the caller, or with CLONE_PARENT another; if that one is about to end, the child goes the way of its other children. */
+static int link_process_locked(struct task *t, struct process *p, struct process *parent, struct process *caller)
+{
+	int err = is_exiting(caller) ? -ERESTARTNOINTR : link_thread_locked(t, p);
 
 	if (err < 0)
 		return err;
@@ -216,7 +227,7 @@ static int link_locked(struct task *t, struct pid_entry *id, struct task *from, 
 	if (r->flags & CLONE_THREAD)
 		err = link_thread_locked(t, t->process);
 	else
-		err = link_process_locked(t, t->process, parent);
+		err = link_process_locked(t, t->process, parent, from->process);
 	if (err < 0) {
 		(void)pid_drop_locked(id);
 		return err;

@@ -3,6 +3,9 @@
  * What a thread's end does to user memory: mutexes of its robust list that it still holds are marked OWNER_DIED and handed on
  * (linux/futex.h, "Robust futexes"), and the word that pthread_join waits on is cleared. The list is the program's: every pointer
  * may be wild, and it may be a ring; at most ROBUST_LIST_LIMIT entries are followed, and the first fault ends it.
+ *
+ * A word that cannot be written for want of memory (its page is still shared with a child) is no fault of the program: those who wait
+ * for it would wait for ever. So the rest of the process dies of it, as it would had it touched the page itself (docs/vm.md).
  */
 #include "proc_internal.h"
 #include <cloudos/futex.h>
@@ -11,6 +14,24 @@
 #include <linux/futex.h>
 
 _Static_assert(sizeof(struct robust_list_head) == 24, "three words of the program");
+
+/* A write to `word` failed: true if it is worth another try. */
+static bool write_again(struct task *t, uaddr_t word)
+{
+	struct process *p = t->process;
+	struct vm_fault_error error;
+	unsigned long flags;
+
+	if (vm_fault(word, HAL_ACCESS_WRITE, &error) == 0)
+		return true;
+	if (error.signo != SIGKILL)
+		return false;
+	flags = spin_lock_irq(&p->signal_lock);
+	if (p->live > 0)
+		signal_group_exit_locked(p, SIGKILL, t);
+	spin_unlock_irq(&p->signal_lock, flags);
+	return false;
+}
 
 /* One mutex: hands it on if this thread owns it. */
 static void owner_died(struct task *t, uaddr_t word, bool pending)
@@ -26,8 +47,11 @@ static void owner_died(struct task *t, uaddr_t word, bool pending)
 	while ((value & FUTEX_TID_MASK) == (uint32_t)t->tid) {
 		uint32_t died = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
 
-		if (hal_user_cmpxchg32(word, value, died, &seen) < 0)
-			return;
+		if (hal_user_cmpxchg32(word, value, died, &seen) < 0) {
+			if (!write_again(t, word))
+				return;
+			continue;
+		}
 		if (seen == value) {
 			if (value & FUTEX_WAITERS)
 				(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
@@ -68,6 +92,8 @@ void futex_clear_tid(struct task *t)
 	t->clear_child_tid = 0;
 	if (!word || refcount_read(&t->thread.vm->users) == 1)
 		return;
-	if (put_user((uint32_t)0, word) == 0)
-		(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
+	while (put_user((uint32_t)0, word) < 0)
+		if (!write_again(t, word))
+			return;
+	(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
 }

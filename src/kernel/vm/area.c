@@ -274,6 +274,10 @@ void space_unlock(struct vm_space *s)
 	struct list retired = LIST_INIT(retired);
 	struct vm_area *a, *next;
 
+	if (unlikely(s->spare)) {
+		slab_free(area_cache, s->spare);
+		s->spare = NULL;
+	}
 	if (likely(list_empty(&s->retired))) {
 		rwlock_write_unlock(&s->lock);
 		return;
@@ -443,6 +447,15 @@ static bool extend_neighbour(struct vm_space *s, const struct vm_map_request *r,
 	return true;
 }
 
+int area_reserve(struct vm_space *s)
+{
+	if (s->area_count + 2 > VM_AREAS_MAX)
+		return -ENOMEM;
+	if (!s->spare)
+		s->spare = slab_alloc(area_cache);
+	return s->spare ? 0 : -ENOMEM;
+}
+
 int area_create(struct vm_space *s, const struct vm_map_request *r, uaddr_t start, uaddr_t end)
 {
 	struct vm_area *a;
@@ -451,7 +464,8 @@ int area_create(struct vm_space *s, const struct vm_map_request *r, uaddr_t star
 		return 0;
 	if (s->area_count >= VM_AREAS_MAX)
 		return -ENOMEM;
-	a = slab_alloc(area_cache);
+	a = s->spare ? s->spare : slab_alloc(area_cache);
+	s->spare = NULL;
 	if (!a)
 		return -ENOMEM;
 	*a = (struct vm_area){

@@ -78,6 +78,18 @@ int map_place(struct vm_space *s, const struct vm_map_request *r, uint64_t len, 
 
 /* ---- mapping ---- */
 
+/* Unmaps what a fixed mapping replaces, once the new one is sure to find room: what was there shall not be gone for nothing. */
+static int replace_locked(struct vm_space *s, uaddr_t start, uaddr_t end)
+{
+	const struct vm_area *a = area_find(s, start);
+	int err;
+
+	if (!a || a->start >= end)
+		return 0;
+	err = area_reserve(s);
+	return err ? err : unmap_locked(s, start, end);
+}
+
 static int map_locked(struct vm_space *s, struct vm_map_request *r, uint64_t len, uaddr_t *ret)
 {
 	int err = map_place(s, r, len, ret);
@@ -87,7 +99,7 @@ static int map_locked(struct vm_space *s, struct vm_map_request *r, uint64_t len
 	r->flags |= s->future_flags;
 	err = map_check_limits(s, len >> PAGE_SHIFT, r->prot, r->flags);
 	if (!err && r->fixed && !r->noreplace)
-		err = unmap_locked(s, *ret, *ret + len);
+		err = replace_locked(s, *ret, *ret + len);
 	return err ? err : area_create(s, r, *ret, *ret + len);
 }
 

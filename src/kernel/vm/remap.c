@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mremap: a mapping shrinks, grows where it is, or moves. A move makes the new area, then the tables for it (the last thing that can fail),
- * then carries the entries over, and unmaps what is left. The pages stay where they are.
+ * mremap: a mapping shrinks, grows where it is, or moves. A move cuts the old area to size and makes the new one, then the tables for it
+ * (the last thing that can fail), then carries the entries over, and unmaps what is left. The pages stay where they are. As on Linux, a
+ * move to a fixed place that fails for want of memory may have unmapped what was at that place.
  */
 #include <asm/mman.h>
 #include <linux/mman.h>
@@ -91,11 +92,12 @@ static struct vm_map_request request_of(const struct vm_area *a, uaddr_t addr)
 static int carry_over(struct vm_space *s, struct vm_area *a, const struct remap *m)
 {
 	struct vm_object *o = a->object;
-	bool has_private = a->has_private;
+	bool has_private = a->has_private, unmaps = m->old_len > 0 && !(m->flags & MREMAP_DONTUNMAP);
 	struct vm_map_request r = request_of(a, m->old);
-	int err;
+	int err = unmaps ? area_isolate(s, m->old, m->old + m->old_len) : 0; /* so that nothing is left to fail after the move */
 
-	err = area_create(s, &r, m->new, m->new + m->new_len);
+	if (!err)
+		err = area_create(s, &r, m->new, m->new + m->new_len);
 	if (err || m->old_len == 0)
 		return err;
 	if (has_private)
@@ -105,7 +107,7 @@ static int carry_over(struct vm_space *s, struct vm_area *a, const struct remap 
 		unmap_locked(s, m->new, m->new + m->new_len);
 		return err;
 	}
-	return m->flags & MREMAP_DONTUNMAP ? 0 : unmap_locked(s, m->old, m->old + m->old_len);
+	return unmaps ? unmap_locked(s, m->old, m->old + m->old_len) : 0;
 }
 
 /* Moves [old, old + old_len), which lies in area a, to m->new, or where there is room. */

@@ -206,6 +206,8 @@ static inline bool area_is_private(const struct vm_area *a)
 
 /* Maps [start, end) as r says, by extending a neighbour if one fits. -ENOMEM: nothing changed. The range is free. */
 int area_create(struct vm_space *s, const struct vm_map_request *r, uaddr_t start, uaddr_t end);
+/* The next area_create() finds its memory and its place in the count: it cannot fail, even behind an area_split(). 0 or -ENOMEM. */
+int area_reserve(struct vm_space *s);
 /* A copy of `from` in another space, at its highest end so far. Null: out of memory. */
 struct vm_area *area_copy(struct vm_space *to, const struct vm_area *from);
 void area_remove(struct vm_area *a);
