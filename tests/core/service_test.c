@@ -180,8 +180,9 @@ static void restarting_stops_and_starts(void **state)
 
 /* ---- services that finish while the boot thread looks ---- */
 
-#define ROUNDS 30000
-#define DELAYS 6000
+#define ROUNDS  30000
+#define DELAYS  6000
+#define TIME_NS (4 * NSEC_PER_SEC) /* no more rounds then: two CPUs that spin are slow on a busy host */
 
 static void (*mail)(void *); /* to the other CPU */
 static void *mail_arg;
@@ -223,7 +224,7 @@ static void spin_until(bool (*done)(void))
 
 /*
  * That `a` ends between any two looks of the boot thread at how many are starting must not make `b`, which waits for it, part of a
- * circle. The delays sweep over the moments. `c` is there since a service that is ready alone starts on the boot thread.
+ * circle. The delays are spread over the moments. `c` is there since a service that is ready alone starts on the boot thread.
  */
 static void one_that_finishes_meanwhile_is_no_circle(void **state)
 {
@@ -233,6 +234,7 @@ static void one_that_finishes_meanwhile_is_no_circle(void **state)
 		{ .name = "c", .status = &status[2] },
 	};
 	static struct thread helper;
+	uint64_t end_ns = hal_clock_ns() + TIME_NS;
 	unsigned wrong = 0;
 
 	(void)state;
@@ -241,9 +243,9 @@ static void one_that_finishes_meanwhile_is_no_circle(void **state)
 	leave = left = false;
 	thread_start(&helper);
 	service_threads = (struct service_threads){ .spawn = send, .wait = spin_until };
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < ROUNDS && hal_clock_ns() < end_ns; i++) {
 		memset(status, 0, sizeof(status));
-		delay = i % DELAYS;
+		delay = i * 1597 % DELAYS;
 		services_use(services, services + ARRAY_SIZE(services));
 		services_start();
 		wrong += status[1].state != SERVICE_RUNNING;
