@@ -19,7 +19,7 @@ CloudOS: a small cloud operating system that runs unmodified Linux programs.
   ./cloudos run     run one command in it, as if here      [--machine x86_64|aarch64|sim] [--add FILE:/PATH]
                                                            [--timeout S] [--quiet] ... -- COMMAND...
   ./cloudos test    build and test everything              [NAME...]
-  ./cloudos bench   measure it against Linux               [boot|posix] [--json] [--html FILE]
+  ./cloudos bench   measure it against Linux               [boot|posix|sim] [--json] [--html FILE]
   ./cloudos coverage  lines that the tests reach, as HTML
   ./cloudos fuzz    search one entry point for faults      TARGET [--seconds N]
   ./cloudos explore run the kernel's models, seed by seed  [TARGET...] [--seconds S] [--list] [--planted]

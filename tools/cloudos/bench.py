@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import boot_chart, build, debian, initramfs, linux, machine, musl, run
+from . import bench_sim, boot_chart, build, debian, initramfs, linux, machine, musl, run
 from .machine import Setup
 from .paths import BUILD
 from .ui import Failure, say, step
@@ -205,20 +205,24 @@ def boot(arches: list[str], fresh: bool, html: Path | None) -> dict[str, dict[st
 
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="cloudos bench", description=SUMMARY)
-    parser.add_argument("what", nargs="*", choices=[[], "boot", "posix"], metavar="boot|posix")
+    parser.add_argument("what", nargs="*", choices=[[], "boot", "posix", "sim"], metavar="boot|posix|sim")
     parser.add_argument("--machine", action="append", choices=("x86_64", "aarch64", "sim"))
     parser.add_argument("--user", default="", choices=machine.USERS, help="how the simulator runs user programs")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--html", type=Path, metavar="FILE", help="boot: draw where the time goes")
     parser.add_argument("--fresh", action="store_true", help="measure Linux again, though nothing changed")
     args = parser.parse_args(words)
-    what = args.what or ["boot", "posix"]
+    what = args.what or ["boot", "posix", "sim"]
     machines = args.machine or ["x86_64", "aarch64", "sim"]
     found: dict[str, object] = {}
     if "boot" in what:
         found["boot"] = boot([name for name in machines if name != "sim"], args.fresh, args.html)
     if "posix" in what:
         posix_tables(machines, args.fresh, found, args.json, args.user)
+    if "sim" in what:
+        found["sim"] = bench_sim.measure(_uml)
+        if not args.json:
+            bench_sim.show(found["sim"])
     if args.json:
         print(json.dumps(found, indent=1))
     BUILD.mkdir(exist_ok=True)
