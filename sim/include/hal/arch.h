@@ -12,6 +12,7 @@
 #include <hal/mmu.h>
 #include <hal/point.h>
 #include <hal/regs.h>
+#include <sim/sanitizer.h>
 #include <sim/vcpu.h>
 
 /* ---- CPUs ---- */
@@ -104,8 +105,8 @@ static inline bool hal_irq_enabled(void)
 
 /* ---- contexts ---- */
 
-/* Sanitizers' frames and the C library's calls need more than a kernel of its own does. */
-#define HAL_KSTACK_SIZE (16 * PAGE_SIZE)
+/* The C library's calls need more than a kernel of its own does, and sanitizers' frames more than that. */
+#define HAL_KSTACK_SIZE ((SIM_SANITIZED ? 16 : 8) * PAGE_SIZE)
 
 struct hal_context {
 	void *sp;

@@ -20,6 +20,12 @@
 #define SIM_TSAN 1
 #endif
 
+#if defined(SIM_ASAN) || defined(SIM_TSAN)
+#define SIM_SANITIZED 1
+#else
+#define SIM_SANITIZED 0
+#endif
+
 #ifdef SIM_TSAN
 #define SIM_NO_TSAN __attribute__((no_sanitize("thread")))
 #else
