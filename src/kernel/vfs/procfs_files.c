@@ -222,7 +222,7 @@ int procfs_add_files(void)
 		{ "slabinfo", show_slabinfo, NULL },
 		{ "swaps", show_constant, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n" },
 		{ "devices", show_constant,
-		  "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n" },
+		  "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n254 virtblk\n" },
 		{ "modules", show_constant, "" },
 		{ "sys/fs/nr_open", show_constant, "1048576\n" },
 		{ "sys/vm/overcommit_memory", show_constant, "0\n" },
