@@ -44,6 +44,7 @@ SIM_NO_TSAN void det_run_cpu(unsigned cpu)
 	if (from == to)
 		return;
 	sim_trace(SIM_TRACE_SWITCH, cpu, 0);
+	det_schedule_chosen(from->id); /* it waits from now on */
 	here->stack = from->running->stack;
 	here->size = from->running->size;
 	to->left = here;

@@ -73,7 +73,8 @@ bool det_preempts(void);
 /* The vCPU to run instead of `cpu`, which keeps running if none other is ready; SIM_CPU_MAX if nobody is ready. */
 unsigned det_choose_other(unsigned cpu);
 
-/* `cpu` has become ready, or is spinning. */
+/* `cpu` runs from now on; has become ready; is spinning. */
+void det_schedule_chosen(unsigned cpu);
 void det_schedule_ready(unsigned cpu);
 void det_schedule_spins(unsigned cpu);
 

@@ -11,13 +11,15 @@
  *   bounded  each vCPU runs until it waits, but for `depth` preemptions at random points (Musuvathi, Qadeer: Iterative
  *            Context Bounding, 2007)
  *
- * A vCPU that spins waits for another one, so it goes behind all others until it has done something else.
+ * A vCPU that spins waits for another one, so it goes behind all others until it has done something else. And no vCPU is kept from running
+ * for ever: after PATIENCE points the one that runs gives way to one that has waited that long, as if it were spinning.
  */
 #include "deterministic.h"
 
 #define DEPTH_MAX   8
 #define HORIZON_MIN 8  /* log2 of the number of points among which those of PCT and BOUNDED lie */
 #define HORIZON_MAX 20
+#define PATIENCE    20000
 
 static struct {
 	enum sim_strategy strategy;
@@ -27,6 +29,7 @@ static struct {
 	unsigned depth;
 	int64_t lowest; /* PCT: priorities that were dropped lie below 0 */
 	bool look;	/* PCT: the next point is not a change, but a look at who is highest now */
+	uint64_t ran_at[SIM_CPU_MAX]; /* points passed when it was last chosen */
 } plan;
 
 static void next_change(void)
@@ -36,7 +39,7 @@ static void next_change(void)
 	for (unsigned i = 0; i < plan.depth; i++)
 		if (plan.changes[i] > plan.points && plan.changes[i] < next)
 			next = plan.changes[i];
-	plan.next = next;
+	plan.next = next < plan.points + PATIENCE ? next : plan.points + PATIENCE;
 }
 
 static void plan_next(void)
@@ -75,22 +78,59 @@ void det_schedule_start(void)
 void sim_schedule_restart(void)
 {
 	plan.points = 0;
+	for (unsigned cpu = 0; cpu < SIM_CPU_MAX; cpu++)
+		plan.ran_at[cpu] = 0;
 	plan_next();
+}
+
+static bool is_change(uint64_t point)
+{
+	for (unsigned i = 0; i < plan.depth; i++)
+		if (plan.changes[i] == point)
+			return true;
+	return false;
+}
+
+static bool others_wait_too_long(unsigned self)
+{
+	for (unsigned cpu = 0; cpu < sim_machine.cpus; cpu++)
+		if (cpu != self && det_cpus[cpu].state == DET_READY && plan.points - plan.ran_at[cpu] >= PATIENCE)
+			return true;
+	return false;
+}
+
+/* PCT and BOUNDED: at a change, when somebody became ready, or every PATIENCE points. */
+static bool ordered_preempts(void)
+{
+	unsigned self = sim_self()->id;
+	bool drops = is_change(plan.points) || others_wait_too_long(self), look = plan.look;
+
+	plan.look = false;
+	if (drops && plan.strategy == SIM_STRATEGY_PCT)
+		det_cpus[self].priority = plan.lowest--;
+	return drops || look;
 }
 
 bool det_preempts(void)
 {
+	bool preempts = true;
+
 	if (__builtin_expect(++plan.points < plan.next, 1))
 		return false;
+	if (plan.strategy != SIM_STRATEGY_RANDOM)
+		preempts = ordered_preempts();
 	plan_next();
-	if (plan.strategy == SIM_STRATEGY_PCT && !plan.look)
-		det_cpus[sim_self()->id].priority = plan.lowest--;
-	plan.look = false;
-	return true;
+	return preempts;
+}
+
+void det_schedule_chosen(unsigned cpu)
+{
+	plan.ran_at[cpu] = plan.points;
 }
 
 void det_schedule_ready(unsigned cpu)
 {
+	plan.ran_at[cpu] = plan.points;
 	if (plan.strategy == SIM_STRATEGY_PCT && det_cpus[cpu].priority > det_cpus[sim_self()->id].priority &&
 	    plan.next > plan.points + 1) {
 		plan.next = plan.points + 1;
