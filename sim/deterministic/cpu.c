@@ -195,7 +195,7 @@ void det_kick(struct sim_vcpu *v, uint32_t bits)
 	det_pend(v->id, bits);
 }
 
-_Noreturn void det_halt(struct sim_vcpu *v)
+__attribute__((noreturn)) void det_halt(struct sim_vcpu *v)
 {
 	det_cpus[v->id].state = DET_HALTED;
 	for (;;)

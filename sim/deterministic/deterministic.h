@@ -56,7 +56,7 @@ void det_run_cpu(unsigned cpu);
 int det_cpu_start(struct sim_vcpu *v);
 void det_idle(struct sim_vcpu *v);
 void det_relax(struct sim_vcpu *v);
-_Noreturn void det_halt(struct sim_vcpu *v);
+__attribute__((noreturn)) void det_halt(struct sim_vcpu *v);
 void det_kick(struct sim_vcpu *v, uint32_t bits);
 void det_user_enter(struct sim_vcpu *v);
 

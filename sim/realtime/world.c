@@ -4,7 +4,7 @@
 #include <sim/host.h>
 #include "realtime.h"
 
-static _Noreturn void halt(struct sim_vcpu *v)
+static __attribute__((noreturn)) void halt(struct sim_vcpu *v)
 {
 	(void)v;
 	host_halt_thread();
