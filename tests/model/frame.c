@@ -12,6 +12,7 @@
 #include <sim/scenario.h>
 #include <sim/trace.h>
 #include <sim/verdict.h>
+#include <sim/world.h>
 #include "explore.h"
 #include "model_host.h"
 #include "../unit/usage.h"
@@ -166,10 +167,17 @@ void model_workers(unsigned n, void (*fn)(unsigned worker))
 			model_failed(__FILE__, __LINE__, "no memory for worker %u", i);
 		sim_faults_arm(armed);
 		workers[i].thread.release = released;
-		workers[i].thread.affinity = model_affinity(i);
+		if ((workers[i].thread.affinity & cpus_online) == cpus_online) /* else they stay where who starts them is bound */
+			workers[i].thread.affinity = model_affinity(i);
 		thread_start(&workers[i].thread);
 	}
 	wait_event(&worker_ended, __atomic_load_n(&working, __ATOMIC_ACQUIRE) == 0);
+}
+
+void model_compute(uint64_t ns)
+{
+	sim_spend(ns);
+	sched_point();
 }
 
 /* ---- checking ---- */
@@ -206,7 +214,9 @@ static void run_chosen(void *arg)
 
 	(void)arg;
 	while (cpus_online_count() < hal_cpu_count())
-		thread_delay(1000);
+		thread_delay(NSEC_PER_MSEC);
+	for (size_t size = 16; size <= 2048; size += 16) /* the allocator makes its caches when they are first needed */
+		kfree(kmalloc(size));
 	usage_warm_up(0);
 	if (chosen->prepare)
 		chosen->prepare();
