@@ -121,6 +121,7 @@ static inline void thread_prepare_sleep(enum thread_state state)
 
 static inline void thread_cancel_sleep(void)
 {
+	hal_point(HAL_POINT_ATOMIC, thread_current());
 	__atomic_store_n(&thread_current()->state, (uint32_t)THREAD_RUNNABLE, __ATOMIC_RELAXED);
 }
 
