@@ -23,6 +23,7 @@
 extern const struct model __start_cloudos_models[], __stop_cloudos_models[];
 
 static const struct model *chosen;
+static bool recovered; /* the liveness phase has begun */
 
 const struct model *model_find(const char *name)
 {
@@ -196,12 +197,14 @@ void model_failed(const char *file, int line, const char *format, ...)
 void model_recover(void)
 {
 	sim_faults_arm(false);
+	recovered = true;
 	sim_note("liveness phase");
 }
 
+/* Not whether faults are armed at this moment: what failed may have done so before somebody else disarmed them for a while. */
 bool model_may_fail(void)
 {
-	return sim_faults_armed() &&
+	return !recovered &&
 	       (sim_fault_rate(SIM_FAULT_MEMORY_ALLOC) || sim_scenario.fail_allocation || sim_fault_rate(SIM_FAULT_MEMORY_PRESSURE));
 }
 
