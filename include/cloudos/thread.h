@@ -119,9 +119,11 @@ static inline void thread_prepare_sleep(enum thread_state state)
 	hal_point(HAL_POINT_SLEEP, thread_current());
 }
 
-static inline void thread_cancel_sleep(void)
+/* Stays awake after all. True if somebody has woken the thread since thread_prepare_sleep(). */
+static inline bool thread_cancel_sleep(void)
 {
-	__atomic_store_n(&thread_current()->state, (uint32_t)THREAD_RUNNABLE, __ATOMIC_RELAXED);
+	hal_point(HAL_POINT_ATOMIC, thread_current());
+	return __atomic_exchange_n(&thread_current()->state, (uint32_t)THREAD_RUNNABLE, __ATOMIC_ACQ_REL) == THREAD_RUNNABLE;
 }
 
 /* Gives the CPU away; sleeps unless the state is THREAD_RUNNABLE (again). deadline HAL_TIMER_NEVER: none. False: the time was up. */

@@ -11,15 +11,19 @@ struct timer {
 	struct rb_node node;
 	uint64_t deadline_ns;
 	void (*fn)(struct timer *);
-	int32_t cpu; /* the CPU whose queue holds it, or -1 */
+	int32_t cpu;  /* the CPU whose queue holds it, or -1 */
+	int32_t last; /* the CPU on which fn last began */
 };
 
 void timer_setup(struct timer *t, void (*fn)(struct timer *));
 
-/* Arms or re-arms, absolute (hal_clock_ns scale). Any context. */
+/* Arms or re-arms, absolute (hal_clock_ns scale). Any context, on several CPUs at once: then the last one counts. */
 void timer_arm(struct timer *t, uint64_t deadline_ns);
 
-/* Takes it off; true if it was armed. On return fn is not running, unless called from fn itself. Not in interrupts (but from fn). */
+/*
+ * Takes it off; true if it was armed. On return fn is not running, and has not armed it again, unless called from fn itself. Not in
+ * interrupts (but from fn).
+ */
 bool timer_cancel(struct timer *t);
 
 static inline bool timer_armed(const struct timer *t)

@@ -53,6 +53,12 @@ static inline void wake_one(struct wait_queue *q)
 
 void waiter_init(struct waiter *w, uint32_t events, bool exclusive);
 
+/*
+ * The end of a wait: takes *w off. A wake-up that came since the thread last said that it will sleep, and that it has no use for (it goes
+ * because of an earlier one, a signal or the time), is passed on: what wake_one() announced may be another's.
+ */
+void wait_end(struct wait_queue *q, struct waiter *w);
+
 /* One round of waiting: 0 (look again), -ERESTARTSYS (a signal, interruptible only) or -ETIMEDOUT. */
 int wait_round(enum thread_state state, uint64_t deadline_ns);
 
@@ -77,8 +83,7 @@ int wait_round(enum thread_state state, uint64_t deadline_ns);
 					break;                                   \
 				wait_result = wait_round(task_state, deadline_ns); \
 			}                                                        \
-			thread_cancel_sleep();                                   \
-			wait_remove(queue, &wait_self);                          \
+			wait_end(queue, &wait_self);                             \
 		}                                                                \
 		wait_result;                                                     \
 	})

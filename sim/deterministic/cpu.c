@@ -114,6 +114,23 @@ void sim_point(enum hal_point kind, const volatile void *object)
 	deliver(v);
 }
 
+void sim_spend(uint64_t ns)
+{
+	struct sim_vcpu *v = sim_self();
+	uint64_t end = det_now_ns + ns;
+
+	sim_trace(SIM_TRACE_USER, 0, ns);
+	moved_on(v);
+	while (det_now_ns < end) {
+		uint64_t next = sim_event_next_ns();
+
+		det_pass(next > det_now_ns && next < end ? next - det_now_ns : next >= end ? end - det_now_ns : 1);
+		if (det_preempts())
+			give_way(v);
+		deliver(v);
+	}
+}
+
 /*
  * Every basic block of the kernel, in builds that call back (-Dpoints=true). What happens at each costs every instruction of the
  * kernel its time, so it is little: a counter of its own decides how often a block is a point.

@@ -12,6 +12,7 @@
 #include <sim/scenario.h>
 #include <sim/trace.h>
 #include <sim/verdict.h>
+#include <sim/world.h>
 #include "explore.h"
 #include "model_host.h"
 #include "../unit/usage.h"
@@ -22,6 +23,7 @@
 extern const struct model __start_cloudos_models[], __stop_cloudos_models[];
 
 static const struct model *chosen;
+static bool recovered; /* the liveness phase has begun */
 
 const struct model *model_find(const char *name)
 {
@@ -166,10 +168,17 @@ void model_workers(unsigned n, void (*fn)(unsigned worker))
 			model_failed(__FILE__, __LINE__, "no memory for worker %u", i);
 		sim_faults_arm(armed);
 		workers[i].thread.release = released;
-		workers[i].thread.affinity = model_affinity(i);
+		if ((workers[i].thread.affinity & cpus_online) == cpus_online) /* else they stay where who starts them is bound */
+			workers[i].thread.affinity = model_affinity(i);
 		thread_start(&workers[i].thread);
 	}
 	wait_event(&worker_ended, __atomic_load_n(&working, __ATOMIC_ACQUIRE) == 0);
+}
+
+void model_compute(uint64_t ns)
+{
+	sim_spend(ns);
+	sched_point();
 }
 
 /* ---- checking ---- */
@@ -188,12 +197,14 @@ void model_failed(const char *file, int line, const char *format, ...)
 void model_recover(void)
 {
 	sim_faults_arm(false);
+	recovered = true;
 	sim_note("liveness phase");
 }
 
+/* Not whether faults are armed at this moment: what failed may have done so before somebody else disarmed them for a while. */
 bool model_may_fail(void)
 {
-	return sim_faults_armed() &&
+	return !recovered &&
 	       (sim_fault_rate(SIM_FAULT_MEMORY_ALLOC) || sim_scenario.fail_allocation || sim_fault_rate(SIM_FAULT_MEMORY_PRESSURE));
 }
 
@@ -206,7 +217,9 @@ static void run_chosen(void *arg)
 
 	(void)arg;
 	while (cpus_online_count() < hal_cpu_count())
-		thread_delay(1000);
+		thread_delay(NSEC_PER_MSEC);
+	for (size_t size = 16; size <= 2048; size += 16) /* the allocator makes its caches when they are first needed */
+		kfree(kmalloc(size));
 	usage_warm_up(0);
 	if (chosen->prepare)
 		chosen->prepare();

@@ -72,6 +72,9 @@ uint64_t model_operations(void);
 
 /* ---- workers ---- */
 
+/* The running thread computes for a while: time passes, interrupts come, and it gives way when it is told to. */
+void model_compute(uint64_t ns);
+
 /* Runs fn(0) .. fn(n - 1), each in a kernel thread of its own, and waits for all of them to end. */
 void model_workers(unsigned n, void (*fn)(unsigned worker));
 

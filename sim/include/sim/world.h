@@ -51,6 +51,9 @@ extern const struct sim_world *sim_world; /* the chosen one */
 /* Makes the calling host thread, or coroutine, vCPU `cpu`, in its initial state. */
 void sim_vcpu_adopt(unsigned cpu);
 
+/* Deterministic world, interrupts on: the running vCPU computes for `ns`; what falls due meanwhile is delivered on time. */
+void sim_spend(uint64_t ns);
+
 /* The kernel panics: the exit status will say so. */
 extern bool sim_panicking;
 

@@ -262,16 +262,24 @@ uint64_t control_to_user(struct socket_control *c, uaddr_t control, uint64_t len
 	return w.written;
 }
 
+/* 0 is the kernel: a thread of no process. */
+static int32_t own_pid(void)
+{
+	const struct process *p = process_current();
+
+	return p ? process_pid(p) : 0;
+}
+
 struct socket_cred socket_cred_real(void)
 {
 	const struct cred *c = thread_current()->cred;
 
-	return (struct socket_cred){ process_pid(process_current()), c->uid, c->gid };
+	return (struct socket_cred){ own_pid(), c->uid, c->gid };
 }
 
 struct socket_cred socket_cred_effective(void)
 {
 	const struct cred *c = thread_current()->cred;
 
-	return (struct socket_cred){ process_pid(process_current()), c->euid, c->egid };
+	return (struct socket_cred){ own_pid(), c->euid, c->egid };
 }

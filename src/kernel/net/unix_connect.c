@@ -99,7 +99,8 @@ static int connect_to(struct unix_socket *u, struct unix_socket *listener, struc
 		if (error != -EAGAIN || nonblock)
 			return error;
 		error = wait_event_deadline(&unix_space, deadline_ns,
-					    !backlog_full(listener) || READ_ONCE(listener->state) != UNIX_LISTENING);
+					    !backlog_full(listener) || READ_ONCE(listener->state) != UNIX_LISTENING ||
+					    READ_ONCE(listener->rx_shut));
 		if (error)
 			return socket_wait_error(error, timeout_ns);
 	}

@@ -7,8 +7,10 @@
  * Share Resource Allocation Algorithm, 1996). Waiting is aging: who waits does not grow, who runs does, so with n threads of
  * weights w the longest wait for one of weight w_i is about quantum * (sum of w) / w_i + n quanta, whatever the others do.
  *
- * A thread that sleeps keeps its vruntime relative to its queue's minimum (queue_leave), and comes back at most one quantum
- * before it: a sleeper gets the CPU soon, but cannot save up.
+ * The queue's minimum is that of the running thread and the waiting ones, and never falls; it follows the running one while that is alone, so
+ * that who comes then shares from there on. A thread that sleeps keeps its vruntime relative to the minimum (queue_leave). It
+ * comes back at most one quantum before it: a sleeper gets the CPU soon, but cannot save up. And it comes back at most
+ * what it was ahead, less the time that it was away: a short sleep is no way around one's weight.
  */
 #include <linux/sched.h>
 #include "sched_internal.h"
@@ -78,13 +80,36 @@ static void fair_take(struct run_queue *rq, struct thread *t)
 	rb_remove(&rq->fair, &t->queue_node);
 }
 
-/* Where a thread that comes to this queue starts: relative vruntime, bounded by a quantum either way. */
+/* After rq->current was charged, or the first one taken. */
+static void raise_minimum(struct run_queue *rq)
+{
+	const struct thread *now = rq->current;
+	bool runs = now && now != rq->idle && !is_rt(now);
+	uint64_t least = runs ? now->vruntime : rq->min_vruntime;
+
+	if (rq->fair_first) {
+		uint64_t first = rb_entry(rq->fair_first, struct thread, queue_node)->vruntime;
+
+		if (!runs || (int64_t)(first - least) < 0)
+			least = first;
+	}
+	if ((int64_t)(least - rq->min_vruntime) > 0)
+		rq->min_vruntime = least;
+}
+
+/* Where a thread that comes to this queue starts. A thread was away since it last ran. */
 static void fair_place(struct run_queue *rq, struct thread *t)
 {
-	int64_t lag = (int64_t)t->vruntime, bound = (int64_t)sched_slice_ns();
+	int64_t lag = (int64_t)t->vruntime, quantum = (int64_t)sched_slice_ns();
+	uint64_t now = hal_clock_ns();
 
-	lag = lag < -bound ? -bound : lag > bound ? bound : lag;
-	t->vruntime = rq->min_vruntime + (uint64_t)lag;
+	if (rq->current && now > rq->current->run_from_ns)
+		queue_charge(rq, rq->current, now);
+	if (lag > 0) {
+		lag = min(lag, quantum * WEIGHT_NICE_0 / (int64_t)weight_of(t));
+		lag = max(lag - (int64_t)(now - t->run_from_ns), (int64_t)0);
+	}
+	t->vruntime = rq->min_vruntime + (uint64_t)max(lag, -quantum);
 }
 
 void queue_add(struct run_queue *rq, struct thread *t, bool woken)
@@ -188,6 +213,7 @@ void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now)
 	}
 	rq->stats.busy_ns += delta;
 	t->vruntime += likely(weight_of(t) == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / weight_of(t);
+	raise_minimum(rq);
 }
 
 void queue_leave(struct run_queue *rq, struct thread *t)

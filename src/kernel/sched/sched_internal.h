@@ -59,6 +59,8 @@ struct run_queue *thread_lock_queue(struct thread *t, unsigned long *ret_irq);
 void thread_unlock_queue(struct run_queue *rq, unsigned long irq);
 unsigned choose_cpu(const struct thread *t); /* where t should be queued now; an idle CPU counts as taken */
 void enqueue_and_notify(struct run_queue *rq, struct thread *t, bool woken);
+/* Queues t, which is on no queue, wherever it may run. rq is the queue of t->cpu, locked; released here. */
+void queue_somewhere(struct run_queue *rq, struct thread *t);
 void space_activate(struct run_queue *rq, struct sched_space *space);
 _Noreturn void idle_loop(void);
 

@@ -81,16 +81,42 @@ void sched_space_retire(struct sched_space *space)
 
 /* ---- the switch ---- */
 
-/* t is runnable and on no queue, so that nobody else moves it: queues it where it may run. Interrupts off. */
-static void place(struct thread *t)
+/*
+ * Chooses a CPU for t, which is runnable (or about to be) and on no queue, so that nobody else moves it. rq is its queue, locked; returns its new
+ * queue, locked. Its affinity may change between the two locks: then it chooses again.
+ */
+static struct run_queue *choose_queue(struct run_queue *rq, struct thread *t)
 {
 	unsigned cpu = choose_cpu(t);
-	struct run_queue *rq = &per_cpu(run_queue, cpu);
 
-	WRITE_ONCE(t->cpu, cpu);
-	spin_lock(&rq->lock);
+	while (cpu != rq->cpu) {
+		WRITE_ONCE(t->cpu, cpu);
+		spin_unlock(&rq->lock);
+		rq = &per_cpu(run_queue, cpu);
+		spin_lock(&rq->lock);
+		if (likely(t->affinity >> cpu & 1))
+			break;
+		if (rq->current == rq->idle)
+			__atomic_fetch_or(&idle_cpus, UINT64_C(1) << cpu, __ATOMIC_RELAXED);
+		cpu = choose_cpu(t);
+	}
+	return rq;
+}
+
+void queue_somewhere(struct run_queue *rq, struct thread *t)
+{
+	rq = choose_queue(rq, t);
 	enqueue_and_notify(rq, t, true);
 	spin_unlock(&rq->lock);
+}
+
+/* t, which ran here until now, may not run here any more. Interrupts off. */
+static void place(struct thread *t)
+{
+	struct run_queue *rq = this_run_queue();
+
+	spin_lock(&rq->lock);
+	queue_somewhere(rq, t);
 }
 
 /* Runs in the new thread, interrupts off, with the lock of its queue that the old one took. */
@@ -334,7 +360,6 @@ static bool wake_if(struct thread *t, uint32_t states)
 {
 	unsigned long irq;
 	struct run_queue *rq;
-	unsigned cpu;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the waker's condition before the look at the state */
 	hal_point(HAL_POINT_WAKE, t);
@@ -344,17 +369,12 @@ static bool wake_if(struct thread *t, uint32_t states)
 		return false;
 	}
 	__atomic_store_n(&t->state, THREAD_RUNNABLE, __ATOMIC_RELAXED);
-	if (!t->on_queue) {
-		cpu = choose_cpu(t);
-		if (cpu != rq->cpu) { /* t is runnable and on no queue: nobody else moves it */
-			WRITE_ONCE(t->cpu, cpu);
-			spin_unlock(&rq->lock);
-			rq = &per_cpu(run_queue, cpu);
-			spin_lock(&rq->lock);
-		}
-		enqueue_and_notify(rq, t, true);
+	if (t->on_queue) {
+		thread_unlock_queue(rq, irq);
+		return true;
 	}
-	thread_unlock_queue(rq, irq);
+	queue_somewhere(rq, t);
+	hal_irq_restore(irq);
 	return true;
 }
 

@@ -54,16 +54,13 @@ void thread_fini(struct thread *t)
 
 void thread_start(struct thread *t)
 {
-	unsigned long irq = hal_irq_save();
-	unsigned cpu = choose_cpu(t);
-	struct run_queue *rq = &per_cpu(run_queue, cpu);
+	unsigned long irq;
+	struct run_queue *rq = thread_lock_queue(t, &irq);
 
 	ASSERT(t->state == THREAD_NEW);
-	WRITE_ONCE(t->cpu, cpu);
-	spin_lock(&rq->lock);
 	__atomic_store_n(&t->state, THREAD_RUNNABLE, __ATOMIC_RELAXED);
-	enqueue_and_notify(rq, t, true);
-	thread_unlock_queue(rq, irq);
+	queue_somewhere(rq, t);
+	hal_irq_restore(irq);
 }
 
 struct spawned {
@@ -184,12 +181,8 @@ static void move_waiting(struct thread *t, struct run_queue *rq, unsigned long i
 {
 	queue_remove(rq, t);
 	queue_leave(rq, t);
-	WRITE_ONCE(t->cpu, choose_cpu(t));
-	spin_unlock(&rq->lock);
-	rq = &per_cpu(run_queue, t->cpu);
-	spin_lock(&rq->lock);
-	enqueue_and_notify(rq, t, true);
-	thread_unlock_queue(rq, irq);
+	queue_somewhere(rq, t);
+	hal_irq_restore(irq);
 }
 
 int thread_set_affinity(struct thread *t, uint64_t mask)

@@ -6,9 +6,15 @@
  *
  * Locking: timers->lock (RANK_TIMER, interrupts off) guards the tree and timer.cpu of those in it. A timer that runs is
  * timers->running until its function has returned, which is what timer_cancel() waits for.
+ *
+ * T1  A timer is in at most one tree: who arms it claims timer.cpu under the lock of the tree that it goes into.
+ * T2  Its function runs on one CPU at a time: a timer that was armed again meanwhile, on another CPU, and is due there, is
+ *     put off by AGAIN_NS until the function has returned (timer.last says where it may be running).
  */
 #include <cloudos/timer.h>
 #include "sched_internal.h"
+
+#define AGAIN_NS (10 * NSEC_PER_USEC)
 
 struct timers {
 	struct spinlock lock;
@@ -58,6 +64,7 @@ void timer_setup(struct timer *t, void (*fn)(struct timer *))
 	t->deadline_ns = 0;
 	t->fn = fn;
 	t->cpu = -1;
+	t->last = 0;
 }
 
 static void insert(struct timers *q, struct timer *t)
@@ -97,50 +104,85 @@ void timer_arm(struct timer *t, uint64_t deadline_ns)
 {
 	unsigned long irq = hal_irq_save();
 	struct timers *q = own_timers();
+	int32_t none;
 
-	take_out(t);
-	spin_lock(&q->lock);
-	t->deadline_ns = deadline_ns;
-	insert(q, t);
-	__atomic_store_n(&t->cpu, (int32_t)hal_cpu_id(), __ATOMIC_RELEASE);
-	program(q, deadline_ns);
-	spin_unlock(&q->lock);
+	do {
+		take_out(t);
+		spin_lock(&q->lock);
+		none = -1;
+		if (__atomic_compare_exchange_n(&t->cpu, &none, (int32_t)hal_cpu_id(), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+			t->deadline_ns = deadline_ns;
+			insert(q, t);
+			program(q, deadline_ns);
+		}
+		spin_unlock(&q->lock);
+	} while (none != -1); /* another CPU has just armed it */
 	hal_irq_restore(irq);
 }
 
-/* Is fn running for t on some other CPU? */
-static bool runs_elsewhere(const struct timer *t)
+/* Neither in a tree nor running: at one moment, since only the CPU of t->last can take it from the one to the other. */
+static bool at_rest(const struct timer *t)
 {
-	for (uint64_t left = READ_ONCE(cpus_online) & ~(UINT64_C(1) << hal_cpu_id()); left; left &= left - 1)
-		if (__atomic_load_n(&timers_of((unsigned)__builtin_ctzll(left))->running, __ATOMIC_ACQUIRE) == t)
-			return true;
-	return false;
+	struct timers *q = timers_of((unsigned)__atomic_load_n(&t->last, __ATOMIC_ACQUIRE));
+	bool rests;
+
+	if (q == own_timers() && q->running == t)
+		return true; /* called from fn */
+	spin_lock(&q->lock);
+	rests = q->running != t && !timer_armed(t);
+	spin_unlock(&q->lock);
+	return rests;
 }
 
 bool timer_cancel(struct timer *t)
 {
-	unsigned long irq = hal_irq_save();
-	bool was_armed = take_out(t);
+	bool was_armed = false, rests;
 
-	hal_irq_restore(irq);
-	while (!was_armed && runs_elsewhere(t)) {
+	for (;;) {
+		unsigned long irq = hal_irq_save();
+
+		was_armed |= take_out(t);
+		rests = at_rest(t);
+		hal_irq_restore(irq);
+		if (likely(rests))
+			return was_armed;
 		cpus_call_poll();
 		hal_cpu_relax();
 	}
-	return was_armed;
 }
 
+/* Due, but its function runs on another CPU yet: later. True if so. */
+static bool put_off(struct timers *q, struct timer *t, uint64_t now)
+{
+	struct timers *last = timers_of((unsigned)t->last);
+
+	if (likely(last == q || __atomic_load_n(&last->running, __ATOMIC_ACQUIRE) != t))
+		return false;
+	rb_remove(&q->tree, &t->node);
+	t->deadline_ns = now + AGAIN_NS;
+	insert(q, t);
+	return true;
+}
+
+/* The first timer that is due, which runs from now on. */
 static struct timer *take_expired(struct timers *q, uint64_t now)
 {
-	struct rb_node *first = rb_first(&q->tree);
-	struct timer *t = first ? rb_entry(first, struct timer, node) : NULL;
+	struct rb_node *first;
 
-	if (!t || t->deadline_ns > now)
-		return NULL;
-	rb_remove(&q->tree, first);
-	__atomic_store_n(&q->running, t, __ATOMIC_RELEASE);
-	__atomic_store_n(&t->cpu, -1, __ATOMIC_RELEASE);
-	return t;
+	while ((first = rb_first(&q->tree))) {
+		struct timer *t = rb_entry(first, struct timer, node);
+
+		if (t->deadline_ns > now)
+			return NULL;
+		if (unlikely(put_off(q, t, now)))
+			continue;
+		rb_remove(&q->tree, first);
+		__atomic_store_n(&q->running, t, __ATOMIC_RELEASE);
+		__atomic_store_n(&t->last, (int32_t)hal_cpu_id(), __ATOMIC_RELEASE);
+		__atomic_store_n(&t->cpu, -1, __ATOMIC_RELEASE);
+		return t;
+	}
+	return NULL;
 }
 
 /* Once fn has been called, t may be gone. */

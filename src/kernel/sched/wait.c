@@ -30,6 +30,15 @@ void wait_remove(struct wait_queue *q, struct waiter *w)
 	spin_unlock_irq(&q->lock, irq);
 }
 
+void wait_end(struct wait_queue *q, struct waiter *w)
+{
+	bool woken = thread_cancel_sleep();
+
+	wait_remove(q, w);
+	if (unlikely(woken))
+		wake_one(q);
+}
+
 void wake_events(struct wait_queue *q, uint32_t events, bool one)
 {
 	struct waiter *w, *tmp;

@@ -131,6 +131,15 @@ static void delist_locked(struct mount *m)
 	mount_count--;
 }
 
+/*
+ * Is a mount still part of the tree? A path that was walked before may lead into one that was unmounted since; what was put on that could
+ * not be reached, nor unmounted.
+ */
+static bool in_tree_locked(const struct mount *m)
+{
+	return m == mount_root || m->parent;
+}
+
 /* Puts a fresh mount on a place, or frees it. */
 static int graft(struct mount *m, const struct path *on)
 {
@@ -141,6 +150,8 @@ static int graft(struct mount *m, const struct path *on)
 		error = -ENOTDIR;
 	else if (on->dentry->flags & (DENTRY_DELETED | DENTRY_UNCACHED))
 		error = -ENOENT;
+	else if (!in_tree_locked(on->mount))
+		error = -EINVAL;
 	else
 		error = enlist_locked(m);
 	if (!error)
@@ -284,7 +295,7 @@ int vfs_mount_move(const struct path *on, const struct path *from)
 	int error = 0;
 
 	tree_write_enter();
-	if (from->dentry != m->root || !m->parent)
+	if (from->dentry != m->root || !m->parent || !in_tree_locked(on->mount))
 		error = -EINVAL;
 	else if (inode_is_dir(m->root->inode) != inode_is_dir(on->dentry->inode))
 		error = -ENOTDIR;
@@ -318,19 +329,21 @@ static struct mount *topmost_locked(struct mount *m)
 	return m;
 }
 
-/* Takes the mount and all on it out of the table; what is still in use goes when its users do. */
-static void unmount_tree(struct mount *m)
+/* Takes the mount and all on it out of the table; what is still in use goes when its users do. -EINVAL: it is out already. */
+static int unmount_tree(struct mount *m)
 {
 	struct mount *top;
 	struct path below;
+	bool begun = false;
 
 	do {
 		tree_write_enter();
 		top = topmost_locked(m);
 		if (!top->parent) { /* somebody else was faster */
 			tree_write_leave();
-			return;
+			return begun ? 0 : -EINVAL;
 		}
+		begun = true;
 		below = detach_locked(top);
 		delist_locked(top);
 		tree_write_leave();
@@ -339,6 +352,7 @@ static void unmount_tree(struct mount *m)
 			mount_put(top);
 	} while (top != m);
 	mount_put(m);
+	return 0;
 }
 
 int vfs_unmount(const struct path *at, bool detach)
@@ -351,10 +365,8 @@ int vfs_unmount(const struct path *at, bool detach)
 		return m == mount_root && at->dentry == m->root ? -EBUSY : -EINVAL;
 	if (m->sb->ops->sync)
 		m->sb->ops->sync(m->sb);
-	if (detach) {
-		unmount_tree(m);
-		return 0;
-	}
+	if (detach)
+		return unmount_tree(m);
 	tree_write_enter();
 	if (!m->parent)
 		error = -EINVAL;

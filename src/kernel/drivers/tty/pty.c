@@ -311,6 +311,8 @@ static int64_t send_signal(struct pty *p, uaddr_t signo)
 	return 0;
 }
 
+static const struct file_ops master_ops;
+
 static int64_t master_ioctl(struct file *f, unsigned cmd, uaddr_t arg)
 {
 	struct pty *p = f->private;
@@ -339,6 +341,16 @@ static int64_t master_ioctl(struct file *f, unsigned cmd, uaddr_t arg)
 	default:
 		return tty_ioctl_common(&p->slave, cmd, arg);
 	}
+}
+
+int pty_unlock(struct file *master)
+{
+	struct pty *p = master->private;
+
+	if (master->ops != &master_ops)
+		return -ENOTTY;
+	WRITE_ONCE(p->locked, false);
+	return (int)p->number;
 }
 
 static void node_name(const struct pty *p, char *buf, size_t size)

@@ -67,6 +67,9 @@ int tty_open_file(struct tty *t, struct file *f, bool immune);
 bool tty_file_dead(const struct file *f, const struct tty *t);
 extern const struct file_ops tty_device_ops; /* of a device node: private is the tty */
 
+/* pty.c: what TIOCSPTLCK and TIOCGPTN do, for a kernel thread: the slave may be opened now; its number, or -ENOTTY. */
+int pty_unlock(struct file *master);
+
 /* tty_file.c */
 extern const struct file_ops tty_file_ops;
 
