@@ -5,6 +5,7 @@
  */
 #include <hal/hal.h>
 #include <sim/disk.h>
+#include <sim/fault.h>
 #include <sim/host.h>
 #include <sim/user.h>
 #include <sim/world.h>
@@ -27,14 +28,18 @@ bool sim_machine_has(const char *text)
 
 size_t hal_mem_ranges(const struct hal_mem_range **ret)
 {
-	static struct hal_mem_range ranges[3];
+	static struct hal_mem_range ranges[4];
 	uint64_t end = sim_machine.initrd_len ? sim_machine.initrd : sim_machine.ram_size;
+	uint64_t gone = end / 1000000 * sim_fault_rate(SIM_FAULT_MEMORY_PRESSURE) & PAGE_MASK;
 
 	ranges[0] = (struct hal_mem_range){0, PAGE_SIZE, HAL_MEM_RESERVED};
-	ranges[1] = (struct hal_mem_range){PAGE_SIZE, end - PAGE_SIZE, HAL_MEM_FREE};
-	ranges[2] = (struct hal_mem_range){end, sim_machine.ram_size - end, HAL_MEM_INITRD};
+	ranges[1] = (struct hal_mem_range){PAGE_SIZE, end - gone - PAGE_SIZE, HAL_MEM_FREE};
+	ranges[2] = (struct hal_mem_range){end - gone, gone, HAL_MEM_RESERVED};
+	ranges[3] = (struct hal_mem_range){end, sim_machine.ram_size - end, HAL_MEM_INITRD};
+	if (!gone)
+		ranges[2] = ranges[3];
 	*ret = ranges;
-	return sim_machine.initrd_len ? 3 : 2;
+	return 2 + (gone > 0) + (sim_machine.initrd_len > 0);
 }
 
 const char *hal_cmdline(void)

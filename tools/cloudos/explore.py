@@ -20,10 +20,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import build, planted
+from . import build, check, planted
 from .paths import ROOT
 from .shrink import Failing, shrink
-from .ui import Failure, say
+from .ui import Failure, say, step
 
 SUMMARY = "run the kernel's models with seed after seed in the deterministic world"
 SLICE = {"plain": 200, "points": 100, "asan": 50}        # seeds of a slice
@@ -147,6 +147,38 @@ def replay(path: Path) -> str:
     return "" if done.returncode == 0 else f"status {done.returncode}\n{done.stderr}"
 
 
+def hashes(program: Path, target: str, first: int, count: int, prefix: list[str]) -> dict[int, tuple[str, int]]:
+    """seed -> (hash, events) of the runs that ended well."""
+    done = subprocess.run([*prefix, program, "--target", target, "--seeds", str(first), str(count), "--hashes", "--all"],
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    lines = map(json.loads, done.stdout.splitlines())
+    return {line["seed"]: (line["hash"], line["events"]) for line in lines if "hash" in line}
+
+
+def compare_hashes(program: Path, target: str, first: int, count: int) -> tuple[int, list[str]]:
+    """The same seeds twice, the second time with another heap and stack and on a busy machine: (seeds compared, what differs)."""
+    one = hashes(program, target, first, count, [])
+    with check.load():
+        other = hashes(program, target, first, count, check.PERTURBED)
+    wrong = [f"{target}, seed {seed}: {one.get(seed)} and {other.get(seed)}" for seed in sorted(one.keys() | other.keys())
+             if one.get(seed) != other.get(seed)]
+    return len(one), wrong
+
+
+def check_seeds(targets: list[str], first: int, count: int) -> int:
+    program = build.explorer("plain")
+    share, total, wrong = -(-count // len(targets)), 0, []
+    for target in targets:
+        with step(f"{share} seeds of {target}, twice"):
+            compared, differ = compare_hashes(program, target, first, share)
+        total += compared
+        wrong += differ
+    print(f"{total} seeds compared, {len(wrong)} mismatches")
+    for line in wrong:
+        print(line)
+    return 1 if wrong or total < len(targets) * share else 0
+
+
 def keep(failing: Failing, scenario: str, folder: Path) -> Path:
     """Stores a shrunk scenario, with what it said in comments."""
     target = folder / failing.target / f"{failing.name()}.scenario"
@@ -195,6 +227,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--shrink-seconds", type=float, default=60, metavar="S", help="for each failure")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where scenarios go (default: tests/seeds)")
+    parser.add_argument("--check", type=int, metavar="N", help="run N seeds of all targets twice and compare their hashes")
     parser.add_argument("--planted", action="store_true", help="plant bugs (tests/planted) and count how many are found")
     parser.add_argument("--seeds", type=int, default=100_000, metavar="N", help="--planted: at most for each bug")
     parser.add_argument("--planted-seconds", type=float, default=600, metavar="S", help="--planted: at most for each bug")
@@ -209,6 +242,8 @@ def main(words: list[str]) -> int:
         return 0
     targets = choose(args.target, known)
     first = args.seed if args.seed is not None else random.randrange(1, 1 << 40)
+    if args.check:
+        return check_seeds(targets, first, args.check)
     exploration = Exploration(targets, args.build or ["plain", "points"], first, args)
     say(f"exploring {', '.join(targets)} from seed {first} for {args.seconds:g} s")
     totals = exploration.run(max(1, args.jobs))

@@ -370,11 +370,12 @@ def random_walks() -> list[Job]:
 # ---- the deterministic world: what it finds, that it replays, and that nothing is found ----
 
 MODEL_SEEDS = {"plain": 60, "points": 25}         # of each model, always the same ones
+CHECK_SEEDS = 10
 FAULTY_SEEDS = 400                                # within which a model that is wrong on purpose must be convicted
 
 
-def _explore(kind: str, target: str, first: int, count: int, prefix: tuple[str, ...] = ()) -> list[dict[str, object]]:
-    done = subprocess.run([*prefix, build.explorer(kind), "--target", target, "--seeds", str(first), str(count), "--hashes"],
+def _explore(kind: str, target: str, first: int, count: int) -> list[dict[str, object]]:
+    done = subprocess.run([build.explorer(kind), "--target", target, "--seeds", str(first), str(count)],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -394,15 +395,8 @@ def _faulty(target: str, verdict: str) -> str:
 
 def _same_hashes(target: str) -> str:
     """The same seeds, with another heap and stack and on a busy machine: the same hashes."""
-    def hashes(prefix: tuple[str, ...] = ()) -> list[dict[str, object]]:
-        return [line for line in _explore("plain", target, 1, 10, prefix) if "hash" in line]
-    first = hashes()
-    with check.load():
-        second = hashes(tuple(check.PERTURBED))
-    for one, other in zip(first, second):
-        if one != other:
-            return f"{one}\n{other}\nsee ./cloudos sim --check"
-    return "" if len(first) == len(second) == 10 else f"not all of ten seeds ended: {len(first)} and {len(second)} did"
+    compared, wrong = explore.compare_hashes(build.explorer("plain"), target, 1, CHECK_SEEDS)
+    return "\n".join(wrong) or ("" if compared == CHECK_SEEDS else f"only {compared} of {CHECK_SEEDS} seeds ended well")
 
 
 def _program_check(back_end: str, seed: int) -> str:
