@@ -94,6 +94,9 @@ int pci_irq_connect(struct pci_device *d, unsigned index, hal_irq_handler fn, vo
 unsigned pci_irq_count(const struct pci_device *d); /* that can be connected as things are, at most PCI_IRQS_MAX */
 const char *pci_irq_name(enum pci_irq_kind kind);
 
+/* For handlers: there was something to do. A line on which that is never said is taken for stuck, and masked. */
+void pci_irq_useful(const struct pci_device *d);
+
 /* The device raises none any more; on return no handler runs. Not in interrupts. */
 void pci_irq_disconnect(struct pci_device *d);
 

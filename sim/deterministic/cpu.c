@@ -135,7 +135,7 @@ void sim_spend(uint64_t ns)
  * Every basic block of the kernel, in builds that call back (-Dpoints=true). What happens at each costs every instruction of the
  * kernel its time, so it is little: a counter of its own decides how often a block is a point.
  */
-void __sanitizer_cov_trace_pc(void);
+__attribute__((weak)) void __sanitizer_cov_trace_pc(void); /* libFuzzer has one too, which goes before */
 void __sanitizer_cov_trace_pc(void)
 {
 	struct sim_vcpu *v;

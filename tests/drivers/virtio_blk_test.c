@@ -413,6 +413,26 @@ static void a_line_does_as_well(void **state)
 	unplug();
 }
 
+/* The line is masked, and the device goes on by being looked at. The last test of a line. */
+static void a_line_that_is_held_for_ever(void **state)
+{
+	bool irq;
+
+	(void)state;
+	make_model(false);
+	sim_pci_set(&model->pci, model->pci.msix, 1, 0);
+	model->pci.msix = 0;
+	plug();
+	assert_non_null(disk);
+	irq = sim_bus_lock();
+	sim_line_set((unsigned)hal_pci_intx_line(pci->bdf, 1), 31, true);
+	sim_bus_unlock(irq);
+	hal_irq_enable();
+	assert_int_equal(read_one(), 0);
+	sim_line_set((unsigned)hal_pci_intx_line(pci->bdf, 1), 31, false);
+	unplug();
+}
+
 static void a_lost_interrupt_costs_time_alone(void **state)
 {
 	(void)state;
@@ -651,6 +671,7 @@ int main(void)
 		UNIT_TEST(neighbours_lose_nothing),
 		UNIT_TEST(odd_ranges),
 		UNIT_TEST(a_line_does_as_well),
+		UNIT_TEST(a_line_that_is_held_for_ever),
 		UNIT_TEST(a_lost_interrupt_costs_time_alone),
 		UNIT_TEST(a_device_that_hangs_is_reset),
 		UNIT_TEST(a_device_that_reset_itself_is_set_up_again),

@@ -7,20 +7,31 @@
  *
  * I1 a slot's ctx is stored before its fn, and fn is cleared first: a handler never runs with another's ctx. I2 after
  * pci_irq_disconnect() no CPU is inside a handler: each has since been asked for something with interrupts off.
+ *
+ * A device that holds its line for ever would have a CPU do nothing but handle it. So a driver says when an interrupt was of use, and a
+ * line on which FRUITLESS_MAX calls in a row were not is masked for good: its devices are then looked at when they are late.
  */
+#define LOG_SUBSYSTEM "pci"
 #include <linux/pci_regs.h>
 #include <cloudos/driver.h>
 #include <cloudos/errno.h>
+#include <cloudos/log.h>
 #include <cloudos/mm.h>
 #include <cloudos/thread.h>
 
 #define TABLE_BIR 7u /* bits of PCI_MSIX_TABLE that name the BAR */
+
+#define LINES_MAX     1024  /* lines that are watched: all that the machines have */
+#define FRUITLESS_MAX 20000 /* calls; a shared line has one a device */
+
+static uint32_t fruitless[LINES_MAX]; /* atomic: calls since one was of use, by line */
 
 struct pci_irq {
 	hal_irq_handler fn; /* null: nobody */
 	void *ctx;
 	bool allocated; /* the machine calls run() for it */
 	struct hal_msi msi;
+	unsigned number; /* of the line, if it is one */
 };
 
 struct pci_irqs {
@@ -34,6 +45,23 @@ static void run(void *ctx)
 
 	if (fn)
 		fn(irq->ctx);
+}
+
+static void run_line(void *ctx)
+{
+	struct pci_irq *irq = ctx;
+
+	if (irq->number < LINES_MAX && __atomic_add_fetch(&fruitless[irq->number], 1, __ATOMIC_RELAXED) == FRUITLESS_MAX) {
+		hal_irq_mask(irq->number);
+		log_err("line %u interrupts for nothing: masked", irq->number);
+	}
+	run(irq);
+}
+
+void pci_irq_useful(const struct pci_device *d)
+{
+	if (d->irq_kind == PCI_IRQ_INTX && d->irqs->line.number < LINES_MAX)
+		__atomic_store_n(&fruitless[d->irqs->line.number], 0, __ATOMIC_RELAXED);
 }
 
 static void fill(struct pci_irq *irq, hal_irq_handler fn, void *ctx)
@@ -144,8 +172,10 @@ static int connect_intx(struct pci_device *d)
 	int line = d->interrupt_pin >= 1 && d->interrupt_pin <= 4 ? hal_pci_intx_line(d->bdf, d->interrupt_pin) : -ENOENT;
 	int error = line < 0 ? -EOPNOTSUPP : 0;
 
-	if (!error && !irq->allocated)
-		error = hal_irq_attach((unsigned)line, run, irq);
+	if (!error && !irq->allocated) {
+		irq->number = (unsigned)line;
+		error = hal_irq_attach(irq->number, run_line, irq);
+	}
 	if (error)
 		return error;
 	irq->allocated = true;

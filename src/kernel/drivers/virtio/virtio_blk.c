@@ -160,19 +160,22 @@ static unsigned take_batch(struct disk *disk, struct ended batch[HARVEST_BATCH],
 	return n;
 }
 
-static void harvest(struct disk *disk)
+/* How many requests have ended. */
+static unsigned harvest(struct disk *disk)
 {
 	struct ended batch[HARVEST_BATCH];
-	unsigned n;
+	unsigned n, total = 0;
 	bool broken;
 
 	do {
 		n = take_batch(disk, batch, &broken);
 		for (unsigned i = 0; i < n; i++)
 			block_end(batch[i].request, batch[i].error);
+		total += n;
 	} while (n == HARVEST_BATCH);
 	if (broken)
 		block_device_fault(&disk->block);
+	return total;
 }
 
 static void config_interrupt(void *ctx)
@@ -191,8 +194,8 @@ static void interrupt(void *ctx)
 
 	if (cause & VIRTIO_PCI_ISR_CONFIG && cause != VIRTIO_STATUS_GONE)
 		config_interrupt(disk);
-	if (cause && __atomic_load_n(&disk->live, __ATOMIC_ACQUIRE))
-		harvest(disk);
+	if (cause && __atomic_load_n(&disk->live, __ATOMIC_ACQUIRE) && harvest(disk) > 0)
+		pci_irq_useful(disk->v.pci);
 }
 
 /* ---- looking and resetting ---- */
