@@ -143,6 +143,7 @@ struct alarm {
 	uint64_t repeat; /* L: times that it re-arms itself yet */
 	bool expected;	 /* L: armed, and neither fired nor cancelled yet */
 	uint32_t inside; /* A: runs of the function at this moment */
+	uint32_t cancelling; /* A: those that cancel it at this moment */
 	bool quiet;	 /* A: cancelled: may not run */
 };
 
@@ -165,7 +166,8 @@ static void fire(struct timer *t)
 	spin_lock(&a->lock);
 	/* Re-armed after it had begun: what runs now is what was armed before. */
 	if (!timer_armed(t)) {
-		MODEL_CHECK(hal_clock_ns() >= a->due_ns);
+		/* Or armed again after it had begun, and just taken off: by one who waits for this run to end. */
+		MODEL_CHECK(hal_clock_ns() >= a->due_ns || __atomic_load_n(&a->cancelling, __ATOMIC_SEQ_CST) > 0);
 		a->expected = false;
 		if (a->repeat > 0) {
 			a->repeat--;
@@ -177,6 +179,16 @@ static void fire(struct timer *t)
 	__atomic_fetch_add(&fired, 1, __ATOMIC_RELAXED);
 	MODEL_CHECK(!__atomic_load_n(&a->quiet, __ATOMIC_SEQ_CST));
 	__atomic_fetch_sub(&a->inside, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool cancel(struct alarm *a)
+{
+	bool was_armed;
+
+	__atomic_fetch_add(&a->cancelling, 1, __ATOMIC_SEQ_CST);
+	was_armed = timer_cancel(&a->timer);
+	__atomic_fetch_sub(&a->cancelling, 1, __ATOMIC_SEQ_CST);
+	return was_armed;
 }
 
 static void arm(struct model_op *op, struct alarm *a)
@@ -197,7 +209,7 @@ static void silence(struct alarm *a)
 
 	a->repeat = 0;
 	spin_unlock_irq(&a->lock, irq);
-	(void)timer_cancel(&a->timer);
+	(void)cancel(a);
 	MODEL_CHECK(!timer_armed(&a->timer));
 	MODEL_EQUAL(__atomic_load_n(&a->inside, __ATOMIC_SEQ_CST), 0);
 	__atomic_store_n(&a->quiet, true, __ATOMIC_SEQ_CST);
@@ -211,7 +223,7 @@ static void disturb(struct alarm *a)
 {
 	unsigned long irq;
 
-	if (!timer_cancel(&a->timer))
+	if (!cancel(a))
 		return;
 	irq = spin_lock_irq(&a->lock);
 	if (!timer_armed(&a->timer))
