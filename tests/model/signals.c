@@ -170,6 +170,8 @@ static void handle(int signo, uaddr_t info, uaddr_t context)
 		m->handlers_breaking++;
 	m->mask |= g->masks[signo] | (g->flags[signo] & SA_NODEFER ? 0 : BIT(signo));
 	receive(signo, info, true);
+	if (m->handlers % 2)
+		user_call(__NR_sched_yield); /* on the way out of which what is not blocked is delivered */
 	m->mask = mask;
 }
 
