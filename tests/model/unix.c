@@ -20,6 +20,7 @@
 #include <cloudos/string.h>
 #include <cloudos/thread.h>
 #include <cloudos/vfs.h>
+#include "../../src/kernel/net/unix_internal.h"
 
 #define WORKERS	  4
 #define PAIRS	  3
@@ -401,6 +402,7 @@ static void check_rest(struct pair *p)
 			check_received(p, !end, buffers[0], (size_t)n, (size_t)n);
 		MODEL_EQUAL(n, -EAGAIN);
 		MODEL_EQUAL(p->got[!end], p->sent[!end]);
+		MODEL_EQUAL(unix_of(socket_of_file(p->ends[end]))->message_bytes, 0);
 	}
 }
 

@@ -126,7 +126,7 @@ static void watch(struct model_op *op)
 	waiter_init(&w.waiter, ask, model_chance(op, 50));
 	w.waiter.fn = hear;
 	wait_add(&event_queue, &w.waiter);
-	wake_events(&event_queue, mine, model_chance(op, 50));
+	wake_events(&event_queue, mine | 1u << 6, model_chance(op, 50)); /* one of them is enough */
 	wake_events(&event_queue, 1u << 7, false);
 	wait_remove(&event_queue, &w.waiter);
 	MODEL_CHECK(w.heard & mine);
