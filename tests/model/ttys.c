@@ -30,6 +30,7 @@
 #define WERASE	    0x17
 #define END_OF_FILE 0x04
 #define PATIENCE_NS (2 * NSEC_PER_MSEC)
+#define READS	    12
 
 /* ---- the editor ---- */
 
@@ -260,7 +261,7 @@ static void wait_for(struct file *f, uint32_t events)
 
 static void type(struct model_op *op, char *buf)
 {
-	uint64_t len = 1 + (model_below(op, BYTES_MAX) >> model_below(op, 10));
+	uint64_t len = 1 + (model_below(op, BYTES_MAX) >> (model_chance(op, 30) ? model_below(op, 10) : 0));
 	ssize_t n = write_on(pair.master, buf, pair.typed, len);
 
 	if (n > 0)
@@ -344,8 +345,10 @@ static void work(unsigned worker)
 			type(&op, buf);
 		else if (worker == 1)
 			show(&op, buf);
-		else
-			goes_on = worker == 2 ? read_slave(&op, buf) : write_slave(&op, buf);
+		else if (worker == 3)
+			goes_on = write_slave(&op, buf);
+		for (unsigned i = 0; worker == 2 && goes_on && i < READS; i++) /* a line each, perhaps */
+			goes_on = read_slave(&op, buf);
 		model_state(pair.typed << 30 ^ pair.read << 20 ^ pair.written << 10 ^ pair.shown);
 	}
 	if (worker < 2)
@@ -364,7 +367,7 @@ static void set_terminal(struct model_op *op)
 	pair.canonical = model_chance(op, 50);
 	k.c_lflag = pair.canonical ? ICANON : 0;
 	k.c_oflag = k.c_iflag = 0;
-	k.c_cc[VMIN] = (cc_t)model_below(op, 3);
+	k.c_cc[VMIN] = (cc_t)(model_below(op, 50) >> model_below(op, 6));
 	k.c_cc[VTIME] = (cc_t)model_below(op, 2);
 	pair.least = k.c_cc[VTIME] || pair.reads->flags & O_NONBLOCK ? 0 : k.c_cc[VMIN];
 	ldisc_set_termios(&t->ldisc, &k);
