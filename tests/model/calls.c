@@ -23,7 +23,8 @@
 #include <syscall_internal.h>
 
 #define WORKERS	    2
-#define LIMIT	    20 /* RLIMIT_NOFILE */
+#define LIMIT	    20 /* RLIMIT_NOFILE, at most */
+#define LIMIT_LEAST 5
 #define TABLES	    64
 #define WILD_CALLS  8
 #define WILD_SLEEPS 3
@@ -47,6 +48,7 @@ struct table {
 
 static struct table tables[TABLES];
 static unsigned table_count;
+static unsigned limit; /* RLIMIT_NOFILE */
 
 static uint64_t string(unsigned i)
 {
@@ -63,7 +65,7 @@ static bool starved(int64_t result)
 
 static int lowest_free(const struct table *t, unsigned from)
 {
-	for (unsigned i = from; i < LIMIT; i++)
+	for (unsigned i = from; i < limit; i++)
 		if (!t->open[i])
 			return (int)i;
 	return -EMFILE;
@@ -156,7 +158,7 @@ static void duplicate(struct table *t, struct model_op *op)
 		break;
 	default:
 		result = user_call(__NR_dup3, from, to, cloexec ? O_CLOEXEC : 0);
-		if (from != to && t->open[from] && !starved(result)) {
+		if (from != to && t->open[from] && to < limit && !starved(result)) {
 			MODEL_EQUAL(result, to);
 			note_open(t, (int)to, cloexec);
 			return;
@@ -164,10 +166,10 @@ static void duplicate(struct table *t, struct model_op *op)
 		MODEL_CHECK(from != to ? result == -EBADF || starved(result) : result == -EINVAL);
 		return;
 	}
-	if (t->open[from])
+	if (t->open[from] && to < limit)
 		check_new(t, result, to, cloexec);
 	else
-		MODEL_EQUAL(result, -EBADF);
+		MODEL_EQUAL(result, t->open[from] ? -EINVAL : -EBADF);
 }
 
 static void close_one(struct table *t, struct model_op *op)
@@ -452,15 +454,18 @@ static void worker(uint64_t arg)
 
 static void program(uint64_t arg)
 {
+	struct model_op op = MODEL_OPS(WORKERS);
 	bool armed = sim_faults_armed();
 	uaddr_t at = user_scratch();
 
 	(void)arg;
 	sim_faults_arm(false);
+	(void)model_next(&op);
+	limit = LIMIT_LEAST + (unsigned)model_below(&op, LIMIT - LIMIT_LEAST + 1);
 	user_ignore(SIGPIPE);
 	user_write(STRINGS, strings, sizeof(strings));
-	user_store(at, LIMIT);
-	user_store(at + 8, LIMIT);
+	user_store(at, limit);
+	user_store(at + 8, limit);
 	MODEL_EQUAL(user_call(__NR_prlimit64, 0, RLIMIT_NOFILE, at, 0), 0);
 	user_call(__NR_close_range, 0, UINT32_MAX, 0);
 	table_count = WORKERS;

@@ -9,7 +9,7 @@
  *
  *   D1  A read shows a version from `done` to `attempted`.
  *   D2  After the power cut each sector shows a version from `durable` to `attempted`, or is torn between two of them.
- *   D3  Once faults have stopped, everything works again; only errors that were injected are seen.
+ *   D3  Once faults have stopped, everything works again; only errors that were injected are seen. A device that does no wrong gives none.
  *
  * A sector is written by one worker alone, so that its versions have an order.
  */
@@ -79,9 +79,23 @@ static bool is_torn(const uint64_t *bytes, unsigned sector, uint32_t first, uint
 	return true;
 }
 
+/* In some runs the device and the disk are slow at worst: then there is no error but for want of memory. */
+static bool honest;
+
+static void make_honest(void)
+{
+	honest = true;
+	sim_fault_set(SIM_FAULT_IRQ_LOST, 0);
+	for (unsigned f = SIM_FAULT_DISK_READ_ERROR; f < SIM_FAULTS; f++)
+		if (f != SIM_FAULT_DISK_SLOW)
+			sim_fault_set((enum sim_fault)f, 0);
+}
+
 /* Errors that the injected faults explain. */
 static bool explained(int error)
 {
+	if (honest)
+		return error == -ENOMEM && model_may_fail();
 	return error == -EIO || error == -ETIMEDOUT || error == -ENODEV || (error == -ENOMEM && model_may_fail());
 }
 
@@ -221,6 +235,8 @@ static void run(void)
 	struct sim_generator g = sim_generator(sim_scenario.seed, 0x706f776572); /* "power" */
 	bool cut = sim_generate_below(&g, 2);
 
+	if (!cut && sim_generate_below(&g, 2))
+		make_honest();
 	device = block_get("vda");
 	MODEL_CHECK(device);
 	if (cut)
@@ -233,6 +249,8 @@ static void run(void)
 		check_surviving();
 	else if (!READ_ONCE(device->dead))
 		check_alive();
+	else
+		MODEL_CHECK(!honest);
 	block_put(device);
 }
 

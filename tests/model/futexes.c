@@ -8,7 +8,7 @@
  *                put is taken, once
  *   bare words   wait, wake, bitsets, requeue, wake-op, in any order: each thread that a call says to have woken is one whose
  *                wait says so (F1), a wait times out no earlier than it should (F2) and refuses to sleep only if the word
- *                is not what it expects (F3)
+ *                is not what it expects (F3); who is woken has a bit in common with a call that was made meanwhile (F5)
  *   robust ones  whose owner exits or is killed: the next one is told, and nobody waits for ever (F4)
  *
  * A lost wake-up shows as a deadlock, which the world notices. Nothing of this allocates memory in the kernel, so no
@@ -33,6 +33,8 @@
 #define BUFFER	    2
 #define ROBUST	    2
 #define TIMEOUT_MAX 60000
+#define BITS	    2
+#define ALL_BITS    ((UINT64_C(1) << BITS) - 1)
 
 /* The page that all share, and at the same offsets in USER_GLOBALS what is private to a process. */
 #define SHARED	     USER_FREE
@@ -56,6 +58,8 @@ static struct {
 static struct {
 	uint64_t versions[3][WORDS];
 	uint64_t waits, wakes, ops[3];
+	uint64_t calls[3][BITS];     /* that wake waiters with this bit, begun so far */
+	unsigned under_way[3][BITS]; /* those that have not ended */
 } bare;
 
 #define FREE 0u
@@ -189,28 +193,59 @@ static void pass(uint64_t worker, uint64_t number)
 
 /* ---- bare words ---- */
 
+static void wake_begins(unsigned domain, uint64_t bits)
+{
+	for (unsigned i = 0; i < BITS; i++) {
+		bare.calls[domain][i] += bits >> i & 1;
+		bare.under_way[domain][i] += bits >> i & 1;
+	}
+}
+
+static void wake_ends(unsigned domain, uint64_t bits)
+{
+	for (unsigned i = 0; i < BITS; i++)
+		bare.under_way[domain][i] -= bits >> i & 1;
+}
+
+/* Calls that wake one with such bits: changes if there was a new one, or may be if one is under way. */
+static uint64_t wakes_so_far(unsigned domain, uint64_t bits, bool *ret_under_way)
+{
+	uint64_t sum = 0;
+
+	*ret_under_way = false;
+	for (unsigned i = 0; i < BITS; i++) {
+		sum += bits >> i & 1 ? bare.calls[domain][i] : 0;
+		*ret_under_way |= (bits >> i & 1) && bare.under_way[domain][i];
+	}
+	return sum;
+}
+
 static void bare_wait(struct model_op *op)
 {
 	struct domain d = domain_of(op);
 	unsigned i = (unsigned)model_below(op, WORDS);
 	uaddr_t word = d.at + WORD(i);
 	bool bitset = model_below(op, 2);
-	uint64_t ns = model_below(op, TIMEOUT_MAX), bits = bitset ? 1 + model_below(op, 3) : FUTEX_BITSET_MATCH_ANY;
+	uint64_t ns = model_below(op, TIMEOUT_MAX), bits = bitset ? 1 + model_below(op, ALL_BITS) : FUTEX_BITSET_MATCH_ANY;
 	uint32_t value = user_load32(word);
-	uint64_t version = bare.versions[d.number][i], from;
+	uint64_t version = bare.versions[d.number][i], from, calls;
 	uaddr_t timeout = duration(ns);
+	bool under_way, now;
 	int64_t result;
 
 	from = hal_clock_ns();
 	if (bitset)
 		timeout = duration(from + ns); /* an absolute time */
+	calls = wakes_so_far(d.number, bits, &under_way);
 	result = futex(word, (bitset ? FUTEX_WAIT_BITSET : FUTEX_WAIT) | d.flag, value, timeout, 0, bits);
-	if (result == 0)
+	if (result == 0) {
 		bare.waits++;
-	else if (result == -ETIMEDOUT)
+		MODEL_CHECK(under_way || wakes_so_far(d.number, bits, &now) != calls);
+	} else if (result == -ETIMEDOUT) {
 		MODEL_CHECK((uint64_t)hal_clock_ns() >= from + ns);
-	else
+	} else {
 		MODEL_CHECK(result == -EAGAIN && bare.versions[d.number][i] != version);
+	}
 }
 
 static void bare_change(struct model_op *op)
@@ -236,11 +271,12 @@ static void bare_wake(struct model_op *op)
 	struct domain d = domain_of(op);
 	uaddr_t word = d.at + WORD(model_below(op, WORDS));
 	uint64_t most = 1 + model_below(op, 3);
+	bool bitset = model_below(op, 2);
+	uint64_t bits = bitset ? 1 + model_below(op, ALL_BITS) : ALL_BITS;
 
-	if (model_below(op, 2))
-		count_woken(futex(word, FUTEX_WAKE_BITSET | d.flag, most, 0, 0, 1 + model_below(op, 3)), most);
-	else
-		count_woken(futex(word, FUTEX_WAKE | d.flag, most, 0, 0, 0), most);
+	wake_begins(d.number, bits);
+	count_woken(futex(word, (bitset ? FUTEX_WAKE_BITSET : FUTEX_WAKE) | d.flag, most, 0, 0, bits), most);
+	wake_ends(d.number, bits);
 }
 
 static void bare_requeue(struct model_op *op)
@@ -248,15 +284,19 @@ static void bare_requeue(struct model_op *op)
 	struct domain d = domain_of(op);
 	unsigned from = (unsigned)model_below(op, WORDS), to = (unsigned)model_below(op, WORDS);
 	uint64_t wake = model_below(op, 2), move = model_below(op, 4), version = bare.versions[d.number][from];
-	bool compare = model_below(op, 2);
-	uint32_t value = user_load32(d.at + WORD(from));
-	int64_t result = futex(d.at + WORD(from), (compare ? FUTEX_CMP_REQUEUE : FUTEX_REQUEUE) | d.flag, wake, move,
-			       d.at + WORD(to), value);
+	bool compare = model_below(op, 2), outdated = model_chance(op, 20); /* words only grow */
+	uint32_t value = user_load32(d.at + WORD(from)) - outdated;
+	int64_t result;
 
+	wake_begins(d.number, wake ? ALL_BITS : 0);
+	result = futex(d.at + WORD(from), (compare ? FUTEX_CMP_REQUEUE : FUTEX_REQUEUE) | d.flag, wake, move,
+		       d.at + WORD(to), value);
+	wake_ends(d.number, wake ? ALL_BITS : 0);
 	if (result == -EAGAIN) {
-		MODEL_CHECK(compare && bare.versions[d.number][from] != version);
+		MODEL_CHECK(compare && (outdated || bare.versions[d.number][from] != version));
 		return;
 	}
+	MODEL_CHECK(!(compare && outdated));
 	MODEL_CHECK(result >= 0 && (uint64_t)result <= wake + move);
 	count_woken((uint64_t)result < wake ? result : (int64_t)wake, wake);
 }
@@ -268,7 +308,9 @@ static void bare_wake_op(struct model_op *op)
 	uint64_t how = FUTEX_OP(FUTEX_OP_ADD, 1, model_below(op, 6), model_below(op, 4));
 
 	bare.ops[d.number]++;
+	wake_begins(d.number, ALL_BITS);
 	count_woken(futex(word, FUTEX_WAKE_OP | d.flag, 1, 1, d.at + OP_WORD, how), 2);
+	wake_ends(d.number, ALL_BITS);
 }
 
 /* ---- robust mutexes ---- */

@@ -50,7 +50,8 @@ static const char usage[] =
     "  --record FILE    its events, for comparing\n"
     "  --expand         prints the scenario, with all that the seed chose, and runs nothing\n"
     "  --all            with --seeds: go on after a failure\n"
-    "  --hashes         with --seeds: the hash of each run\n";
+    "  --hashes         with --seeds: the hash of each run\n"
+    "  --limit SECONDS  of CPU time for one seed of --seeds; then it hangs (60)\n";
 
 /* Shared with the children. */
 static struct shared {
@@ -62,8 +63,9 @@ static struct shared {
 static struct {
 	bool many, all, hashes, expand;
 	uint64_t first, count;
+	long limit_s;
 	int output; /* what the child writes, a file */
-} mode;
+} mode = {.limit_s = RUN_LIMIT_S};
 
 static struct host_options options = {.cpus = 0, .memory_mib = 0, .append = "quiet loglevel=3"};
 
@@ -142,7 +144,7 @@ static uint64_t now_ns(void)
 
 static void child(const struct model *model, uint64_t seed)
 {
-	struct itimerval limit = {.it_value = {.tv_sec = RUN_LIMIT_S}};
+	struct itimerval limit = {.it_value = {.tv_sec = mode.limit_s}};
 
 	dup2(mode.output, STDOUT_FILENO);
 	dup2(mode.output, STDERR_FILENO);
@@ -299,7 +301,7 @@ static bool parse(int argc, char **argv)
 	    {"set", required_argument, NULL, 'l'},    {"trace", required_argument, NULL, 'T'},
 	    {"record", required_argument, NULL, 'r'}, {"all", no_argument, NULL, 'a'},
 	    {"hashes", no_argument, NULL, 'H'},	      {"list", no_argument, NULL, 'L'},
-	    {"expand", no_argument, NULL, 'x'},
+	    {"expand", no_argument, NULL, 'x'},	      {"limit", required_argument, NULL, 'c'},
 	    {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -340,6 +342,9 @@ static bool parse(int argc, char **argv)
 			break;
 		case 'x':
 			mode.expand = true;
+			break;
+		case 'c':
+			mode.limit_s = strtol(optarg, NULL, 0);
 			break;
 		case 'L':
 			exit(list());

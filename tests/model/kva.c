@@ -11,11 +11,15 @@
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
 #include <cloudos/thread.h>
+#include "../../src/kernel/mm/mm_internal.h"
 
 #define WORKERS	  4
 #define SLOTS	  6
 #define PAGES_MAX 6 /* of an area */
 #define STACKS_MAX 4 /* at a time */
+#define ADDRESSES_MAX 65536 /* pages (kva.c) */
+#define LEFT_PAGES    240 /* for the model: fewer than it uses in all */
+#define CROWDED_PAGES 45  /* with no more in use, guard pages and all, there is room for any area */
 
 enum kind { NONE, AREA, STACK, THREAD };
 
@@ -29,6 +33,7 @@ struct slot {
 
 static struct slot slots[WORKERS][SLOTS];
 static uint32_t stacks;
+static size_t used_pages; /* by table_lock: of what there is, with the guard pages */
 static struct spinlock table_lock = SPINLOCK_INIT(RANK_SPIN);
 
 static void check_apart(const struct slot *s)
@@ -49,6 +54,7 @@ static void enter(struct slot *s, enum kind kind, char *at, size_t size)
 	s->kind = kind;
 	s->at = at;
 	s->size = align_up(size, PAGE_SIZE);
+	used_pages += (s->size >> PAGE_SHIFT) + 1;
 	check_apart(s);
 	spin_unlock(&table_lock);
 }
@@ -56,8 +62,15 @@ static void enter(struct slot *s, enum kind kind, char *at, size_t size)
 static void leave(struct slot *s)
 {
 	spin_lock(&table_lock);
+	used_pages -= s->kind == NONE ? 0 : (s->size >> PAGE_SHIFT) + 1;
 	s->kind = NONE;
 	spin_unlock(&table_lock);
+}
+
+/* Also what others are just making or giving back takes room. */
+static bool may_fail(void)
+{
+	return model_may_fail() || READ_ONCE(used_pages) + (WORKERS - 1) * (PAGES_MAX + 1) > CROWDED_PAGES;
 }
 
 static uint64_t *mark_of(const struct slot *s, size_t page)
@@ -87,7 +100,7 @@ static void make_area(struct model_op *op, struct slot *s)
 	if (s->kind != NONE)
 		return;
 	at = kva_alloc(size);
-	MODEL_CHECK(at || model_may_fail());
+	MODEL_CHECK(at || may_fail());
 	if (!at)
 		return;
 	enter(s, AREA, at, size);
@@ -114,7 +127,7 @@ static void make_stack(struct model_op *op, struct slot *s)
 	if (s->kind != NONE || !count_stack())
 		return;
 	at = kstack_alloc();
-	MODEL_CHECK(at || model_may_fail());
+	MODEL_CHECK(at || may_fail());
 	if (!at) {
 		__atomic_fetch_sub(&stacks, 1, __ATOMIC_RELAXED);
 		return;
@@ -134,7 +147,7 @@ static void make_thread(struct slot *s)
 	if (s->kind != NONE || !count_stack())
 		return;
 	if (thread_init(&s->thread, "never", never, NULL)) {
-		MODEL_CHECK(model_may_fail());
+		MODEL_CHECK(may_fail());
 		__atomic_fetch_sub(&stacks, 1, __ATOMIC_RELAXED);
 		return;
 	}
@@ -191,8 +204,25 @@ static void work(unsigned worker)
 	}
 }
 
+/* Addresses for all that there is, and not for much more: so that they are used again. */
+static size_t make_tight(uintptr_t *ret)
+{
+	size_t most = 0;
+
+	for (size_t step = ADDRESSES_MAX / 2; step > 0; step /= 2)
+		if (kva_reserve(most + step, ret) == 0) {
+			kva_release(*ret, most + step);
+			most += step;
+		}
+	MODEL_CHECK(most > LEFT_PAGES);
+	MODEL_EQUAL(kva_reserve(most - LEFT_PAGES, ret), 0);
+	return most - LEFT_PAGES;
+}
+
 static void run(void)
 {
+	uintptr_t taken;
+	size_t taken_pages = make_tight(&taken);
 	void *again;
 
 	model_workers(WORKERS, work);
@@ -202,6 +232,7 @@ static void run(void)
 	again = kva_alloc(16 * PAGE_SIZE);
 	MODEL_CHECK(again);
 	kva_free(again);
+	kva_release(taken, taken_pages);
 }
 
-MODEL_DEFINE(kva, .what = "kernel virtual areas and stacks", .run = run, .cpus = 4, .operations = 30);
+MODEL_DEFINE(kva, .what = "kernel virtual areas and stacks", .run = run, .cpus = 4, .operations = 120);

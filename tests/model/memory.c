@@ -529,6 +529,21 @@ static void inherit(struct space *s)
 	s->brk_busy = true; /* its pages may have been unmapped by hand */
 }
 
+/* Takes the right to write, and gives it back: the page stays what it was, and whose it was. */
+static void protect_and_back(struct space *s, unsigned page)
+{
+	struct page_reference *p = &s->pages[page];
+
+	if (p->kind == NOTHING || p->prot != PROT_ALL || !change_begin(s, page, 1))
+		return;
+	if (!failed(user_call(__NR_mprotect, page_address(page), PAGE_SIZE, PROT_READ))) {
+		p->prot = PROT_READ;
+		if (!failed(user_call(__NR_mprotect, page_address(page), PAGE_SIZE, PROT_ALL)))
+			p->prot = PROT_ALL;
+	}
+	change_end(s, page, 1);
+}
+
 static void child(uint64_t arg)
 {
 	struct space *s = &spaces[arg];
@@ -540,6 +555,8 @@ static void child(uint64_t arg)
 	for (unsigned i = 0; i < 6; i++) {
 		unsigned page = (unsigned)sim_generate_below(&g, PAGES), word = (unsigned)sim_generate_below(&g, WORDS);
 
+		if (sim_generate_below(&g, 4) == 0)
+			protect_and_back(s, page);
 		if (sim_generate_below(&g, 3))
 			store(s, page, word);
 		else

@@ -24,6 +24,7 @@
 #define DEPTH_MAX     3
 #define CODES	      32
 #define DELAY_NS      30000
+#define VFORK_RESTS   200
 
 struct node {
 	int pid; /* 0: not known yet */
@@ -31,6 +32,7 @@ struct node {
 	uint32_t codes;	  /* with which it may have exited */
 	uint64_t signals; /* of which it may have died */
 	bool made, started, ending, reaped;
+	bool vfork; /* its maker sleeps until it ends */
 	bool threads; /* it has more than one, ever */
 	unsigned unreaped; /* children that it has made and not reaped, while single-threaded */
 	unsigned waits;	   /* calls of wait4 that it is in */
@@ -102,6 +104,7 @@ static unsigned make_child(unsigned me, struct sim_generator *g)
 		flags |= CLONE_PARENT;
 	if (what == 1)
 		flags |= CLONE_VFORK;
+	nodes[child].vfork = what == 1;
 	nodes[child].made = true;
 	nodes[nodes[child].parent].unreaped++;
 	pid = user_clone(flags, 0, node_main, child);
@@ -371,6 +374,18 @@ static void make_thread(unsigned me, struct sim_generator *g)
 	call_may_fail(user_clone(USER_THREAD, 0, thread_main, thread_count++));
 }
 
+/* Who waits for a vfork child dies of SIGKILL at once, not when the child ends. */
+static void kill_maker(unsigned maker, struct sim_generator *g)
+{
+	int64_t pid = nodes[maker].pid;
+
+	nodes[maker].signals |= UINT64_C(1) << SIGKILL;
+	user_call(__NR_kill, (uint64_t)pid, SIGKILL);
+	for (unsigned i = 0; i < VFORK_RESTS && user_call(__NR_getppid) == pid; i++)
+		rest(g);
+	MODEL_CHECK(user_call(__NR_getppid) != pid);
+}
+
 static void node_main(uint64_t arg)
 {
 	struct node *n = &nodes[arg];
@@ -384,6 +399,8 @@ static void node_main(uint64_t arg)
 	MODEL_CHECK(parent == nodes[n->parent].pid || parent == nodes[0].pid || has_ended(&nodes[n->parent]));
 	if (below(g, 4) == 0)
 		MODEL_EQUAL(user_call(__NR_setpgid, 0, 0), 0);
+	if (n->vfork && n->parent && parent == nodes[n->parent].pid && below(g, 3) == 0)
+		kill_maker(n->parent, g);
 	for (uint64_t i = below(g, 4); i > 0; i--)
 		act((unsigned)arg, g);
 	end((unsigned)arg, g, true);

@@ -46,6 +46,7 @@
 #define QUEUED_LAST  37
 #define BY_TIMER     41
 #define STANDARD     SIGUSR1
+#define LEFT_OVER    50 /* blocked for ever, and pending when its thread or process ends */
 #define BIT(signo)   (UINT64_C(1) << ((signo) - 1))
 #define ALL_BITS     (BIT(35) | BIT(36) | BIT(37) | BIT(BY_TIMER) | BIT(STANDARD) | BIT(SIGALRM) | BIT(SIGWINCH))
 
@@ -170,6 +171,8 @@ static void handle(int signo, uaddr_t info, uaddr_t context)
 		m->handlers_breaking++;
 	m->mask |= g->masks[signo] | (g->flags[signo] & SA_NODEFER ? 0 : BIT(signo));
 	receive(signo, info, true);
+	if (m->handlers % 2)
+		user_call(__NR_sched_yield); /* on the way out of which what is not blocked is delivered */
 	m->mask = mask;
 }
 
@@ -432,7 +435,7 @@ static void drain(struct group *g, struct member *m)
 	uint64_t rest = REST_NS;
 
 	m->mask_changes = true;
-	MODEL_EQUAL(user_mask(SIG_SETMASK, 0), 0);
+	MODEL_EQUAL(user_mask(SIG_SETMASK, BIT(LEFT_OVER)), 0);
 	m->mask = 0;
 	m->mask_changes = false;
 	while (senders_left || !drained(g)) {
@@ -480,11 +483,13 @@ static void member_main(uint64_t worker)
 	}
 	senders_left--;
 	drain(g, m);
+	user_call(__NR_tgkill, (uint64_t)g->pid, (uint64_t)m->tid, LEFT_OVER);
 	m->done = true;
 	if (worker % THREADS == 0)
 		user_exit_thread(0);
 	while (!g->members[1].done)
 		rest_longer(&rest);
+	user_call(__NR_kill, (uint64_t)g->pid, LEFT_OVER);
 }
 
 static void set_actions(struct group *g)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tree of files, on tmpfs. One worker does all operations against a reference (tree_reference.h): the same errno, the same types, sizes,
- * bytes, link counts and folders. Or, if the seed wants it, several do them at once; then at the end: names and link counts agree,
- * ".." leads back, every entry can be removed, and the file system's own books are as they were.
+ * bytes, link counts and folders. Or, if the seed wants it, several do them at once: a name that they replace by renaming is there all the
+ * time; and at the end names and link counts agree, ".." leads back, every entry can be removed, and the file system's own
+ * books are as they were.
  */
 #include "model.h"
 
@@ -265,7 +266,7 @@ static void do_read(struct model_op *op, const struct handle *h, char *buf)
 
 static void do_truncate(struct model_op *op, const struct handle *h)
 {
-	uint64_t size = model_below(op, TREE_BYTES_MAX);
+	uint64_t any = model_below(op, TREE_BYTES_MAX), size = model_chance(op, 40) ? align_down(any, PAGE_SIZE) : any;
 	int error;
 
 	if (!h->file)
@@ -416,12 +417,49 @@ static void do_mount(struct model_op *op)
 	thread_current()->fs = inside;
 }
 
+/* ---- a name that is replaced by renaming, and so is always there ---- */
+
+#define KEPT	    "/model-mount/kept"
+#define REPLACEMENT "/model-mount/new"
+
+static void replace_kept(void)
+{
+	struct file *f;
+	int error = vfs_open(AT_CWD, REPLACEMENT, O_RDWR | O_CREAT, 0644, &f);
+
+	if (!error)
+		file_put(f);
+	if (!error)
+		error = vfs_rename(AT_CWD, REPLACEMENT, AT_CWD, KEPT, 0); /* unless another worker has done it */
+	MODEL_CHECK(error == 0 || error == -ENOENT || (error == -ENOMEM && model_may_fail()));
+}
+
+static void look_for_kept(void)
+{
+	struct file_stat st;
+	int error = vfs_stat(AT_CWD, KEPT, LOOKUP_FOLLOW, &st);
+
+	MODEL_CHECK(error == 0 || (error == -ENOMEM && model_may_fail()));
+}
+
+static void do_kept(struct model_op *op)
+{
+	struct fs_context *inside = thread_current()->fs;
+
+	thread_current()->fs = whole;
+	if (model_chance(op, 50))
+		replace_kept();
+	else
+		look_for_kept();
+	thread_current()->fs = inside;
+}
+
 /* ---- all of it ---- */
 
 static void operation(struct model_op *op, unsigned worker)
 {
 	struct handle *h = &handles[worker][model_below(op, HANDLES)];
-	uint64_t what = model_below(op, 32);
+	uint64_t what = model_below(op, 37);
 
 	if (what < 4)
 		do_mkdir(op);
@@ -451,6 +489,10 @@ static void operation(struct model_op *op, unsigned worker)
 		close_handle(h);
 	else if (what < 31)
 		do_mount(op);
+	else if (what < 33)
+		do_kept(op);
+	else if (what < 36)
+		do_truncate(op, h);
 	else
 		thread_yield();
 }
@@ -603,6 +645,7 @@ static void prepare(void)
 	MODEL_EQUAL(vfs_mkdir(AT_CWD, "/model-mount", 0755), 0);
 	MODEL_EQUAL(vfs_mkdir(AT_CWD, "/model-mount/a", 0755), 0);
 	MODEL_EQUAL(vfs_mkdir(AT_CWD, "/model-mount/b", 0755), 0);
+	MODEL_EQUAL(vfs_mknod(AT_CWD, KEPT, S_IFREG | 0644, 0), 0);
 }
 
 static void statistics(struct fs_statistics *ret)
@@ -630,6 +673,7 @@ static void run(void)
 	model_recover();
 	check_all();
 	empty_folder(BASE, 0);
+	(void)vfs_unlink(AT_CWD, REPLACEMENT);
 	statistics(&after);
 	MODEL_EQUAL(after.blocks_free, before.blocks_free);
 	MODEL_EQUAL(after.files_free, before.files_free);

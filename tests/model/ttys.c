@@ -5,7 +5,7 @@
  *   editor   the line discipline alone against a reference: lines as they are edited (erase, word erase, kill, end of file), what a read of any size
  *            gives, canonical and not; and a screen that shows, after each character, the line as it now is
  *   pairs    a pseudo terminal: one types and one shows at the master, one reads and one writes at the slave; bytes come in order and once.
- *            In canonical mode a read ends with a line. The master is closed whenever its users have ended: then reads
+ *            In canonical mode a read ends with a line, else it waits for VMIN bytes. The master is closed whenever its users have ended: then reads
  *            of the slave give 0 and writes EIO.
  */
 #include "model.h"
@@ -30,6 +30,7 @@
 #define WERASE	    0x17
 #define END_OF_FILE 0x04
 #define PATIENCE_NS (2 * NSEC_PER_MSEC)
+#define READS	    12
 
 /* ---- the editor ---- */
 
@@ -216,15 +217,16 @@ static struct {
 	struct file *master, *reads, *writes; /* the master's file has a reference for each of its two users */
 	uint32_t master_users;		      /* A */
 	bool canonical;
+	size_t least; /* bytes that a read waits for; 0: it may end at any time */
 	uint64_t typed, read, written, shown;
 } pair;
 
 static char buffers[WORKERS][BYTES_MAX];
 
-/* Letters; in canonical mode every 16th ends a line. */
+/* Letters; in canonical mode every 17th ends a line: at another place each time round the buffer. */
 static char byte_of(uint64_t n)
 {
-	return n % 16 == 15 ? '\n' : (char)('a' + n % 23);
+	return n % 17 == 16 ? '\n' : (char)('a' + n % 23);
 }
 
 static ssize_t write_on(struct file *f, char *buf, uint64_t at, size_t len)
@@ -259,7 +261,8 @@ static void wait_for(struct file *f, uint32_t events)
 
 static void type(struct model_op *op, char *buf)
 {
-	ssize_t n = write_on(pair.master, buf, pair.typed, 1 + model_below(op, BYTES_MAX));
+	uint64_t len = 1 + (model_below(op, BYTES_MAX) >> (model_chance(op, 30) ? model_below(op, 10) : 0));
+	ssize_t n = write_on(pair.master, buf, pair.typed, len);
 
 	if (n > 0)
 		pair.typed += (uint64_t)n;
@@ -292,6 +295,8 @@ static bool read_slave(struct model_op *op, char *buf)
 	pair.read += (uint64_t)n;
 	if (pair.canonical)
 		MODEL_CHECK(n == (ssize_t)len || buf[n - 1] == '\n');
+	else
+		MODEL_CHECK((size_t)n >= min(pair.least, len) || !master_there());
 	return true;
 }
 
@@ -340,8 +345,10 @@ static void work(unsigned worker)
 			type(&op, buf);
 		else if (worker == 1)
 			show(&op, buf);
-		else
-			goes_on = worker == 2 ? read_slave(&op, buf) : write_slave(&op, buf);
+		else if (worker == 3)
+			goes_on = write_slave(&op, buf);
+		for (unsigned i = 0; worker == 2 && goes_on && i < READS; i++) /* a line each, perhaps */
+			goes_on = read_slave(&op, buf);
 		model_state(pair.typed << 30 ^ pair.read << 20 ^ pair.written << 10 ^ pair.shown);
 	}
 	if (worker < 2)
@@ -360,8 +367,9 @@ static void set_terminal(struct model_op *op)
 	pair.canonical = model_chance(op, 50);
 	k.c_lflag = pair.canonical ? ICANON : 0;
 	k.c_oflag = k.c_iflag = 0;
-	k.c_cc[VMIN] = (cc_t)model_below(op, 3);
+	k.c_cc[VMIN] = (cc_t)(model_below(op, 50) >> model_below(op, 6));
 	k.c_cc[VTIME] = (cc_t)model_below(op, 2);
+	pair.least = k.c_cc[VTIME] || pair.reads->flags & O_NONBLOCK ? 0 : k.c_cc[VMIN];
 	ldisc_set_termios(&t->ldisc, &k);
 	spin_unlock_irq(&t->lock, irq);
 }

@@ -7,7 +7,7 @@
  *   events    a watcher on a queue (a function, as poll's) hears of every event that it asked for, from wait_add to wait_remove
  *   timers    each belongs to one worker, which arms and cancels it; any worker takes it off. Its function is never early, never
  *             runs twice at a time, runs once for each time that it was armed (or re-armed itself), and not any more once
- *             timer_cancel() has returned. None is forgotten.
+ *             timer_cancel() has returned. None is forgotten, nor late because others are due later.
  *   work      a piece runs after it was queued, as often as it was queued afresh; work_flush() returns only when what was queued
  *             before has run
  */
@@ -126,7 +126,7 @@ static void watch(struct model_op *op)
 	waiter_init(&w.waiter, ask, model_chance(op, 50));
 	w.waiter.fn = hear;
 	wait_add(&event_queue, &w.waiter);
-	wake_events(&event_queue, mine, model_chance(op, 50));
+	wake_events(&event_queue, mine | 1u << 6, model_chance(op, 50)); /* one of them is enough */
 	wake_events(&event_queue, 1u << 7, false);
 	wait_remove(&event_queue, &w.waiter);
 	MODEL_CHECK(w.heard & mine);
@@ -319,6 +319,27 @@ static void work(unsigned worker)
 	pass_tokens(worker);
 }
 
+/* A timer that is due soon does not wait for one that was armed before it and is due later. */
+static void near_before_far(void)
+{
+	struct alarm *far = &alarms[0][0], *near = &alarms[0][1];
+	uint64_t began_ns = hal_clock_ns();
+	unsigned long irq = spin_lock_irq(&far->lock);
+
+	__atomic_store_n(&far->quiet, false, __ATOMIC_SEQ_CST);
+	arm_locked(far, LATE_NS);
+	spin_unlock_irq(&far->lock, irq);
+	irq = spin_lock_irq(&near->lock);
+	__atomic_store_n(&near->quiet, false, __ATOMIC_SEQ_CST);
+	arm_locked(near, DELAY_NS);
+	spin_unlock_irq(&near->lock, irq);
+	while (READ_ONCE(near->expected) && hal_clock_ns() < began_ns + LATE_NS / 2)
+		model_compute(DELAY_NS / 4); /* a sleep would arm another timer */
+	MODEL_CHECK(!READ_ONCE(near->expected));
+	silence(near);
+	silence(far);
+}
+
 /* What was armed fires. */
 static void settle(void)
 {
@@ -347,6 +368,7 @@ static void run(void)
 	model_workers(WORKERS, work);
 	model_recover();
 	settle();
+	near_before_far();
 	work_flush();
 	for (unsigned i = 0; i < PIECES; i++)
 		MODEL_EQUAL(pieces[i].ran, pieces[i].queued);
