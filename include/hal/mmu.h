@@ -51,6 +51,17 @@ void hal_aspace_fini(struct hal_aspace *as);
 /* Makes `as` this CPU's user address space; null: none. Interrupts off. */
 void hal_aspace_activate(struct hal_aspace *as);
 
+/*
+ * Where a CPU may keep translations of an address space while another one is active on it (and HAL_ASPACE_KEEPS is 0 all the same),
+ * flushes are numbered, in <hal/arch.h>, inline; nothing elsewhere:
+ *
+ *   uint64_t hal_tlb_change(struct hal_aspace *as)         entries were taken away or made stricter: the number of the flush that
+ *                                                          is due, before anybody looks on which CPUs the space is active
+ *   void hal_tlb_caught_up(struct hal_aspace *as, uint64_t number)     this CPU has done that flush. Interrupts off.
+ *
+ * A CPU that has not caught up when it next runs user code of the space forgets everything first.
+ */
+
 /* Drop cached translations of [start, end) of `as`, on this CPU or (HAL_TLB_BROADCAST) on all. Interrupts off. */
 void hal_tlb_flush_page(struct hal_aspace *as, uaddr_t addr);
 void hal_tlb_flush_range(struct hal_aspace *as, uaddr_t start, uaddr_t end);

@@ -8,7 +8,7 @@
  * now: that is the point. One that it does not allow is a fault at once, as on metal, though the page table may allow
  * it by now; the fault forgets the entry. A write to a page that is not yet dirty walks again.
  *
- * Entries go by flushes, by others that need their place, when the vCPU was marked stale for the address space, and, where a
+ * Entries go by flushes, by others that need their place, when the vCPU has missed a flush of the address space, and, where a
  * scenario says so (tlb.evict), for no reason.
  */
 #include <sim/fault.h>
@@ -54,9 +54,8 @@ void sim_soft_end(struct hal_aspace *as)
 void sim_soft_enter(void)
 {
 	struct sim_vcpu *v = sim_self();
-	uint64_t self = UINT64_C(1) << v->id;
 
-	if (atomic_load(&v->aspace->stale) & self && atomic_fetch_and(&v->aspace->stale, ~self) & self)
+	if (sim_tlb_missed(v))
 		sim_soft_flush(v->aspace, 0, HAL_USER_TOP);
 }
 

@@ -8,11 +8,11 @@
  * stub and done before it next runs.
  *
  * I1  A translation in a stub is never less strict than the entry that it was filled from; writing needs the
- * entry to be dirty. I2  hal_tlb_flush_* on the vCPU itself takes effect before its stub runs again. A vCPU
- * on which the address space is not active is marked stale instead (its stub forgets everything before it
- * runs); one on which it is active is the kernel's business, by IPI, as HAL_TLB_BROADCAST is 0. I3  The mark
- * is set before the kernel can have seen the other vCPU inactive and skipped its IPI, or else that vCPU's
- * activation sees the mark: both sides publish first and look second.
+ * entry to be dirty. I2  hal_tlb_flush_* on the vCPU itself takes effect before its stub runs again. I3  Flushes that others ask
+ * for are numbered (hal_tlb_change). A vCPU that runs user code of the address space meanwhile is active and gets the kernel's
+ * IPI, as HAL_TLB_BROADCAST is 0; any other one passes sim_stub_select() before it does so next, and its stub forgets
+ * everything there unless it has caught up. The number moves before the kernel looks who is active, so that one which stops being
+ * active in between is not missed.
  */
 #include <asm/errno.h>
 
@@ -51,16 +51,7 @@ void hal_aspace_fini(struct hal_aspace *as)
 
 void hal_aspace_activate(struct hal_aspace *as)
 {
-	struct sim_vcpu *v = sim_self();
-	uint64_t self = UINT64_C(1) << v->id;
-
-	if (v->aspace == as)
-		return;
-	if (v->aspace)
-		atomic_fetch_and(&v->aspace->active, ~self);
-	v->aspace = as;
-	if (as)
-		atomic_fetch_or(&as->active, self);
+	sim_self()->aspace = as;
 }
 
 /* ---- flushing ---- */
@@ -93,7 +84,6 @@ void hal_tlb_flush_range(struct hal_aspace *as, uaddr_t start, uaddr_t end)
 		host_stub_unmap(stub->host, start, end - start);
 	if (sim_soft_used)
 		sim_soft_flush(as, start, end);
-	atomic_fetch_or(&as->stale, ~(atomic_load(&as->active) | UINT64_C(1) << v->id));
 }
 
 void hal_tlb_flush_page(struct hal_aspace *as, uaddr_t addr)
@@ -152,18 +142,24 @@ void sim_stub_revive(struct sim_stub *stub)
 	stub->fpu_user = NULL;
 }
 
+bool sim_tlb_missed(struct sim_vcpu *v)
+{
+	uint64_t flushes = atomic_load(&v->aspace->flushes);
+	bool missed = v->aspace->seen[v->id] != flushes;
+
+	v->aspace->seen[v->id] = flushes;
+	return missed;
+}
+
 struct sim_stub *sim_stub_select(struct sim_vcpu *v)
 {
 	struct hal_aspace *as = v->aspace;
-	uint64_t self = UINT64_C(1) << v->id;
 	struct sim_stub *stub = own_stub(v, as);
-	bool stale = false;
+	bool missed = sim_tlb_missed(v);
 
-	if (atomic_load(&as->stale) & self)
-		stale = atomic_fetch_and(&as->stale, ~self) & self;
 	if (!stub)
 		stub = stub_adopt(v, as);
-	else if (stale)
+	else if (missed)
 		forget_all(stub);
 	if (host_stub_is_lost(stub->host))
 		sim_stub_revive(stub);

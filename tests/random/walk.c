@@ -4,6 +4,8 @@
  * children, and prints what each returned. Only calls whose answer does not depend on timing, on the machine or on who else is there:
  * the same seed must print the same on Linux and on CloudOS, whatever the schedule.
  *
+ * Draws stand in statements of their own: the order in which arguments are evaluated is the compiler's.
+ *
  * One process runs at a time: a parent waits for its child at once. What they share (files, offsets, pipes) is shared for real.
  */
 #include <dirent.h>
@@ -119,7 +121,8 @@ static void do_write(void)
 static void do_pread(void)
 {
 	int i = slot();
-	long n = pread(fds[i], buffer, draw(BYTES), (off_t)draw(4 * BYTES));
+	size_t len = draw(BYTES);
+	long n = pread(fds[i], buffer, len, (off_t)draw(4 * BYTES));
 
 	said("pread", n);
 	if (n > 0)
@@ -140,9 +143,9 @@ static void do_pwritev(void)
 static void do_seek(void)
 {
 	static const int whences[] = {SEEK_SET, SEEK_CUR, SEEK_END};
-	int i = slot();
+	int i = slot(), whence = whences[draw(3)];
 
-	said("lseek", lseek(fds[i], (off_t)draw(2 * BYTES) - BYTES / 2, whences[draw(3)]));
+	said("lseek", lseek(fds[i], (off_t)draw(2 * BYTES) - BYTES / 2, whence));
 }
 
 static void do_truncate(void)
@@ -301,6 +304,7 @@ static void do_mmap(void)
 	int i = slot(), shared = (int)draw(2);
 	struct stat st;
 	unsigned char *p;
+	size_t at;
 
 	if (fstat(fds[i], &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
 		return;
@@ -309,7 +313,8 @@ static void do_mmap(void)
 	if (p == MAP_FAILED)
 		return;
 	printf("%*s  %08x\n", 2 * depth, "", hash_of(p, st.st_size));
-	p[draw((uint64_t)st.st_size)] = (unsigned char)draw(256);
+	at = draw((uint64_t)st.st_size);
+	p[at] = (unsigned char)draw(256);
 	printf("%*s  %08x\n", 2 * depth, "", hash_of(p, st.st_size));
 	said("munmap", munmap(p, (size_t)st.st_size));
 }

@@ -237,10 +237,24 @@ static inline void hal_pte_set(hal_pte_t *slot, hal_pte_t pte)
 /* The stubs that may hold translations of this address space: at most one a vCPU (user/tlb.c). */
 struct hal_aspace {
 	uint64_t *root;
-	_Atomic uint64_t active;   /* vCPUs on which it is the active one                   */
-	_Atomic uint64_t stale;	   /* vCPUs whose stub must forget everything before it runs */
-	uint8_t stub[HAL_CPU_MAX]; /* 1 + index of its stub on that vCPU, or 0; a hint      */
+	_Atomic uint64_t flushes;    /* that were due so far, on whatever vCPU               */
+	uint64_t seen[HAL_CPU_MAX];  /* each vCPU's own: it has done those up to this one    */
+	uint8_t stub[HAL_CPU_MAX];   /* 1 + index of its stub on that vCPU, or 0; a hint     */
 };
+
+static inline uint64_t hal_tlb_change(struct hal_aspace *as)
+{
+	return atomic_fetch_add(&as->flushes, 1) + 1;
+}
+
+/* Only if it has done all those before: one that it missed must not be forgotten over this one. */
+static inline void hal_tlb_caught_up(struct hal_aspace *as, uint64_t number)
+{
+	uint64_t *seen = &as->seen[sim_self()->id];
+
+	if (*seen + 1 == number)
+		*seen = number;
+}
 
 /* ---- devices: register addresses are cookies that lead to the models (sim/device/pci.c) ---- */
 

@@ -21,6 +21,9 @@ struct sim_stub {
 	uint64_t last_run;		 /* of the vCPU's count of selections                */
 };
 
+/* True if flushes of its active address space have passed the vCPU by: what it remembers must go. It has caught up then. */
+bool sim_tlb_missed(struct sim_vcpu *v);
+
 /* The stub of the vCPU's active address space, created or recycled if need be. */
 struct sim_stub *sim_stub_select(struct sim_vcpu *v);
 

@@ -16,6 +16,7 @@
 struct flush_request {
 	struct hal_aspace *aspace;
 	uaddr_t start, end;
+	uint64_t number;
 };
 
 static void flush_here(void *arg)
@@ -26,6 +27,7 @@ static void flush_here(void *arg)
 		hal_tlb_flush_page(r->aspace, r->start);
 	else
 		hal_tlb_flush_range(r->aspace, r->start, r->end);
+	hal_tlb_caught_up(r->aspace, r->number);
 }
 
 static uint64_t other_cpus(const struct vm_space *s)
@@ -39,7 +41,7 @@ static uint64_t other_cpus(const struct vm_space *s)
 
 void tlb_flush(struct vm_space *s, uaddr_t start, uaddr_t end)
 {
-	struct flush_request r = { &s->sched.hal, start, end };
+	struct flush_request r = { &s->sched.hal, start, end, hal_tlb_change(&s->sched.hal) };
 	unsigned long irq = hal_irq_save();
 	uint64_t others;
 

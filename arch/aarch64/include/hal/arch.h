@@ -272,6 +272,19 @@ struct hal_aspace {
 	uint64_t ttbr; /* TTBR0_EL1: ASID in the top 16 bits */
 };
 
+/* Flushes are broadcast to every CPU. */
+static inline uint64_t hal_tlb_change(struct hal_aspace *as)
+{
+	(void)as;
+	return 0;
+}
+
+static inline void hal_tlb_caught_up(struct hal_aspace *as, uint64_t number)
+{
+	(void)as;
+	(void)number;
+}
+
 /*
  * ---- devices ----
  * One plain load or store each: an access that the compiler may split or combine with an update of its
