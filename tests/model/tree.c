@@ -499,20 +499,24 @@ static void operation(struct model_op *op, unsigned worker)
 		thread_yield();
 }
 
-/* The root of a worker is the folder of the model, so that ".." leads out of it nowhere. */
+/* The root of a worker is the folder of the model, so that ".." leads out of it nowhere. Out of memory: tries again. */
 static void adopt(void)
 {
-	bool armed = sim_faults_armed();
+	struct fs_context *inside;
 	struct path base;
+	int error;
 
-	sim_faults_arm(false);
-	MODEL_EQUAL(vfs_adopt_kernel_thread(), 0);
-	MODEL_EQUAL(path_lookup(AT_CWD, BASE, 0, &base), 0);
+	while ((error = vfs_adopt_kernel_thread()) == -ENOMEM)
+		MODEL_CHECK(model_may_fail());
+	MODEL_EQUAL(error, 0);
+	while ((error = path_lookup(AT_CWD, BASE, 0, &base)) == -ENOMEM)
+		MODEL_CHECK(model_may_fail());
+	MODEL_EQUAL(error, 0);
+	while (!(inside = fs_context_create(base, base)))
+		MODEL_CHECK(model_may_fail());
 	fs_context_put(thread_current()->fs);
-	thread_current()->fs = fs_context_create(base, base);
-	MODEL_CHECK(thread_current()->fs);
+	thread_current()->fs = inside;
 	path_put(&base);
-	sim_faults_arm(armed);
 }
 
 static void work(unsigned worker)
