@@ -16,6 +16,7 @@ from .machine import Setup
 from .ui import Failure, step
 
 BOOTS = 15
+MEMORIES = (64, 256)         # MiB: a page descriptor is made for each page
 PROGRAM_SEEDS = 25
 MODEL_SEEDS = 200            # of each model
 IDLE_S = 100_000             # of simulated sleep
@@ -24,9 +25,9 @@ COMMAND = ["busybox", "sh", "-c", "seq 1 1000 | busybox md5sum"]
 COST = re.compile(r"took ([0-9.]+) s of the host, ([0-9.]+) s to the first program; simulated time ran ([0-9.]+) times as fast")
 
 
-def _cost(seed: int, command: list[str]) -> tuple[float, float, float]:
+def _cost(seed: int, command: list[str], memory: int = 256) -> tuple[float, float, float]:
     """(seconds of the host, of those until the first program, simulated seconds a second)."""
-    result = run.execute(Setup(machine="sim", world=["--seed", str(seed)]), command, timeout_s=300)
+    result = run.execute(Setup(machine="sim", memory=memory, world=["--seed", str(seed)]), command, timeout_s=300)
     found = COST.search(result.log.decode(errors="replace"))
     if result.end != "status" or not found:
         raise Failure(f"seed {seed}: {result.end}\n{result.log_tail()}")
@@ -62,7 +63,7 @@ def measure(uml) -> dict[str, object]:
     """`uml(command, added)` boots User-Mode Linux for one command."""
     build.kernel("sim")
     with step(f"booting {BOOTS} times"):
-        boots = [_cost(seed, ["true"]) for seed in range(1, BOOTS + 1)]
+        boots = [[_cost(seed, ["true"], memory)[1] for memory in MEMORIES] for seed in range(1, BOOTS + 1)]
     with step(f"running {PROGRAM_SEEDS} seeds of programs"):
         programs = [_cost(seed, COMMAND)[0] for seed in range(1, PROGRAM_SEEDS + 1)]
     with step(f"sleeping {IDLE_S} simulated seconds"):
@@ -70,7 +71,7 @@ def measure(uml) -> dict[str, object]:
     with step(f"running {MODEL_SEEDS} seeds of each model"):
         models = _models()
     found: dict[str, object] = {
-        "boot_to_first_program_ms": statistics.median(boot[1] for boot in boots) * 1e3,
+        "boot_to_first_program_ms": {memory: statistics.median(boot[i] for boot in boots) * 1e3 for i, memory in enumerate(MEMORIES)},
         "program_seeds_per_second": 1 / statistics.median(programs),
         "model_seeds_per_second": statistics.harmonic_mean(models.values()),
         "models": models,
@@ -83,8 +84,9 @@ def measure(uml) -> dict[str, object]:
 
 def show(found: dict[str, object]) -> None:
     print("\nthe deterministic world, one processor")
-    rows = [("boot to the first program", f"{found['boot_to_first_program_ms']:.1f} ms", f"User-Mode Linux, whole boot {found['uml_boot_ms']:.0f} ms"),
-            ("seeds with user programs", f"{found['program_seeds_per_second']:.0f} a second", ""),
+    boots = [(f"boot to the first program, {memory} MiB", f"{ms:.1f} ms", f"User-Mode Linux, whole boot {found['uml_boot_ms']:.0f} ms")
+             for memory, ms in found["boot_to_first_program_ms"].items()]
+    rows = [*boots, ("seeds with user programs", f"{found['program_seeds_per_second']:.0f} a second", ""),
             ("seeds of models, all together", f"{found['model_seeds_per_second']:.0f} a second",
              f"littlefs's simulated disks: {LITTLEFS[0]} to {LITTLEFS[1]} crash-and-recover cycles"),
             ("asleep: simulated time", f"{found['idle_simulated_seconds_per_second']:.0f} times real time", "")]
