@@ -59,7 +59,7 @@ void hal_aspace_activate(struct hal_aspace *as);
  *                                                          is due, before anybody looks on which CPUs the space is active
  *   void hal_tlb_caught_up(struct hal_aspace *as, uint64_t number)     this CPU has done that flush. Interrupts off.
  *
- * A CPU that has not caught up when it next runs user code of the space forgets everything first.
+ * A CPU that has not caught up when the space is next activated on it forgets everything first.
  */
 
 /* Drop cached translations of [start, end) of `as`, on this CPU or (HAL_TLB_BROADCAST) on all. Interrupts off. */

@@ -9,10 +9,10 @@
  *
  * I1  A translation in a stub is never less strict than the entry that it was filled from; writing needs the
  * entry to be dirty. I2  hal_tlb_flush_* on the vCPU itself takes effect before its stub runs again. I3  Flushes that others ask
- * for are numbered (hal_tlb_change). A vCPU that runs user code of the address space meanwhile is active and gets the kernel's
- * IPI, as HAL_TLB_BROADCAST is 0; any other one passes sim_stub_select() before it does so next, and its stub forgets
- * everything there unless it has caught up. The number moves before the kernel looks who is active, so that one which stops being
- * active in between is not missed.
+ * for are numbered (hal_tlb_change). A vCPU on which the address space is active is the kernel's business, by IPI, as
+ * HAL_TLB_BROADCAST is 0. Any other one compares the numbers when the space is activated on it next, and forgets everything if it has
+ * not caught up. The number moves before the kernel looks who is active, and the kernel calls a vCPU active before it activates
+ * the space there: so one of them sees the other, also when a vCPU leaves the space between the two looks.
  */
 #include <asm/errno.h>
 
@@ -51,7 +51,17 @@ void hal_aspace_fini(struct hal_aspace *as)
 
 void hal_aspace_activate(struct hal_aspace *as)
 {
-	sim_self()->aspace = as;
+	struct sim_vcpu *v = sim_self();
+	uint64_t flushes;
+
+	if (v->aspace == as)
+		return;
+	v->aspace = as;
+	if (!as)
+		return;
+	flushes = atomic_load(&as->flushes);
+	as->missed[v->id] |= as->seen[v->id] != flushes;
+	as->seen[v->id] = flushes;
 }
 
 /* ---- flushing ---- */
@@ -144,10 +154,9 @@ void sim_stub_revive(struct sim_stub *stub)
 
 bool sim_tlb_missed(struct sim_vcpu *v)
 {
-	uint64_t flushes = atomic_load(&v->aspace->flushes);
-	bool missed = v->aspace->seen[v->id] != flushes;
+	bool missed = v->aspace->missed[v->id];
 
-	v->aspace->seen[v->id] = flushes;
+	v->aspace->missed[v->id] = false;
 	return missed;
 }
 

@@ -239,6 +239,7 @@ struct hal_aspace {
 	uint64_t *root;
 	_Atomic uint64_t flushes;    /* that were due so far, on whatever vCPU               */
 	uint64_t seen[HAL_CPU_MAX];  /* each vCPU's own: it has done those up to this one    */
+	bool missed[HAL_CPU_MAX];    /* each vCPU's own: not all when it was activated there */
 	uint8_t stub[HAL_CPU_MAX];   /* 1 + index of its stub on that vCPU, or 0; a hint     */
 };
 

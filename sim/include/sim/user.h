@@ -21,7 +21,7 @@ struct sim_stub {
 	uint64_t last_run;		 /* of the vCPU's count of selections                */
 };
 
-/* True if flushes of its active address space have passed the vCPU by: what it remembers must go. It has caught up then. */
+/* True if flushes of its active address space passed the vCPU by while another one was active: what it remembers must go, once. */
 bool sim_tlb_missed(struct sim_vcpu *v);
 
 /* The stub of the vCPU's active address space, created or recycled if need be. */
