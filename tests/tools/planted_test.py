@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATCHES = sorted((ROOT / "tests" / "planted").glob("*.patch"))
 sys.path.insert(0, str(ROOT / "tools"))
 
-from cloudos import planted  # noqa: E402
+from cloudos import debian, planted  # noqa: E402
 
 
 def models() -> set[str]:
@@ -30,6 +30,10 @@ def changed(text: str, mark: str) -> int:
 
 
 class PlantedTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        debian.install(debian.PATCH_PACKAGES)
+
     def test_there_are_enough(self) -> None:
         self.assertGreaterEqual(len(PATCHES), 60)
 

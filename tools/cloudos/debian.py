@@ -36,6 +36,7 @@ BUILD_PACKAGES = {
     "xz-utils": "/usr/bin/xz",
     "bzip2": "/usr/bin/bzip2",
 }
+PATCH_PACKAGES = {"patch": "/usr/bin/patch"}
 ARM_PACKAGES = {
     "gcc-aarch64-linux-gnu": "/usr/bin/aarch64-linux-gnu-gcc",
     "libc6-dev-arm64-cross": "/usr/aarch64-linux-gnu/include/stdio.h",

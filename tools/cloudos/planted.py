@@ -25,7 +25,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import build
+from . import build, debian
 from .paths import BUILD, ROOT
 from .shrink import Failing
 from .ui import Failure, say, step
@@ -87,10 +87,10 @@ class Copy:
     def _refresh(self) -> None:
         """The sources as they stand, without what is built; unchanged files keep their times, so that little is compiled again."""
         self.tree.mkdir(parents=True, exist_ok=True)
-        listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
-                                capture_output=True, text=True)
-        if listed.returncode == 0:
-            names = [name for name in listed.stdout.split("\0") if name]
+        git = shutil.which("git") and subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+                                                     capture_output=True, text=True)
+        if git and git.returncode == 0:
+            names = [name for name in git.stdout.split("\0") if name]
         else:
             names = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.is_file() and BUILD not in path.parents]
         for name in names:
@@ -252,6 +252,7 @@ def _result(bugs: list[Bug]) -> dict:
 
 
 def main(args: argparse.Namespace) -> int:
+    debian.install(debian.PATCH_PACKAGES)
     bugs = [read(path) for path in sorted(PATCHES.glob("*.patch"))]
     if args.target:
         bugs = [bug for bug in bugs if any(bug.name.startswith(name) for name in args.target)]

@@ -10,7 +10,7 @@ import argparse
 import subprocess
 from pathlib import Path
 
-from . import build, check, machine, run, session, timeline
+from . import build, check, debian, machine, run, session, timeline
 from .ui import Failure, say
 from .up import interact
 
@@ -62,6 +62,7 @@ def _model(args: argparse.Namespace) -> int:
 def _traced(args: argparse.Namespace, line: list[str]) -> int:
     """Runs a line of the simulator with what is to be seen of it."""
     if args.gdb is not None:
+        debian.install({"gdb": "/usr/bin/gdb"})
         line = ["gdb", "-q", "-ex", "handle SIGVTALRM nostop noprint pass", "-ex", "run", "--args", *line,
                 "--set", f"stop-at {args.gdb}"]
     folder = machine.fresh_folder("timeline")
