@@ -55,6 +55,7 @@ struct page_reference {
 	bool copied;	   /* PRIVATE_FILE: has words of its own */
 	bool perhaps;	   /* PRIVATE_FILE: has them perhaps, since a store was tried */
 	bool changing;
+	unsigned becomes; /* 1 + the shared page that the change may already have put here; 0: none */
 	uint32_t changes, stores; /* so far */
 };
 
@@ -207,6 +208,10 @@ static void note_store_anywhere(struct page_reference *p)
 		make_fuzzy(&objects[p->object].words);
 		objects[p->object].stores++;
 	}
+	if (p->becomes) {
+		make_fuzzy(&objects[p->becomes - 1].words);
+		objects[p->becomes - 1].stores++;
+	}
 }
 
 static void store(struct space *s, unsigned page, unsigned word)
@@ -253,6 +258,7 @@ static void change_end(struct space *s, unsigned first, unsigned n)
 {
 	for (unsigned i = first; i < first + n; i++) {
 		s->pages[i].changing = false;
+		s->pages[i].becomes = 0;
 		s->pages[i].changes++;
 	}
 }
@@ -319,6 +325,8 @@ static void map(struct space *s, struct model_op *op)
 	if (kind == SHARED && !file)
 		object_count += run.n;
 	MODEL_CHECK(object_count <= OBJECT_PAGES);
+	for (unsigned i = 0; kind == SHARED && i < run.n; i++)
+		s->pages[run.first + i].becomes = object + i + 1;
 	if (!failed(user_call(__NR_mmap, page_address(run.first), run.n * PAGE_SIZE, prot, flags,
 			      file ? (uint64_t)files[which] : UINT64_MAX, file ? at * PAGE_SIZE : 0)))
 		for (unsigned i = 0; i < run.n; i++) {
@@ -397,6 +405,8 @@ static void move_to(struct space *s, unsigned from, unsigned to)
 	uint32_t stores_a = s->pages[from].stores, stores_b = s->pages[to].stores;
 
 	sim_note("space %u: move %u to %u", (unsigned)(s - spaces), from, to);
+	if (s->pages[from].kind == SHARED)
+		s->pages[to].becomes = s->pages[from].object + 1;
 	if (!failed(user_call(__NR_mremap, page_address(from), PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
 			      page_address(to)))) {
 		note_move(s, from, to, s->pages[from].stores != stores_a || s->pages[to].stores != stores_b);
