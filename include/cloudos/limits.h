@@ -9,9 +9,10 @@
 int process_prlimit(int pid, unsigned resource, const struct rlimit64 *new, struct rlimit64 *ret_old);
 
 /* May the running task change (nice, scheduling, affinity) what belongs to t? By user id, or CAP_SYS_NICE. */
-bool task_may_schedule(struct task *t);
+bool task_may_schedule(const struct task *t);
+bool task_may_schedule_locked(const struct task *t); /* by proc_lock */
 
-/* Calls fn for the main thread of each process that getpriority's `which` and `who` name; how many there were. */
+/* Calls fn, with proc_lock held, for the main thread of each process that getpriority's `which` and `who` name; how many there were. */
 int task_for_each_priority(int which, int who, void (*fn)(struct task *t, void *arg), void *arg);
 
 #endif

@@ -187,6 +187,9 @@ uint32_t task_total(void);
 struct task *task_find(int tid);
 void task_put(struct task *t);
 
+/* Names the running task: at most 15 characters of `name` (prctl(2), PR_SET_NAME). */
+void task_set_name(const char *name);
+
 /* What a process's main thread uses, with a reference, or null when it is past having one. */
 struct vm_space *process_get_vm(struct process *p);
 struct fd_table *process_get_files(struct process *p);

@@ -75,7 +75,7 @@ struct thread {
 	void (*entry)(void *);	      /* C */
 	void *arg;		      /* C */
 	void (*release)(struct thread *); /* C: after its last switch; must not sleep; null: the thread frees itself */
-	char name[16];
+	char name[16];		      /* O; proc: written under its proc_lock as well */
 	int tid; /* for messages; proc's thread id, or 0 */
 
 	/* What the floors above keep for a thread; carried here, never followed by the scheduler. */

@@ -166,16 +166,15 @@ static int parse_files(struct exec *x)
 
 static int build_space(struct exec *x)
 {
-	const struct rlimit64 *limits = process_self()->limits;
 	struct vm_space *s = vm_space_create();
 	int err;
 
 	if (!s)
 		return -ENOMEM;
 	x->space = s;
-	s->limit_as = limits[RLIMIT_AS].rlim_cur;
-	s->limit_data = limits[RLIMIT_DATA].rlim_cur;
-	s->limit_stack = limits[RLIMIT_STACK].rlim_cur;
+	s->limit_as = process_limit(RLIMIT_AS);
+	s->limit_data = process_limit(RLIMIT_DATA);
+	s->limit_stack = process_limit(RLIMIT_STACK);
 	err = exec_load(x);
 	if (err == 0)
 		err = vm_map_vdso(s, 0);
@@ -323,11 +322,11 @@ static void reset_signals(struct task *t, struct signal_actions *fresh)
 	t->altstack = (struct hal_altstack){ .flags = SS_DISABLE };
 }
 
-static void set_name(struct task *t, const char *path)
+static void set_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	str_copy(t->thread.name, sizeof(t->thread.name), slash ? slash + 1 : path);
+	task_set_name(slash ? slash + 1 : path);
 }
 
 static void commit(struct exec *x, struct task *t)
@@ -347,7 +346,7 @@ static void commit(struct exec *x, struct task *t)
 	p->dumpable = !x->secure;
 	switch_cred(t, x->cred);
 	x->cred = NULL;
-	set_name(t, x->name);
+	set_name(x->name);
 	p->has_execed = true;
 	t->restart.fn = NULL;
 	hal_abi_start(&t->user, x->entry, x->sp);
@@ -415,7 +414,7 @@ static void exec_init(struct exec *x, const char *name)
 {
 	memset(x, 0, offsetof(struct exec, first)); /* the rest is filled before it is read */
 	x->name = name;
-	x->stack_limit = process_self()->limits[RLIMIT_STACK];
+	x->stack_limit = process_limit(RLIMIT_STACK);
 }
 
 int task_exec(int dirfd, const char *name, unsigned at_flags, const struct exec_source *source)

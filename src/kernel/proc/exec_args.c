@@ -123,7 +123,7 @@ int exec_strings_gather(struct exec *x, const struct exec_source *source)
 	struct exec_strings *s = &x->strings;
 	int err;
 
-	s->limit = max(min(x->stack_limit.rlim_cur / 4, EXEC_ARGS_MAX), ARGS_LIMIT_MIN);
+	s->limit = max(min(x->stack_limit / 4, EXEC_ARGS_MAX), ARGS_LIMIT_MIN);
 	err = add_arguments(x, source);
 	s->env_at = s->used;
 	if (err == 0)

@@ -38,7 +38,7 @@ struct exec {
 	bool secure;		/* AT_SECURE */
 	uint64_t bias, interp_bias;
 	uaddr_t entry, stack_top, sp;
-	struct rlimit64 stack_limit;
+	uint64_t stack_limit; /* RLIMIT_STACK when it began */
 	/* not cleared at first: */
 	char first[EXEC_HEAD_SIZE];
 	char lines[EXEC_SCRIPTS_MAX][EXEC_LINE_MAX];

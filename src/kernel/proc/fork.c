@@ -94,14 +94,14 @@ static int clone_actions(struct process *p, struct process *from, uint64_t flags
 	return 0;
 }
 
-static struct user_account *process_hold_account(struct process *p)
+static void clone_limits(struct process *p, struct process *old)
 {
-	unsigned long flags = spin_lock_irq(&p->signal_lock);
-	struct user_account *a = p->account;
+	unsigned long flags = spin_lock_irq(&old->signal_lock);
 
-	account_hold(a);
-	spin_unlock_irq(&p->signal_lock, flags);
-	return a;
+	p->account = old->account;
+	account_hold(p->account);
+	memcpy(p->limits, old->limits, sizeof(p->limits));
+	spin_unlock_irq(&old->signal_lock, flags);
 }
 
 static int clone_process(struct task *t, struct task *from, const struct clone_request *r)
@@ -111,8 +111,7 @@ static int clone_process(struct task *t, struct task *from, const struct clone_r
 	if (!p)
 		return -ENOMEM;
 	t->process = p;
-	p->account = process_hold_account(old);
-	memcpy(p->limits, old->limits, sizeof(p->limits));
+	clone_limits(p, old);
 	p->dumpable = old->dumpable;
 	p->oom_score_adj = old->oom_score_adj;
 	p->personality = old->personality;

@@ -10,12 +10,18 @@
 /* The same user in every respect, or CAP_SYS_RESOURCE. */
 static bool may_limit(struct task *t)
 {
-	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
+	const struct cred *own = thread_current()->cred, *other;
+	unsigned long flags;
+	bool same;
 
 	if (t->process == process_self() || cred_capable(own, CAP_SYS_RESOURCE))
 		return true;
-	return own->uid == other->uid && own->uid == other->euid && own->uid == other->suid &&
+	flags = spin_lock_irq(&proc_lock);
+	other = t->thread.cred;
+	same = own->uid == other->uid && own->uid == other->euid && own->uid == other->suid &&
 	       own->gid == other->gid && own->gid == other->egid && own->gid == other->sgid;
+	spin_unlock_irq(&proc_lock, flags);
+	return same;
 }
 
 static int check(const struct rlimit64 *old, const struct rlimit64 *new, unsigned resource)
@@ -84,11 +90,20 @@ int process_prlimit(int pid, unsigned resource, const struct rlimit64 *new, stru
 	return err;
 }
 
-bool task_may_schedule(struct task *t)
+bool task_may_schedule_locked(const struct task *t)
 {
 	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
 
 	return own->euid == other->euid || own->euid == other->uid || cred_capable(own, CAP_SYS_NICE);
+}
+
+bool task_may_schedule(const struct task *t)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	bool may = task_may_schedule_locked(t);
+
+	spin_unlock_irq(&proc_lock, flags);
+	return may;
 }
 
 static int each_of_group_locked(int pgid, void (*fn)(struct task *t, void *arg), void *arg)

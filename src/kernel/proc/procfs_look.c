@@ -70,6 +70,15 @@ static void look_relations_locked(const struct process *p, struct process_look *
 	ret->exit_status = p->state == PROCESS_ALIVE ? 0 : p->exit_status;
 }
 
+static void look_limits(struct process *p, struct process_look *ret)
+{
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+
+	memcpy(ret->limits, p->limits, sizeof(ret->limits));
+	spin_unlock_irq(&p->signal_lock, flags);
+	ret->queue_limit = ret->limits[RLIMIT_SIGPENDING].rlim_cur;
+}
+
 static void look_locked(struct process *p, struct task *t, bool one_thread, struct process_look *ret)
 {
 	look_relations_locked(p, ret);
@@ -79,14 +88,13 @@ static void look_locked(struct process *p, struct task *t, bool one_thread, stru
 	ret->start_ns = p->start_ns;
 	ret->shared_pending = READ_ONCE(p->pending.set);
 	ret->queued = READ_ONCE(p->queued);
-	ret->queue_limit = p->limits[RLIMIT_SIGPENDING].rlim_cur;
 	ret->oom_score_adj = READ_ONCE(p->oom_score_adj);
 	ret->personality = READ_ONCE(p->personality);
 	ret->io[0] = READ_ONCE(p->io_read);
 	ret->io[1] = READ_ONCE(p->io_written);
 	ret->io[2] = READ_ONCE(p->io_read_calls);
 	ret->io[3] = READ_ONCE(p->io_write_calls);
-	memcpy(ret->limits, p->limits, sizeof(ret->limits));
+	look_limits(p, ret);
 	look_actions(p, ret);
 	ret->children = p->children_usage;
 	if (one_thread && t)

@@ -234,6 +234,15 @@ struct fs_context *process_get_fs(struct process *p)
 	return fs;
 }
 
+void task_set_name(const char *name)
+{
+	struct task *t = task_self();
+	unsigned long flags = spin_lock_irq(&proc_lock);
+
+	str_copy(t->thread.name, sizeof(t->thread.name), name);
+	spin_unlock_irq(&proc_lock, flags);
+}
+
 uint64_t process_limit(unsigned resource)
 {
 	struct process *p = process_current();

@@ -21,7 +21,7 @@ static int set_name(uaddr_t from)
 	if (n < 0 && n != -ENAMETOOLONG)
 		return (int)n;
 	name[sizeof(name) - 1] = '\0';
-	memcpy(thread_current()->name, name, sizeof(name));
+	task_set_name(name);
 	return 0;
 }
 

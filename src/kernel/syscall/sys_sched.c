@@ -76,7 +76,7 @@ int64_t sys_sched_getscheduler(int pid)
 
 	if (result < 0)
 		return result;
-	result = t->thread.policy;
+	result = READ_ONCE(t->thread.policy);
 	task_put(t);
 	return result;
 }
@@ -93,8 +93,8 @@ static bool may_set(struct task *t, int policy, int priority)
 		return false;
 	if (cred_capable(thread_current()->cred, CAP_SYS_NICE) || !is_real_time(policy))
 		return true;
-	return (uint64_t)priority <= t->process->limits[RLIMIT_RTPRIO].rlim_cur ||
-	       (policy == t->thread.policy && priority <= t->thread.rt_priority);
+	return (uint64_t)priority <= READ_ONCE(t->process->limits[RLIMIT_RTPRIO].rlim_cur) ||
+	       (policy == READ_ONCE(t->thread.policy) && priority <= READ_ONCE(t->thread.rt_priority));
 }
 
 /* policy -1: the one that it has. */
@@ -106,7 +106,7 @@ static int set_policy(int pid, int policy, int priority)
 	if (err < 0)
 		return err;
 	if (policy < 0)
-		policy = t->thread.policy;
+		policy = READ_ONCE(t->thread.policy);
 	if (priority < 0 || priority > POLICY_RT_MAX || is_real_time(policy) != (priority > 0))
 		err = -EINVAL;
 	else if (!may_set(t, policy, priority))
@@ -148,7 +148,7 @@ int64_t sys_sched_getparam(int pid, uaddr_t param)
 	err = find(pid, &t);
 	if (err < 0)
 		return err;
-	p.sched_priority = t->thread.rt_priority;
+	p.sched_priority = READ_ONCE(t->thread.rt_priority);
 	task_put(t);
 	return put_user(p, param);
 }
@@ -179,7 +179,7 @@ int64_t sys_sched_rr_get_interval(int pid, uaddr_t interval)
 
 	if (err < 0)
 		return err;
-	ns = t->thread.policy == SCHED_FIFO ? 0 : sched_slice_ns();
+	ns = READ_ONCE(t->thread.policy) == SCHED_FIFO ? 0 : sched_slice_ns();
 	task_put(t);
 	ts = (struct __kernel_timespec){ .tv_sec = (int64_t)(ns / NSEC_PER_SEC), .tv_nsec = (int64_t)(ns % NSEC_PER_SEC) };
 	return put_user(ts, interval);
@@ -197,21 +197,21 @@ int64_t sys_sched_getattr(int pid, uaddr_t attr, unsigned size, unsigned flags)
 	if (err < 0)
 		return err;
 	a.size = min((uint32_t)sizeof(a), size);
-	a.sched_policy = t->thread.policy;
-	a.sched_nice = t->thread.nice;
-	a.sched_priority = t->thread.rt_priority;
+	a.sched_policy = READ_ONCE(t->thread.policy);
+	a.sched_nice = READ_ONCE(t->thread.nice);
+	a.sched_priority = READ_ONCE(t->thread.rt_priority);
 	task_put(t);
 	return copy_to_user(attr, &a, a.size);
 }
 
-static int set_nice(struct task *t, int nice)
+static int set_nice(struct task *t, int nice, bool may)
 {
 	uint64_t allowed = READ_ONCE(t->process->limits[RLIMIT_NICE].rlim_cur);
 
 	nice = max(-20, min(nice, 19));
-	if (!task_may_schedule(t))
+	if (!may)
 		return -EPERM;
-	if (nice < t->thread.nice && (uint64_t)(20 - nice) > allowed && !cred_capable(thread_current()->cred, CAP_SYS_NICE))
+	if (nice < READ_ONCE(t->thread.nice) && (uint64_t)(20 - nice) > allowed && !cred_capable(thread_current()->cred, CAP_SYS_NICE))
 		return -EACCES;
 	return thread_set_nice(&t->thread, nice);
 }
@@ -242,7 +242,7 @@ int64_t sys_sched_setattr(int pid, uaddr_t attr, unsigned flags)
 	err = find(pid, &t);
 	if (err < 0)
 		return err;
-	err = set_nice(t, a.sched_nice);
+	err = set_nice(t, a.sched_nice, task_may_schedule(t));
 	task_put(t);
 	return err;
 }
@@ -253,7 +253,7 @@ static void find_best(struct task *t, void *arg)
 {
 	int *best = arg;
 
-	*best = min(*best, (int)t->thread.nice);
+	*best = min(*best, (int)READ_ONCE(t->thread.nice));
 }
 
 /* The raw call answers 20 - nice, so that no answer looks like an error. */
@@ -273,7 +273,7 @@ struct renice {
 static void renice_one(struct task *t, void *arg)
 {
 	struct renice *r = arg;
-	int err = set_nice(t, r->nice);
+	int err = set_nice(t, r->nice, task_may_schedule_locked(t));
 
 	if (err < 0)
 		r->err = err;
