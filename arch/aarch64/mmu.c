@@ -108,10 +108,11 @@ void mmu_map_memory(struct memmap *m)
 	boot_memmap = NULL;
 }
 
-static void forget_kernel_page(uintptr_t va)
+static void forget_kernel_pages(uintptr_t va, size_t count)
 {
 	dsb(ishst);
-	__asm__ volatile("tlbi vaae1is, %0" ::"r"(va >> PAGE_SHIFT & 0xfffffffffff) : "memory");
+	for (size_t i = 0; i < count; i++)
+		__asm__ volatile("tlbi vaae1is, %0" ::"r"(((va >> PAGE_SHIFT) + i) & 0xfffffffffff) : "memory");
 	dsb(ish);
 	isb();
 }
@@ -145,31 +146,41 @@ void hal_kva_range(uintptr_t *ret_start, uintptr_t *ret_end)
 	*ret_end = KVA_END;
 }
 
-int hal_kva_map(uintptr_t va, paddr_t pa)
+int hal_kva_map(uintptr_t va, const paddr_t *pages, size_t count)
 {
 	struct ptmap map = kernel_map();
 	unsigned long irq = arch_spin_lock(&lock);
-	uint64_t *slot = ptmap_slot(&map, va, true);
+	size_t done = 0;
 
-	if (slot != NULL) {
-		*slot = pt_leaf(pa, 0, PTMAP_WRITE);
-		pt_publish();
+	for (; done < count; done++) {
+		uint64_t *slot = ptmap_slot(&map, va + (done << PAGE_SHIFT), true);
+
+		if (slot == NULL)
+			break;
+		*slot = pt_leaf(pages[done], 0, PTMAP_WRITE);
 	}
+	pt_publish();
 	arch_spin_unlock(&lock, irq);
-	return slot == NULL ? -ENOMEM : 0;
+	if (done < count) {
+		paddr_t mapped[HAL_KVA_RUN_MAX];
+
+		hal_kva_unmap(va, done, mapped);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
-paddr_t hal_kva_unmap(uintptr_t va)
+void hal_kva_unmap(uintptr_t va, size_t count, paddr_t *ret_pages)
 {
 	struct ptmap map = kernel_map();
-	uint64_t *slot = ptmap_slot(&map, va, false);
 
-	if (slot == NULL || *slot == 0)
-		return 0;
-	paddr_t pa = hal_pte_paddr(*slot);
-	*slot = 0;
-	forget_kernel_page(va);
-	return pa;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t *slot = ptmap_slot(&map, va + (i << PAGE_SHIFT), false);
+
+		ret_pages[i] = hal_pte_paddr(*slot);
+		*slot = 0;
+	}
+	forget_kernel_pages(va, count);
 }
 
 /* The window's blocks are two entries of one table. */
@@ -181,6 +192,6 @@ void mmu_forget_fdt_window(void)
 
 	for (uint64_t at = 0; at < FDT_WINDOW_SIZE; at += UINT64_C(1) << 21) {
 		level2[(FDT_WINDOW + at) >> 21 & 511] = 0;
-		forget_kernel_page(FDT_WINDOW + at);
+		forget_kernel_pages(FDT_WINDOW + at, 1);
 	}
 }

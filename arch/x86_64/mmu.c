@@ -10,7 +10,7 @@
  * A page that leaves the kernel virtual area must be forgotten by every CPU before its address is used again.
  * An ordinary interrupt would not do: the CPU that waits may hold a lock for which another spins with
  * interrupts off. So the request goes by NMI (trap.c). flush_lock is held from the request to the last
- * answer; flush_va belongs to its holder.
+ * answer; flush_va and flush_count belong to its holder.
  */
 #include <x86/apic.h>
 #include <x86/cpu.h>
@@ -28,6 +28,7 @@
 
 static struct arch_spin flush_lock;
 static uintptr_t flush_va;
+static size_t flush_count; /* pages from there */
 
 /* ---- user address spaces ---- */
 
@@ -121,15 +122,19 @@ void hal_kva_range(uintptr_t *ret_start, uintptr_t *ret_end)
 	*ret_end = X86_KVA_BASE + X86_KVA_SIZE;
 }
 
-int hal_kva_map(uintptr_t va, paddr_t pa)
+int hal_kva_map(uintptr_t va, const paddr_t *pages, size_t count)
 {
-	uint64_t *slot = ptmap_slot(&x86_kernel_tables, va, true);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t *slot = ptmap_slot(&x86_kernel_tables, va + (i << PAGE_SHIFT), true);
 
-	if (slot == NULL)
-		return -ENOMEM;
-	if (*slot != 0)
-		return -EEXIST;
-	hal_pte_set(slot, pt_leaf(pa, 0, PTMAP_WRITE));
+		if (slot == NULL) {
+			paddr_t mapped[HAL_KVA_RUN_MAX];
+
+			hal_kva_unmap(va, i, mapped);
+			return -ENOMEM;
+		}
+		hal_pte_set(slot, pt_leaf(pages[i], 0, PTMAP_WRITE));
+	}
 	return 0;
 }
 
@@ -138,11 +143,18 @@ static bool must_answer(const struct cpu *c)
 	return c != NULL && c != this_cpu() && __atomic_load_n(&c->online, __ATOMIC_ACQUIRE);
 }
 
-static void flush_everywhere(uintptr_t va)
+static void forget_pages(uintptr_t va, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		invlpg(va + (i << PAGE_SHIFT));
+}
+
+static void flush_everywhere(uintptr_t va, size_t count)
 {
 	unsigned long irq = arch_spin_lock(&flush_lock);
 
 	flush_va = va;
+	flush_count = count;
 	for (unsigned i = 0; i < x86_cpu_count; i++) {
 		if (!must_answer(x86_cpus[i]))
 			continue;
@@ -167,22 +179,20 @@ bool x86_flush_requested(void)
 
 	if (!__atomic_load_n(&c->flush_pending, __ATOMIC_ACQUIRE))
 		return false;
-	invlpg(flush_va);
+	forget_pages(flush_va, flush_count);
 	__atomic_store_n(&c->flush_pending, 0, __ATOMIC_RELEASE);
 	return true;
 }
 
-paddr_t hal_kva_unmap(uintptr_t va)
+void hal_kva_unmap(uintptr_t va, size_t count, paddr_t *ret_pages)
 {
-	uint64_t *slot = ptmap_slot(&x86_kernel_tables, va, false);
-	paddr_t pa;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t *slot = ptmap_slot(&x86_kernel_tables, va + (i << PAGE_SHIFT), false);
 
-	if (slot == NULL || *slot == 0)
-		return 0;
-	pa = hal_pte_paddr(*slot);
-	hal_pte_set(slot, 0);
-	invlpg(va);
-	if (x86_cpu_count > 1)
-		flush_everywhere(va);
-	return pa;
+		ret_pages[i] = hal_pte_paddr(*slot);
+		hal_pte_set(slot, 0);
+	}
+	forget_pages(va, count);
+	if (count > 0 && x86_cpu_count > 1)
+		flush_everywhere(va, count);
 }

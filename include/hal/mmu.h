@@ -15,6 +15,7 @@
  *                                     simulator's stubs), so that later flushes must reach it too; 0: activation drops them
  *   void *hal_phys_to_virt(paddr_t)   direct map; all RAM of hal_mem_ranges(), writable, not executable
  *   paddr_t hal_virt_to_phys(const void *)     of a direct-map address
+ *   void hal_ram_clear(paddr_t, uint64_t size)     whole pages of RAM that nobody uses yet read as zero
  *   hal_pte_t                          an entry; 0 = nothing there
  *   hal_pte_t hal_pte_leaf(paddr_t, unsigned prot)     a present user page, prot of HAL_PROT_*
  *   hal_pte_t hal_pte_table(paddr_t)                   a present pointer to the next level
@@ -69,12 +70,15 @@ void hal_tlb_flush_all(struct hal_aspace *as);
 
 /*
  * The kernel's virtual area [*ret_start, *ret_end): page aligned, 64 MiB or more, for stacks and large allocations.
- * hal_kva_map maps one page of RAM read-write there (never executable); -ENOMEM when a table page is wanting.
- * hal_kva_unmap removes it, on every CPU, and returns what was mapped. Any CPU; the caller serialises.
+ * hal_kva_map maps `count` (1 to HAL_KVA_RUN_MAX) pages of RAM read-write there in a row (never executable); -ENOMEM, with none
+ * mapped, when a table page is wanting. hal_kva_unmap removes a row of mapped pages, on every CPU, and says what they were, so that
+ * a row costs the other CPUs one interruption. Any CPU; the caller serialises.
  */
+#define HAL_KVA_RUN_MAX 16
+
 void hal_kva_range(uintptr_t *ret_start, uintptr_t *ret_end);
-int hal_kva_map(uintptr_t va, paddr_t pa);
-paddr_t hal_kva_unmap(uintptr_t va);
+int hal_kva_map(uintptr_t va, const paddr_t *pages, size_t count);
+void hal_kva_unmap(uintptr_t va, size_t count, paddr_t *ret_pages);
 
 /*
  * User memory of the address space that is active on this CPU. The caller has checked that [addr, addr+len) lies below

@@ -42,22 +42,29 @@ int host_ram_create(uintptr_t at, uint64_t size, uintptr_t area, size_t area_siz
 	return error;
 }
 
+/* A hole costs nothing, while a page that is written costs a fault now and its memory for ever. */
+void host_ram_clear(paddr_t from, uint64_t size)
+{
+	if (fallocate(ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)size) < 0)
+		host_fatal("cannot clear memory: the host's tmpfs makes no holes");
+}
+
 int host_ram_fd(void)
 {
 	return ram_fd;
 }
 
-int host_area_map(uintptr_t va, paddr_t pa)
+int host_area_map(uintptr_t va, paddr_t pa, size_t size)
 {
 	void *p =
-	    mmap((void *)va, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ram_fd, (off_t)pa);
+	    mmap((void *)va, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ram_fd, (off_t)pa);
 
 	return p == MAP_FAILED ? -errno : 0;
 }
 
-int host_area_unmap(uintptr_t va)
+int host_area_unmap(uintptr_t va, size_t size)
 {
-	void *p = mmap((void *)va, PAGE_SIZE, PROT_NONE,
+	void *p = mmap((void *)va, size, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
 	return p == MAP_FAILED ? -errno : 0;

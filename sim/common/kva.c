@@ -20,21 +20,41 @@ void hal_kva_range(uintptr_t *ret_start, uintptr_t *ret_end)
 	*ret_end = SIM_KVA_START + SIM_KVA_SIZE;
 }
 
-int hal_kva_map(uintptr_t va, paddr_t pa)
+/* Pages that follow one another in RAM too. */
+static size_t in_a_row(const paddr_t *pages, size_t count)
 {
-	if (host_area_map(va, pa) < 0)
-		return -ENOMEM;
-	kva_frame[(va - SIM_KVA_START) >> PAGE_SHIFT] = (uint32_t)(pa >> PAGE_SHIFT);
+	size_t n = 1;
+
+	while (n < count && pages[n] == pages[0] + (n << PAGE_SHIFT))
+		n++;
+	return n;
+}
+
+int hal_kva_map(uintptr_t va, const paddr_t *pages, size_t count)
+{
+	uint32_t *frame = &kva_frame[(va - SIM_KVA_START) >> PAGE_SHIFT];
+	size_t n;
+
+	for (size_t i = 0; i < count; i += n) {
+		n = in_a_row(&pages[i], count - i);
+		if (host_area_map(va + (i << PAGE_SHIFT), pages[i], n << PAGE_SHIFT) < 0) {
+			(void)host_area_unmap(va, i << PAGE_SHIFT);
+			return -ENOMEM;
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		frame[i] = (uint32_t)(pages[i] >> PAGE_SHIFT);
 	return 0;
 }
 
-paddr_t hal_kva_unmap(uintptr_t va)
+void hal_kva_unmap(uintptr_t va, size_t count, paddr_t *ret_pages)
 {
 	uint32_t *frame = &kva_frame[(va - SIM_KVA_START) >> PAGE_SHIFT];
-	paddr_t pa = (paddr_t)*frame << PAGE_SHIFT;
 
-	*frame = 0;
-	if (host_area_unmap(va) < 0)
+	for (size_t i = 0; i < count; i++) {
+		ret_pages[i] = (paddr_t)frame[i] << PAGE_SHIFT;
+		frame[i] = 0;
+	}
+	if (host_area_unmap(va, count << PAGE_SHIFT) < 0)
 		host_fatal("cannot unmap kernel memory: the host's limit of mappings (vm.max_map_count)");
-	return pa;
 }

@@ -26,6 +26,11 @@ bool sim_machine_has(const char *text)
 	return false;
 }
 
+void hal_ram_clear(paddr_t from, uint64_t size)
+{
+	host_ram_clear(from, size);
+}
+
 size_t hal_mem_ranges(const struct hal_mem_range **ret)
 {
 	static struct hal_mem_range ranges[4];

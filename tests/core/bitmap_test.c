@@ -41,6 +41,26 @@ static void searches_agree_with_the_slow_way(void **state)
 	}
 }
 
+static void ranges_are_their_bits(void **state)
+{
+	uint64_t map[BITMAP_WORDS(BITS)] = { 0 }, slow[BITMAP_WORDS(BITS)] = { 0 };
+
+	(void)state;
+	srandom(2);
+	for (int round = 0; round < 2000; round++) {
+		size_t from = (size_t)random() % BITS, count = (size_t)random() % (BITS - from + 1);
+		bool set = random() % 2;
+
+		if (set)
+			bitmap_set_range(map, from, count);
+		else
+			bitmap_clear_range(map, from, count);
+		for (size_t i = from; i < from + count; i++)
+			set ? bitmap_set(slow, i) : bitmap_clear(slow, i);
+		assert_memory_equal(map, slow, sizeof(map));
+	}
+}
+
 static void the_end_is_respected(void **state)
 {
 	uint64_t map[2] = { ~UINT64_C(0), ~UINT64_C(0) };
@@ -57,6 +77,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(searches_agree_with_the_slow_way),
+		cmocka_unit_test(ranges_are_their_bits),
 		cmocka_unit_test(the_end_is_respected),
 	};
 

@@ -152,6 +152,8 @@ static inline paddr_t hal_virt_to_phys(const void *va)
 	return (uint64_t)(uintptr_t)va - SIM_DIRECT_MAP;
 }
 
+void hal_ram_clear(paddr_t from, uint64_t size);
+
 /*
  * Page-table entries, our own encoding: present 0, HAL_PROT_* 1..3, user leaf 4, accessed 5, dirty 6,
  * address 12..51. A soft entry keeps bit 0 clear and its value above it.

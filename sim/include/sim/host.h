@@ -55,12 +55,15 @@ bool sim_machine_has(const char *text);
  */
 int host_ram_create(uintptr_t at, uint64_t size, uintptr_t area, size_t area_size);
 
+/* Whole pages read as zero; who has them mapped sees that too. */
+void host_ram_clear(paddr_t from, uint64_t size);
+
 /* The file descriptor of RAM, for stubs. */
 int host_ram_fd(void);
 
-/* Maps one page of RAM at `va` of the reserved area, or takes it away again: 0 or -errno. */
-int host_area_map(uintptr_t va, paddr_t pa);
-int host_area_unmap(uintptr_t va);
+/* Maps `size` bytes of RAM at `va` of the reserved area, or takes what is there away: whole pages; 0 or -errno. */
+int host_area_map(uintptr_t va, paddr_t pa, size_t size);
+int host_area_unmap(uintptr_t va, size_t size);
 
 /* A stack of `size` bytes at `at`, with a guard page below it; null when out of memory. Never freed. */
 void *host_stack_create(uintptr_t at, size_t size);

@@ -37,3 +37,27 @@ size_t bitmap_count(const uint64_t *map, size_t bits)
 		n++;
 	return n;
 }
+
+/* The bits of the word that holds `from` which lie in [from, end). */
+static uint64_t word_mask(size_t from, size_t end)
+{
+	size_t first = from % 64, n = min(end - from, 64 - first);
+
+	return (n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1) << first;
+}
+
+void bitmap_set_range(uint64_t *map, size_t from, size_t count)
+{
+	size_t end = from + count;
+
+	for (; from < end; from = (from / 64 + 1) * 64)
+		map[from / 64] |= word_mask(from, end);
+}
+
+void bitmap_clear_range(uint64_t *map, size_t from, size_t count)
+{
+	size_t end = from + count;
+
+	for (; from < end; from = (from / 64 + 1) * 64)
+		map[from / 64] &= ~word_mask(from, end);
+}

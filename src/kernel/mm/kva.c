@@ -54,8 +54,7 @@ int kva_reserve(size_t pages, uintptr_t *ret)
 	if (at == kva_pages)
 		at = find_run(pages, 1, kva_pages);
 	if (at != kva_pages) {
-		for (size_t i = 0; i <= pages; i++) /* with the guard page behind */
-			bitmap_set(used, at + i);
+		bitmap_set_range(used, at, pages + 1); /* with the guard page behind */
 		bitmap_set(last, at + pages - 1);
 		kva_next = at + pages + 1;
 	}
@@ -71,26 +70,45 @@ void kva_release(uintptr_t va, size_t pages)
 	size_t at = (va - kva_start) >> PAGE_SHIFT;
 
 	spin_lock(&kva_lock);
-	for (size_t i = 0; i <= pages; i++)
-		bitmap_clear(used, at + i);
+	bitmap_clear_range(used, at, pages + 1);
 	bitmap_clear(last, at + pages - 1);
 	spin_unlock(&kva_lock);
 }
 
+static void put_run(const paddr_t *run, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		page_put(page_of_phys(run[i]));
+}
+
+static int populate_run(uintptr_t va, size_t n, unsigned flags)
+{
+	paddr_t run[HAL_KVA_RUN_MAX];
+	int err;
+
+	for (size_t i = 0; i < n; i++) {
+		struct page *p = page_alloc(0, flags);
+
+		if (!p) {
+			put_run(run, i);
+			return -ENOMEM;
+		}
+		run[i] = page_phys(p);
+	}
+	spin_lock(&kva_lock);
+	err = hal_kva_map(va, run, n);
+	spin_unlock(&kva_lock);
+	if (err)
+		put_run(run, n);
+	return err;
+}
+
 int kva_populate(uintptr_t va, size_t pages, unsigned flags)
 {
-	for (size_t i = 0; i < pages; i++) {
-		struct page *p = page_alloc(0, flags);
-		int err = p ? 0 : -ENOMEM;
+	for (size_t i = 0; i < pages; i += HAL_KVA_RUN_MAX) {
+		int err = populate_run(va + (i << PAGE_SHIFT), min(pages - i, (size_t)HAL_KVA_RUN_MAX), flags);
 
-		if (p) {
-			spin_lock(&kva_lock);
-			err = hal_kva_map(va + (i << PAGE_SHIFT), page_phys(p));
-			spin_unlock(&kva_lock);
-		}
 		if (err) {
-			if (p)
-				page_put(p);
 			kva_depopulate(va, i);
 			return err;
 		}
@@ -100,13 +118,14 @@ int kva_populate(uintptr_t va, size_t pages, unsigned flags)
 
 void kva_depopulate(uintptr_t va, size_t pages)
 {
-	for (size_t i = 0; i < pages; i++) {
-		paddr_t pa;
+	for (size_t i = 0; i < pages; i += HAL_KVA_RUN_MAX) {
+		paddr_t run[HAL_KVA_RUN_MAX];
+		size_t n = min(pages - i, (size_t)HAL_KVA_RUN_MAX);
 
 		spin_lock(&kva_lock);
-		pa = hal_kva_unmap(va + (i << PAGE_SHIFT));
+		hal_kva_unmap(va + (i << PAGE_SHIFT), n, run);
 		spin_unlock(&kva_lock);
-		page_put(page_of_phys(pa));
+		put_run(run, n);
 	}
 }
 

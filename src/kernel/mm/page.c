@@ -299,7 +299,7 @@ void mm_init(void)
 	bytes = align_up((page_last - page_first) * sizeof(struct page), PAGE_SIZE);
 	array = place_array(r, n, bytes);
 	page_table_base = hal_phys_to_virt(array);
-	memset(page_table_base, 0, bytes); /* PAGE_RESERVED everywhere */
+	hal_ram_clear(array, bytes); /* PAGE_RESERVED everywhere */
 	for (size_t i = 0; i < n; i++) {
 		uint64_t end = r[i].base + r[i].size;
 

@@ -272,19 +272,6 @@ struct hal_aspace {
 	uint64_t ttbr; /* TTBR0_EL1: ASID in the top 16 bits */
 };
 
-/* Flushes are broadcast to every CPU. */
-static inline uint64_t hal_tlb_change(struct hal_aspace *as)
-{
-	(void)as;
-	return 0;
-}
-
-static inline void hal_tlb_caught_up(struct hal_aspace *as, uint64_t number)
-{
-	(void)as;
-	(void)number;
-}
-
 /*
  * ---- devices ----
  * One plain load or store each: an access that the compiler may split or combine with an update of its
@@ -308,11 +295,6 @@ AARCH64_MMIO_ACCESS(16, "h", "w")
 AARCH64_MMIO_ACCESS(32, "", "w")
 AARCH64_MMIO_ACCESS(64, "", "x")
 #undef AARCH64_MMIO_ACCESS
-
-static inline uint64_t hal_dma_addr(const void *va)
-{
-	return hal_virt_to_phys(va);
-}
 
 static inline void hal_dma_wmb(void)
 {
@@ -365,5 +347,7 @@ static inline enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exi
 			   "x28", "x30", "memory", "cc");
 	return (enum hal_exit_kind)x0;
 }
+
+#include <arch/metal.h>
 
 #endif

@@ -246,19 +246,6 @@ struct hal_aspace {
 	struct pcid_space pcid;
 };
 
-/* pcid.c counts flushes by itself. */
-static inline uint64_t hal_tlb_change(struct hal_aspace *as)
-{
-	(void)as;
-	return 0;
-}
-
-static inline void hal_tlb_caught_up(struct hal_aspace *as, uint64_t number)
-{
-	(void)as;
-	(void)number;
-}
-
 /* ---- devices: uncached accesses are in order, and stores are seen in order ---- */
 
 #define X86_MMIO_ACCESS(width)                                                                               \
@@ -279,11 +266,6 @@ X86_MMIO_ACCESS(16)
 X86_MMIO_ACCESS(32)
 X86_MMIO_ACCESS(64)
 #undef X86_MMIO_ACCESS
-
-static inline uint64_t hal_dma_addr(const void *va)
-{
-	return hal_virt_to_phys(va);
-}
 
 static inline void hal_dma_wmb(void)
 {
@@ -332,5 +314,7 @@ static inline enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exi
 			 : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
 	return kind;
 }
+
+#include <arch/metal.h>
 
 #endif
