@@ -13,6 +13,9 @@ typedef int64_t ssize_t;
 #define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define READ_ONCE(x)	    __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)    __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+/* For a pointer to what others may follow without the writer's lock: what was written before the store is there after the load. */
+#define LOAD_ACQUIRE(x)	    __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define STORE_RELEASE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELEASE)
 #define barrier()	    __asm__ volatile("" ::: "memory")
 
 /*

@@ -305,6 +305,23 @@ static void vfork_shares_until_exec(void)
 	EXPECT(shared == 1 && waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 11);
 }
 
+/* What clone() was told to send in the end counts for the old program. */
+static void an_executed_child_sends_sigchld(void)
+{
+	char *argv[] = { "t_exec", "fds", NULL };
+	siginfo_t info;
+	int status;
+	pid_t pid = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, 0);
+
+	if (pid == 0) {
+		execve(self, argv, environ);
+		_exit(1);
+	}
+	EXPECT(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL) == 0);
+	EXPECT_ERRNO(waitpid(pid, &status, __WCLONE), ECHILD);
+	EXPECT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 11);
+}
+
 int main(int argc, char **argv)
 {
 	static char path[4096];
@@ -330,6 +347,7 @@ int main(int argc, char **argv)
 	CASE(paths_are_checked);
 	CASE(a_descriptor_can_be_executed);
 	CASE(vfork_shares_until_exec);
+	CASE(an_executed_child_sends_sigchld);
 	snprintf(command, sizeof(command), "%s/script", dir);
 	unlink(command);
 	snprintf(command, sizeof(command), "%s/elf", dir);

@@ -13,6 +13,7 @@ from .outcome import FAILED, Job, Outcome
 from .paths import ROOT
 
 SUPPRESSIONS = ROOT / "tools" / "tsan.supp"
+REPORT_LINES = 60            # of the reports that a failure quotes: the files are gone with a machine that is gone
 OPTIONS = "halt_on_error=0:exitcode=66:history_size=7:atexit_sleep_ms=0"
 
 
@@ -43,14 +44,14 @@ def _files(reports: Path) -> set[Path]:
 
 
 def _found(files: set[Path]) -> str:
-    """One line for each report, with the place of its full text."""
-    lines = []
+    """One line for each report, the place of its full text, and how the first begins."""
+    lines, texts = [], []
     for path in sorted(files):
         text = path.read_text(errors="replace")
-        lines += [f"{line}\n  in {path.relative_to(ROOT)}" for line in text.splitlines() if line.startswith("SUMMARY:")]
-        if not lines and text.strip():
-            lines.append(text)
-    return "\n".join(sorted(set(lines)))
+        if text.strip():
+            texts += text.splitlines()
+            lines += [f"{line}\n  in {path.relative_to(ROOT)}" for line in text.splitlines() if line.startswith("SUMMARY:")]
+    return "\n".join(sorted(set(lines)) + texts[:REPORT_LINES])
 
 
 def watched(job: Job, reports: Path) -> Job:

@@ -39,8 +39,8 @@ int creds_commit(struct cred *c)
 	if (account)
 		switch_account(t->process, account);
 	if (ids_changed) {
-		t->process->dumpable = 0;
-		t->death_signal = 0;
+		WRITE_ONCE(t->process->dumpable, 0);
+		WRITE_ONCE(t->death_signal, 0);
 	}
 	cred_put(old);
 	return 0;

@@ -329,6 +329,16 @@ static void set_name(const char *path)
 	task_set_name(slash ? slash + 1 : path);
 }
 
+/* A parent gets SIGCHLD for a new program, whatever it asked of clone(), and may no longer move it to another group. */
+static void tell_relations(struct process *p)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+
+	p->exit_signal = SIGCHLD;
+	p->has_execed = true;
+	spin_unlock_irq(&proc_lock, flags);
+}
+
 static void commit(struct exec *x, struct task *t)
 {
 	struct process *p = t->process;
@@ -340,14 +350,14 @@ static void commit(struct exec *x, struct task *t)
 	reset_signals(t, x->actions);
 	x->actions = NULL;
 	if (x->secure) {
-		t->death_signal = 0;
-		p->personality &= ~(uint32_t)PER_CLEAR_ON_SETID;
+		WRITE_ONCE(t->death_signal, 0);
+		WRITE_ONCE(p->personality, p->personality & ~(uint32_t)PER_CLEAR_ON_SETID);
 	}
-	p->dumpable = !x->secure;
+	WRITE_ONCE(p->dumpable, !x->secure);
 	switch_cred(t, x->cred);
 	x->cred = NULL;
 	set_name(x->name);
-	p->has_execed = true;
+	tell_relations(p);
 	t->restart.fn = NULL;
 	hal_abi_start(&t->user, x->entry, x->sp);
 }

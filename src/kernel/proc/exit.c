@@ -49,6 +49,7 @@ static void usage_add_space(struct task_usage *u, const struct vm_space *s)
 void process_usage_locked(struct process *p, struct task_usage *ret)
 {
 	struct task *t, *any = process_any_task_locked(p);
+	struct vm_space *s = any && !any->gone ? LOAD_ACQUIRE(any->thread.vm) : NULL;
 	unsigned long flags;
 
 	flags = spin_lock_irq(&p->signal_lock);
@@ -60,8 +61,8 @@ void process_usage_locked(struct process *p, struct task_usage *ret)
 		usage_add(ret, &one);
 	}
 	spin_unlock_irq(&p->signal_lock, flags);
-	if (any && !any->gone && any->thread.vm)
-		usage_add_space(ret, any->thread.vm);
+	if (s)
+		usage_add_space(ret, s);
 }
 
 void process_usage(struct process *p, struct task_usage *ret, struct task_usage *ret_children)
@@ -155,9 +156,11 @@ static void death_signals_locked(struct process *child)
 	struct task *t;
 
 	list_for_each(t, &child->tasks, process_link) {
-		if (!t->death_signal)
+		uint8_t signo = READ_ONCE(t->death_signal);
+
+		if (!signo)
 			continue;
-		signal_info_user(&info, t->death_signal, SI_USER);
+		signal_info_user(&info, signo, SI_USER);
 		(void)signal_send_process(child, &info);
 	}
 }
@@ -169,7 +172,7 @@ static void reparent_locked(struct process *child, struct process *reaper, struc
 	child->parent = reaper;
 	list_del(&child->sibling);
 	list_add_tail(&reaper->children, &child->sibling);
-	child->exit_signal = SIGCHLD;
+	WRITE_ONCE(child->exit_signal, SIGCHLD);
 	if (child->state == PROCESS_ALIVE) {
 		death_signals_locked(child);
 		group_hang_up_if_orphaned_locked(child, parent, NULL);

@@ -112,11 +112,11 @@ static int clone_process(struct task *t, struct task *from, const struct clone_r
 		return -ENOMEM;
 	t->process = p;
 	clone_limits(p, old);
-	p->dumpable = old->dumpable;
-	p->oom_score_adj = old->oom_score_adj;
-	p->personality = old->personality;
+	p->dumpable = READ_ONCE(old->dumpable);
+	p->oom_score_adj = READ_ONCE(old->oom_score_adj);
+	p->personality = READ_ONCE(old->personality);
 	p->creator_tid = from->tid;
-	p->exit_signal = r->flags & CLONE_PARENT ? old->exit_signal : r->exit_signal;
+	p->exit_signal = r->flags & CLONE_PARENT ? READ_ONCE(old->exit_signal) : r->exit_signal;
 	return clone_actions(p, old, r->flags);
 }
 
@@ -321,7 +321,7 @@ static int unshare_files(struct task *t)
 	new = fd_table_copy(old);
 	if (!new)
 		return -ENOMEM;
-	WRITE_ONCE(t->thread.files, new);
+	STORE_RELEASE(t->thread.files, new);
 	proc_settle();
 	fd_table_put(old);
 	return 0;
@@ -336,7 +336,7 @@ static int unshare_fs(struct task *t)
 	new = fs_context_copy(old);
 	if (!new)
 		return -ENOMEM;
-	WRITE_ONCE(t->thread.fs, new);
+	STORE_RELEASE(t->thread.fs, new);
 	proc_settle();
 	fs_context_put(old);
 	return 0;

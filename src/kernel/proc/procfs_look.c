@@ -46,6 +46,8 @@ static void look_actions(struct process *p, struct process_look *ret)
 
 static void look_task(struct task *t, struct process_look *ret)
 {
+	struct fs_context *fs = t->gone ? NULL : LOAD_ACQUIRE(t->thread.fs);
+
 	memcpy(ret->name, t->thread.name, sizeof(ret->name));
 	ret->cpu = READ_ONCE(t->thread.cpu);
 	ret->nice = READ_ONCE(t->thread.nice);
@@ -53,7 +55,7 @@ static void look_task(struct task *t, struct process_look *ret)
 	ret->rt_priority = READ_ONCE(t->thread.rt_priority);
 	ret->pending = READ_ONCE(t->pending.set);
 	ret->blocked = READ_ONCE(t->blocked);
-	ret->umask = !t->gone && t->thread.fs ? READ_ONCE(t->thread.fs->umask) : 0;
+	ret->umask = fs ? READ_ONCE(fs->umask) : 0;
 	look_cred(t->thread.cred, ret);
 	cred_get(t->thread.cred);
 	ret->cred = t->thread.cred;

@@ -202,7 +202,7 @@ struct vm_space *process_get_vm(struct process *p)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 	struct task *t = process_any_task_locked(p);
-	struct vm_space *s = t && !t->gone ? READ_ONCE(t->thread.vm) : NULL;
+	struct vm_space *s = t && !t->gone ? LOAD_ACQUIRE(t->thread.vm) : NULL;
 
 	if (s)
 		vm_space_get(s);
@@ -214,7 +214,7 @@ struct fd_table *process_get_files(struct process *p)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 	struct task *t = process_any_task_locked(p);
-	struct fd_table *files = t && !t->gone ? READ_ONCE(t->thread.files) : NULL;
+	struct fd_table *files = t && !t->gone ? LOAD_ACQUIRE(t->thread.files) : NULL;
 
 	if (files)
 		fd_table_get(files);
@@ -226,7 +226,7 @@ struct fs_context *process_get_fs(struct process *p)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 	struct task *t = process_any_task_locked(p);
-	struct fs_context *fs = t && !t->gone ? READ_ONCE(t->thread.fs) : NULL;
+	struct fs_context *fs = t && !t->gone ? LOAD_ACQUIRE(t->thread.fs) : NULL;
 
 	if (fs)
 		fs_context_get(fs);

@@ -309,7 +309,7 @@ struct run_queue *thread_lock_queue(struct thread *t, unsigned long *ret_irq)
 		struct run_queue *rq = &per_cpu(run_queue, cpu);
 
 		spin_lock(&rq->lock);
-		if (likely(t->cpu == cpu))
+		if (likely(READ_ONCE(t->cpu) == cpu))
 			return rq;
 		spin_unlock(&rq->lock);
 	}

@@ -30,7 +30,7 @@ struct cred *cred_copy(const struct cred *from)
 
 	if (!c)
 		return NULL;
-	*c = *from;
+	memcpy(&c->uid, &from->uid, sizeof(*c) - offsetof(struct cred, uid)); /* all but the references, which others count */
 	refcount_init(&c->refs, 1);
 	c->groups = NULL;
 	if (bytes == 0)

@@ -109,7 +109,7 @@ int64_t sys_sysinfo(uaddr_t to)
 int64_t sys_personality(unsigned persona)
 {
 	struct process *p = process_self();
-	uint32_t old = p->personality;
+	uint32_t old = READ_ONCE(p->personality);
 
 	if (persona != UINT32_MAX)
 		WRITE_ONCE(p->personality, persona);

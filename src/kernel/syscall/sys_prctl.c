@@ -37,7 +37,7 @@ static int set_death_signal(uint64_t signo)
 {
 	if (signo > SIGNAL_COUNT)
 		return -EINVAL;
-	task_self()->death_signal = (uint8_t)signo;
+	WRITE_ONCE(task_self()->death_signal, (uint8_t)signo);
 	return 0;
 }
 
@@ -45,7 +45,7 @@ static int set_dumpable(uint64_t value)
 {
 	if (value > 1)
 		return -EINVAL;
-	process_self()->dumpable = (uint8_t)value;
+	WRITE_ONCE(process_self()->dumpable, (uint8_t)value);
 	return 0;
 }
 
@@ -183,7 +183,7 @@ int64_t sys_prctl(int option, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint6
 	case PR_GET_PDEATHSIG:
 		return put_user((int)t->death_signal, arg2);
 	case PR_GET_DUMPABLE:
-		return t->process->dumpable;
+		return READ_ONCE(t->process->dumpable);
 	case PR_SET_DUMPABLE:
 		return set_dumpable(arg2);
 	case PR_SET_CHILD_SUBREAPER:

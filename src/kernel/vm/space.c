@@ -120,7 +120,7 @@ void vm_space_switch(struct vm_space *s)
 	struct thread *t = thread_current();
 	struct vm_space *old = t->vm;
 
-	WRITE_ONCE(t->vm, s);
+	STORE_RELEASE(t->vm, s);
 	thread_set_space(t, s ? &s->sched : NULL);
 	if (old)
 		vm_space_put(old);
