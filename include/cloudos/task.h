@@ -95,7 +95,7 @@ struct process {
 	struct wait_queue child_wait;	/* threads in wait() */
 
 	struct spinlock signal_lock;
-	struct signal_actions *actions; /* O of a single-threaded process (exec), else C */
+	struct signal_actions *actions; /* S (exec); others with proc_lock: LOAD_ACQUIRE, and they may follow it */
 	struct signal_queue pending;	/* S: for any thread */
 	uint32_t queued;		/* S: entries in pending and in the tasks' queues */
 	struct list tasks;		/* S, and T for changes: living threads */

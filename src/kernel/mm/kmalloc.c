@@ -26,10 +26,10 @@ static uint8_t class_of[CLASS_SIZE_MAX / 16 + 1]; /* by size in units of 16 byte
 static unsigned find_class(size_t size)
 {
 	size_t units = (size + 15) / 16;
-	unsigned i = 0;
+	unsigned known = READ_ONCE(class_of[units]), i = 0;
 
-	if (likely(READ_ONCE(class_of[units])))
-		return class_of[units] - 1u;
+	if (likely(known))
+		return known - 1;
 	while (classes[i].size < size)
 		i++;
 	WRITE_ONCE(class_of[units], (uint8_t)(i + 1));

@@ -310,8 +310,8 @@ static void reset_signals(struct task *t, struct signal_actions *fresh)
 
 	if (fresh) {
 		old = p->actions;
-		memcpy(fresh->action, old->action, sizeof(fresh->action));
-		p->actions = fresh;
+		signal_actions_copy(fresh, old);
+		STORE_RELEASE(p->actions, fresh);
 	}
 	signal_actions_reset(p->actions, false);
 	spin_unlock_irq(&p->signal_lock, flags);

@@ -103,7 +103,7 @@ static void child_exit_info(struct signal_info *info, const struct process *p, i
 static bool tell_parent_locked(struct process *p)
 {
 	struct process *parent = p->parent;
-	const struct signal_action *action = &parent->actions->action[SIGCHLD - 1];
+	const struct signal_action *action = &LOAD_ACQUIRE(parent->actions)->action[SIGCHLD - 1];
 	bool child = p->exit_signal == SIGCHLD;
 	bool ignored = child && READ_ONCE(action->handler) == SIGNAL_ACTION_IGNORE;
 	struct signal_info info;

@@ -68,18 +68,10 @@ static int clone_space(struct task *t, struct task *from, uint64_t flags)
 	return err;
 }
 
-/* Handlers go back to the default; what is ignored stays ignored. */
-void signal_actions_reset(struct signal_actions *a, bool ignored_too)
-{
-	for (int i = 0; i < SIGNAL_COUNT; i++) {
-		bool keep = a->action[i].handler == SIGNAL_ACTION_IGNORE && !ignored_too;
-
-		a->action[i] = (struct signal_action){ .handler = keep ? SIGNAL_ACTION_IGNORE : SIGNAL_ACTION_DEFAULT };
-	}
-}
-
 static int clone_actions(struct process *p, struct process *from, uint64_t flags)
 {
+	unsigned long irq;
+
 	if (flags & CLONE_SIGHAND) {
 		refcount_get(&from->actions->refs);
 		p->actions = from->actions;
@@ -88,7 +80,9 @@ static int clone_actions(struct process *p, struct process *from, uint64_t flags
 	p->actions = signal_actions_alloc();
 	if (!p->actions)
 		return -ENOMEM;
-	memcpy(p->actions->action, from->actions->action, sizeof(from->actions->action));
+	irq = spin_lock_irq(&from->signal_lock);
+	signal_actions_copy(p->actions, from->actions);
+	spin_unlock_irq(&from->signal_lock, irq);
 	if (flags & CLONE_CLEAR_SIGHAND)
 		signal_actions_reset(p->actions, true);
 	return 0;

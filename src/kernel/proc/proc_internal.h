@@ -113,7 +113,13 @@ _Noreturn void task_exit(int status);	       /* the running thread alone; status
 _Noreturn void process_exit_group(int status); /* all threads */
 void task_vfork_done(struct task *t);
 int task_unshare_files(void); /* 0 or -ENOMEM */
+
+/*
+ * Handlers go back to the default; what is ignored stays ignored, or not. The caller holds the signal_lock of the process that it is of,
+ * or nobody else knows `a` yet.
+ */
 void signal_actions_reset(struct signal_actions *a, bool ignored_too);
+void signal_actions_copy(struct signal_actions *to, struct signal_actions *from); /* likewise */
 void process_reap_locked(struct process *p); /* the caller puts the children list's reference */
 void process_usage_locked(struct process *p, struct task_usage *ret); /* proc_lock held; takes S */
 void usage_add(struct task_usage *to, const struct task_usage *more);

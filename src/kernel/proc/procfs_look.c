@@ -34,8 +34,10 @@ static void look_cred(const struct cred *c, struct process_look *ret)
 
 static void look_actions(struct process *p, struct process_look *ret)
 {
+	const struct signal_actions *actions = LOAD_ACQUIRE(p->actions);
+
 	for (int i = 0; i < SIGNAL_COUNT; i++) {
-		uint64_t handler = READ_ONCE(p->actions->action[i].handler);
+		uint64_t handler = READ_ONCE(actions->action[i].handler);
 
 		if (handler == SIGNAL_ACTION_IGNORE)
 			ret->ignored |= UINT64_C(1) << i;

@@ -7,7 +7,32 @@
  */
 #include "proc_internal.h"
 
+/* By the actions' lock. Senders and parents look at the first two without it. */
+static void store(struct signal_action *slot, const struct signal_action *action)
+{
+	WRITE_ONCE(slot->handler, action->handler);
+	WRITE_ONCE(slot->flags, action->flags);
+	slot->restorer = action->restorer;
+	slot->mask = action->mask & ~SIGNALS_UNBLOCKABLE;
+}
 
+void signal_actions_reset(struct signal_actions *a, bool ignored_too)
+{
+	spin_lock(&a->lock);
+	for (int i = 0; i < SIGNAL_COUNT; i++) {
+		bool keep = a->action[i].handler == SIGNAL_ACTION_IGNORE && !ignored_too;
+
+		store(&a->action[i], &(struct signal_action){ .handler = keep ? SIGNAL_ACTION_IGNORE : SIGNAL_ACTION_DEFAULT });
+	}
+	spin_unlock(&a->lock);
+}
+
+void signal_actions_copy(struct signal_actions *to, struct signal_actions *from)
+{
+	spin_lock(&from->lock);
+	memcpy(to->action, from->action, sizeof(to->action));
+	spin_unlock(&from->lock);
+}
 
 int signal_set_action(int signo, const struct signal_action *action, struct signal_action *ret_old)
 {
@@ -23,12 +48,8 @@ int signal_set_action(int signo, const struct signal_action *action, struct sign
 	slot = &p->actions->action[signo - 1];
 	if (ret_old)
 		*ret_old = *slot;
-	if (action) {
-		WRITE_ONCE(slot->handler, action->handler); /* senders and parents look at these two without the lock */
-		WRITE_ONCE(slot->flags, action->flags);
-		slot->restorer = action->restorer;
-		slot->mask = action->mask & ~SIGNALS_UNBLOCKABLE;
-	}
+	if (action)
+		store(slot, action);
 	spin_unlock(&p->actions->lock);
 	if (action && signal_ignored(p, signo)) { /* what is pending is discarded (POSIX.1-2017, 2.4.3) */
 		signal_queue_flush_locked(p, &p->pending, signal_bit(signo));

@@ -259,12 +259,12 @@ void signal_force(const struct signal_info *info)
 	unsigned long flags = spin_lock_irq(&p->signal_lock);
 	struct signal_action *action = &p->actions->action[info->signo - 1];
 
+	spin_lock(&p->actions->lock);
 	if ((t->blocked & bit) || action->handler == SIGNAL_ACTION_IGNORE) {
-		spin_lock(&p->actions->lock);
 		WRITE_ONCE(action->handler, SIGNAL_ACTION_DEFAULT);
-		spin_unlock(&p->actions->lock);
 		WRITE_ONCE(t->blocked, t->blocked & ~bit);
 	}
+	spin_unlock(&p->actions->lock);
 	signal_queue_flush_locked(p, &t->pending, bit); /* this one's details count */
 	(void)signal_queue_add_locked(p, &t->pending, info);
 	spin_unlock_irq(&p->signal_lock, flags);

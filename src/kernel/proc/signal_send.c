@@ -29,7 +29,7 @@ void signal_info_user(struct signal_info *info, int signo, int code)
 
 bool signal_ignored(const struct process *p, int signo)
 {
-	uint64_t handler = READ_ONCE(p->actions->action[signo - 1].handler);
+	uint64_t handler = READ_ONCE(LOAD_ACQUIRE(p->actions)->action[signo - 1].handler);
 
 	if (handler == SIGNAL_ACTION_IGNORE)
 		return true;

@@ -108,7 +108,7 @@ void stop_notify_parent(struct process *p, bool continued)
 		p->wait_stopped = (uint8_t)(continued ? 0 : signo);
 		p->wait_continued = continued;
 		child_info(&info, p, continued ? CLD_CONTINUED : CLD_STOPPED, signo);
-		if (!(READ_ONCE(parent->actions->action[SIGCHLD - 1].flags) & SA_NOCLDSTOP))
+		if (!(READ_ONCE(LOAD_ACQUIRE(parent->actions)->action[SIGCHLD - 1].flags) & SA_NOCLDSTOP))
 			(void)signal_send_process(parent, &info);
 		wake_all(&parent->child_wait);
 	}
