@@ -77,11 +77,11 @@ static _Noreturn void init_main(void *task)
 	for (;;) {
 		struct exec_source source;
 
-		wait_event(&offer.wait, READ_ONCE(offer.offered));
+		wait_event(&offer.wait, LOAD_ACQUIRE(offer.offered));
 		source = (struct exec_source){ .kernel_argv = offer.argv, .kernel_envp = offer.envp };
 		offer.error = task_exec(AT_FDCWD, offer.path, 0, &source);
-		offer.offered = false;
-		__atomic_store_n(&offer.answered, true, __ATOMIC_RELEASE);
+		WRITE_ONCE(offer.offered, false);
+		STORE_RELEASE(offer.answered, true);
 		wake_all(&offer.wait);
 		if (offer.error == 0)
 			task_main(task);
@@ -147,10 +147,10 @@ int process_start_init(const char *path, const char *const *argv, const char *co
 	offer.path = path;
 	offer.argv = argv;
 	offer.envp = envp;
-	offer.answered = false;
-	__atomic_store_n(&offer.offered, true, __ATOMIC_RELEASE);
+	WRITE_ONCE(offer.answered, false);
+	STORE_RELEASE(offer.offered, true);
 	wake_all(&offer.wait);
-	wait_event(&offer.wait, __atomic_load_n(&offer.answered, __ATOMIC_ACQUIRE));
+	wait_event(&offer.wait, LOAD_ACQUIRE(offer.answered));
 	return offer.error;
 }
 
