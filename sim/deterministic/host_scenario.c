@@ -110,6 +110,8 @@ static const char *set_number(const char *word, const char *value, struct host_o
 		sim_scenario.stop_at = number;
 	} else if (!strcmp(word, "time-limit")) {
 		sim_scenario.time_limit_ns = number * 1000000000;
+	} else if (!strcmp(word, "user-limit")) {
+		sim_scenario.user_limit_s = number;
 	} else {
 		return "no such word in scenarios";
 	}

@@ -67,14 +67,29 @@ static void say_frames(const uintptr_t *pcs, size_t count)
 	}
 }
 
+static void say_name(const char *before, const struct hal_context *c)
+{
+	char text[LINE_MAX / 2] = "?";
+
+	if (c && hal_upcalls.describe_context)
+		hal_upcalls.describe_context(c, text, sizeof(text), true);
+	say("%sthread %s\n", before, text);
+}
+
 static void say_context(const struct hal_context *c)
 {
 	uintptr_t pcs[FRAMES_MAX];
-	char text[LINE_MAX / 2] = "?";
 
-	hal_upcalls.describe_context(c, text, sizeof(text), true);
-	say("  thread %s\n", text);
+	say_name("  ", c);
 	say_frames(pcs, sim_context_backtrace(c, pcs, FRAMES_MAX));
+}
+
+/* What the CPU runs, a script as its thread; or null. */
+static const struct hal_context *thread_on(unsigned cpu)
+{
+	const struct hal_context *c = sim_vcpus[cpu].running;
+
+	return c && c->thread ? c->thread : c;
 }
 
 static bool runs_somewhere(const struct hal_context *c)
@@ -98,6 +113,7 @@ static void say_cpus(void)
 		    sim_vcpus[cpu].irq_on ? "on" : "off", atomic_load(&sim_vcpus[cpu].pending));
 		if (c->state != DET_READY)
 			continue;
+		say_name("    ", thread_on(cpu));
 		count = cpu == sim_self()->id ? hal_backtrace(pcs, FRAMES_MAX)
 					      : sim_context_backtrace(&c->parked, pcs, FRAMES_MAX);
 		say_frames(pcs, count);

@@ -390,9 +390,18 @@ void stub_signal_stop(int signo, const siginfo_t *info, struct user_regs_struct 
 
 /* ---- the rest is the back end's ---- */
 
+static _Thread_local int running; /* for a signal's handler in this thread */
+
 void host_stub_run(struct host_stub *stub, void *regs, bool partial, struct sim_stop *ret)
 {
+	running = stub->pid;
 	stub->ops->run(stub, regs, partial, ret);
+	running = 0;
+}
+
+int host_stub_running(void)
+{
+	return running;
 }
 
 void host_stub_complete(struct host_stub *stub, void *regs)

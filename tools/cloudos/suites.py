@@ -426,12 +426,21 @@ def _same_back_ends(seed: int) -> str:
     return "" if reports[0] == reports[1] and reports[0] else "\n".join(reports)
 
 
+def _spinning_program() -> str:
+    """A program that computes for ever is convicted, and named."""
+    world = ["--seed", "1", "--set", "user-limit 1"]
+    result, _, _ = _run(Setup(machine="sim", world=world), ["busybox", "awk", "BEGIN { while (1); }"])
+    text = result.log.decode(errors="replace")
+    return "" if "verdict: livelock: the program" in text and "thread busybox[" in text else text
+
+
 def deterministic() -> list[Job]:
     known = explore.targets_of(build.explorer("plain"))
     build.explorer("points")
     jobs = [simple(f"sim/check/programs-{seed}", lambda seed=seed: _program_check("", seed)) for seed in (1, 42)]
     jobs.append(simple("sim/check/programs-ptrace", lambda: _program_check("--user ptrace", 42)))
     jobs.append(simple("sim/check/back-ends", lambda: _same_back_ends(7)))
+    jobs.append(simple("sim/convicts/spinning-program", _spinning_program))
     for name, entry in known.items():
         if entry["faulty"]:
             jobs.append(simple(f"sim/convicts/{name}", lambda name=name, entry=entry: _faulty(name, entry["faulty"])))

@@ -33,6 +33,7 @@ struct sim_scenario {
 	bool fault_set[SIM_FAULTS];
 	uint64_t fail_allocation; /* the n-th allocation of the armed phase fails; 0: none */
 	uint64_t time_limit_ns;	  /* then the verdict is "no end"; 0: none */
+	uint64_t user_limit_s;	  /* of the host's processor that a program may take from one event to the next; 0: USER_LIMIT_S */
 	uint64_t stop_at;	  /* event number at which a debugger is called; 0: none */
 	struct {
 		uint64_t first, last;

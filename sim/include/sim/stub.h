@@ -42,6 +42,7 @@ void host_stub_use(const char *user);
 struct host_stub *host_stub_create(void);
 
 int host_stub_pid(const struct host_stub *stub);
+int host_stub_running(void); /* the process that runs user code for this thread; 0: none does */
 
 /* Queued changes of the stub's memory, done in order before it next runs. */
 void host_stub_map(struct host_stub *stub, uaddr_t addr, size_t len, paddr_t pa, unsigned prot);
