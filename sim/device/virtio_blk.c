@@ -67,7 +67,7 @@ static void finish(struct blk_request *r, uint8_t status)
 {
 	struct sim_virtio_blk *b = r->owner;
 
-	if (!b->held && sim_fault(SIM_FAULT_VIRTIO_REORDERS)) {
+	if (!b->held && b->in_flight > 0 && sim_fault(SIM_FAULT_VIRTIO_REORDERS)) {
 		b->held = r;
 		b->held_status = status;
 		return;

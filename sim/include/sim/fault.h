@@ -49,7 +49,7 @@
 	X(VIRTIO_RESETS, "virtio.resets", 0)	 /* the device resets itself when it is notified                     */ \
 	X(VIRTIO_NEEDS_RESET, "virtio.needs_reset", 0) /* the device asks for a reset when it is notified            */ \
 	X(VIRTIO_HANGS, "virtio.hangs", 0)	 /* a request is taken and never answered                            */ \
-	X(VIRTIO_REORDERS, "virtio.reorders", 200000) /* an answer is held back until the next                       */ \
+	X(VIRTIO_REORDERS, "virtio.reorders", 200000) /* an answer is held back until the next, if one is due        */ \
 	X(VIRTIO_TWICE, "virtio.twice", 0)	 /* an answer comes twice                                            */ \
 	X(VIRTIO_LENGTH, "virtio.length", 0)	 /* an answer claims that other bytes were written than were         */ \
 	X(VIRTIO_INDEX, "virtio.index", 0)	 /* the used index jumps                                             */ \
