@@ -14,10 +14,15 @@ struct cred {
 	uint32_t gid, egid, sgid, fsgid;
 	uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;
 	uint32_t securebits;
-	bool no_new_privs;
 	uint32_t group_count;
 	uint32_t *groups; /* sorted */
 };
+
+/* All but the references, which others count meanwhile; groups stay shared. */
+static inline void cred_copy_values(struct cred *to, const struct cred *from)
+{
+	__builtin_memcpy(&to->uid, &from->uid, sizeof(*to) - offsetof(struct cred, uid));
+}
 
 struct cred *cred_create_root(void);
 struct cred *cred_copy(const struct cred *from); /* null: out of memory */

@@ -77,4 +77,6 @@ extern const struct session_tty_ops *session_tty_ops;
 /* Resource limits of the running process (RLIMIT_*): the soft limit. */
 uint64_t process_limit(unsigned resource);
 
+extern bool process_traced; /* all threads have THREAD_WORK_TRACE; set before the first of them is made */
+
 #endif

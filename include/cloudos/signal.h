@@ -71,6 +71,9 @@ void signal_info_kernel(struct signal_info *info, int signo);
 int signal_send_process(struct process *p, const struct signal_info *info);
 int signal_send_task(struct task *t, const struct signal_info *info);
 
+/* To the running thread, for what it just did (a fault, a refused call): can be neither blocked nor ignored. */
+void signal_force(const struct signal_info *info);
+
 /* kill(2), tgkill(2) and their queueing forms: permission, target and all. tgid 0: any process. signo 0 only asks. */
 int signal_kill(int pid, const struct signal_info *info);
 int signal_kill_thread(int tgid, int tid, const struct signal_info *info);

@@ -29,6 +29,7 @@
 
 struct user_account;
 struct session;
+struct seccomp_filter;
 
 /* A number in use: as a thread's id, a process's, a process group's, a session's. All T. */
 struct pid_entry {
@@ -149,6 +150,9 @@ struct task {
 	uaddr_t robust_list;	     /* O, read by get_robust_list */
 	struct task *vfork_parent;   /* OT: waits until this one execs or exits; with a reference */
 	bool vfork_pending;	     /* T: its own child has not done so */
+	struct seccomp_filter *seccomp; /* S for changes, which other threads make, too; the thread itself: LOAD_ACQUIRE */
+	uint8_t seccomp_mode;	     /* likewise: SECCOMP_MODE_*; not disabled: thread.work has THREAD_WORK_TRACE */
+	bool no_new_privs;	     /* A */
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
 	struct {
@@ -186,6 +190,23 @@ uint32_t task_total(void);
 /* With a reference, or null. */
 struct task *task_find(int tid);
 void task_put(struct task *t);
+
+/* ---- filters of system calls (proc/seccomp.c) ---- */
+
+/* What the running task hands to one that it creates. By the new one's signal_lock, which the creator's is if it is a thread. */
+void task_seccomp_inherit_locked(struct task *t);
+
+/* How many filters t has. By proc_lock. */
+unsigned task_seccomp_depth(const struct task *t);
+
+/* The running task may only read, write, exit and return from signals from now on. -EINVAL: it has filters. */
+int task_seccomp_strict(void);
+
+/*
+ * Gives the running task, or all threads of its process, the filter, whose reference is then theirs. Else it stays the caller's: -EINVAL in
+ * strict mode; -EAGAIN if f->prev is no longer what the task has; the id of a thread whose filters are no earlier state of these.
+ */
+int task_seccomp_install(struct seccomp_filter *f, bool all_threads);
 
 /* Names the running task: at most 15 characters of `name` (prctl(2), PR_SET_NAME). */
 void task_set_name(const char *name);

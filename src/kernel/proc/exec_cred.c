@@ -13,7 +13,7 @@ static void apply_owner(struct cred *c, struct file *f)
 {
 	uint32_t mode, uid, gid;
 
-	if (c->no_new_privs)
+	if (READ_ONCE(task_self()->no_new_privs))
 		return;
 	vfs_file_owner(f, &mode, &uid, &gid);
 	if (mode & S_ISUID)
@@ -49,9 +49,9 @@ static bool same(const struct cred *a, const struct cred *b)
 
 int exec_cred(struct exec *x)
 {
-	struct cred *old = thread_current()->cred, new = *old;
-	struct cred *copy;
+	struct cred *old = thread_current()->cred, *copy, new;
 
+	cred_copy_values(&new, old);
 	apply_owner(&new, x->file);
 	x->secure = new.euid != new.uid || new.egid != new.gid;
 	apply_capabilities(&new, new.euid != old->euid || new.egid != old->egid);
@@ -65,9 +65,8 @@ int exec_cred(struct exec *x)
 	copy = cred_copy(old);
 	if (!copy)
 		return -ENOMEM;
-	new.refs = copy->refs;
 	new.groups = copy->groups;
-	*copy = new;
+	cred_copy_values(copy, &new);
 	x->cred = copy;
 	return 0;
 }

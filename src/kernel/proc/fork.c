@@ -171,6 +171,7 @@ static int link_thread_locked(struct task *t, struct process *p)
 	if (!p->group_exit && !p->exec_task && !p->stop_signal)
 		err = task_count(p->account, t->thread.cred, p->limits[RLIMIT_NPROC].rlim_cur);
 	if (err == 0) {
+		task_seccomp_inherit_locked(t);
 		list_add_tail(&p->tasks, &t->process_link);
 		ADD_ONCE(p->task_count, 1);
 		ADD_ONCE(p->live, 1);

@@ -94,8 +94,6 @@ int signal_send_locked(struct process *p, struct task *only, const struct signal
 bool signal_send_entry_locked(struct process *p, struct task *only, struct signal_entry *e);
 /* S. Marks every thread for exit; `except` may be null. */
 void signal_group_exit_locked(struct process *p, int status, struct task *except);
-/* A fault of the running program: cannot be blocked or ignored. */
-void signal_force(const struct signal_info *info);
 
 /* Sees to signals, stops and exits on the way to user mode; from_call: a system call has just returned. May not return. */
 void signal_deliver(struct task *t, bool from_call);

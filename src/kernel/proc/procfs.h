@@ -16,6 +16,7 @@ struct process_look {
 	uint32_t uid[4], gid[4]; /* real, effective, saved, file system */
 	uint32_t umask;
 	bool kernel_thread, no_new_privs;
+	unsigned seccomp_mode, seccomp_filters;
 	uint64_t caps[5];	 /* inheritable, permitted, effective, bounding, ambient */
 	uint64_t pending, shared_pending, blocked, ignored, caught, queued, queue_limit;
 	uint64_t start_ns;

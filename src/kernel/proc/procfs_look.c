@@ -29,7 +29,6 @@ static void look_cred(const struct cred *c, struct process_look *ret)
 	memcpy(ret->uid, uids, sizeof(uids));
 	memcpy(ret->gid, gids, sizeof(gids));
 	memcpy(ret->caps, caps, sizeof(caps));
-	ret->no_new_privs = c->no_new_privs;
 }
 
 static void look_actions(struct process *p, struct process_look *ret)
@@ -57,6 +56,9 @@ static void look_task(struct task *t, struct process_look *ret)
 	ret->rt_priority = READ_ONCE(t->thread.rt_priority);
 	ret->pending = READ_ONCE(t->pending.set);
 	ret->blocked = READ_ONCE(t->blocked);
+	ret->no_new_privs = READ_ONCE(t->no_new_privs);
+	ret->seccomp_mode = READ_ONCE(t->seccomp_mode);
+	ret->seccomp_filters = task_seccomp_depth(t);
 	ret->umask = fs ? READ_ONCE(fs->umask) : 0;
 	look_cred(t->thread.cred, ret);
 	cred_get(t->thread.cred);

@@ -100,7 +100,8 @@ static void status_signals(const struct process_look *l, struct text_out *o)
 	out_printf(o, "SigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n", l->blocked, l->ignored, l->caught);
 	out_printf(o, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", l->caps[0],
 		   l->caps[1], l->caps[2], l->caps[3], l->caps[4]);
-	out_printf(o, "NoNewPrivs:\t%d\nSeccomp:\t0\n", l->no_new_privs);
+	out_printf(o, "NoNewPrivs:\t%d\nSeccomp:\t%u\nSeccomp_filters:\t%u\n", l->no_new_privs, l->seccomp_mode,
+		   l->seccomp_filters);
 }
 
 int procfs_status(const struct process_look *l, struct vm_space *s, struct text_out *o)

@@ -11,6 +11,7 @@
  * object. See proc_settle().
  */
 #include "proc_internal.h"
+#include <cloudos/seccomp.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
 
@@ -40,6 +41,7 @@ static void task_free(struct task *t)
 		cred_put(t->thread.cred);
 	if (t->process)
 		process_put(t->process);
+	seccomp_put(t->seccomp);
 	slab_free(task_cache, t);
 }
 
@@ -65,6 +67,7 @@ struct task *task_alloc_entry(const char *name, void (*entry)(void *))
 		slab_free(task_cache, t);
 		return NULL;
 	}
+	t->thread.work = process_traced ? THREAD_WORK_TRACE : 0;
 	t->thread.user = &t->user;
 	t->thread.release = task_release;
 	refcount_init(&t->refs, 1);

@@ -12,6 +12,7 @@
 #define TIME_SAMPLE 61
 
 void (*process_syscall)(struct hal_user *u);
+bool process_traced;
 
 static void fault_signal(struct task *t, int signo, int code, uaddr_t addr)
 {

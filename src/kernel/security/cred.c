@@ -30,7 +30,7 @@ struct cred *cred_copy(const struct cred *from)
 
 	if (!c)
 		return NULL;
-	memcpy(&c->uid, &from->uid, sizeof(*c) - offsetof(struct cred, uid)); /* all but the references, which others count */
+	cred_copy_values(c, from);
 	refcount_init(&c->refs, 1);
 	c->groups = NULL;
 	if (bytes == 0)

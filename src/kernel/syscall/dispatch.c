@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From a user program's registers to the handler of its call and back. The tables are generated (tools/gen_syscalls.py); this file
- * only bounds the number, counts, traces when asked to, and says once in a while which call a program missed.
+ * only bounds the number, lets filters and the tracer look where a thread has any (THREAD_WORK_TRACE), and says once in a while which
+ * call a program missed.
  */
 #define LOG_SUBSYSTEM "syscall"
 #include <cloudos/cmdline.h>
@@ -35,24 +36,34 @@ static int64_t call(uint64_t number, const struct hal_regs *regs)
 	return syscall_entries[number](regs);
 }
 
+/* A call that somebody looks at before it is made. */
+static __attribute__((noinline)) void watched_call(struct hal_user *u, uint64_t number)
+{
+	int64_t result;
+
+	if (filter_forbids(u, number))
+		return;
+	if (tracing)
+		strace_enter(number, &u->regs);
+	result = call(number, &u->regs);
+	if (tracing)
+		strace_leave(number, result);
+	hal_abi_set_result(&u->regs, result);
+}
+
 void syscall_dispatch(struct hal_user *u)
 {
 	uint64_t number = hal_abi_syscall_number(&u->regs);
-	int64_t result;
 
-	if (likely(!tracing)) {
+	if (likely(!(READ_ONCE(thread_current()->work) & THREAD_WORK_TRACE)))
 		hal_abi_set_result(&u->regs, call(number, &u->regs));
-		return;
-	}
-	strace_enter(number, &u->regs);
-	result = call(number, &u->regs);
-	strace_leave(number, result);
-	hal_abi_set_result(&u->regs, result);
+	else
+		watched_call(u, number);
 }
 
 static int syscall_start(void)
 {
-	tracing = cmdline_flag("cloudos.strace", false);
+	tracing = process_traced = cmdline_flag("cloudos.strace", false);
 	process_syscall = syscall_dispatch;
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/securebits.h>
+#include "syscall_internal.h"
 #include "syscalls_gen.h"
 
 #define TIMER_SLACK_DEFAULT (50 * NSEC_PER_USEC)
@@ -51,15 +52,10 @@ static int set_dumpable(uint64_t value)
 
 static int set_no_new_privs(uint64_t on)
 {
-	struct cred *c;
-
 	if (on != 1)
 		return -EINVAL;
-	c = cred_copy(thread_current()->cred);
-	if (!c)
-		return -ENOMEM;
-	c->no_new_privs = true;
-	return creds_commit(c);
+	WRITE_ONCE(task_self()->no_new_privs, true);
+	return 0;
 }
 
 static int set_securebits(uint32_t bits)
@@ -149,7 +145,7 @@ static int64_t prctl_cred(int option, uint64_t arg2, uint64_t arg3, uint64_t arg
 	case PR_SET_NO_NEW_PRIVS:
 		return arg3 || arg4 || arg5 ? -EINVAL : set_no_new_privs(arg2);
 	case PR_GET_NO_NEW_PRIVS:
-		return arg2 || arg3 || arg4 || arg5 ? -EINVAL : c->no_new_privs;
+		return arg2 || arg3 || arg4 || arg5 ? -EINVAL : READ_ONCE(task_self()->no_new_privs);
 	case PR_GET_KEEPCAPS:
 		return (c->securebits >> SECURE_KEEP_CAPS) & 1;
 	case PR_SET_KEEPCAPS:
@@ -195,6 +191,10 @@ int64_t sys_prctl(int option, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint6
 		return t->timer_slack_ns;
 	case PR_SET_TIMERSLACK:
 		return set_timer_slack(arg2);
+	case PR_GET_SECCOMP:
+		return seccomp_prctl_get();
+	case PR_SET_SECCOMP:
+		return seccomp_prctl_set(arg2, arg3);
 	case PR_GET_TID_ADDRESS:
 		return put_user(t->clear_child_tid, arg2);
 	default:

@@ -31,6 +31,16 @@ struct syscall_info {
 extern const syscall_entry syscall_entries[SYSCALL_NUMBERS]; /* null: absent */
 extern const struct syscall_info syscall_infos[SYSCALL_NUMBERS];
 
+/*
+ * Does a filter forbid the running task this call (filter.c)? Then the call is not made; what the registers hold is what the program
+ * finds. Ends the task or its process where a filter wants that.
+ */
+bool filter_forbids(struct hal_user *u, uint64_t number);
+
+/* prctl's PR_GET_SECCOMP and PR_SET_SECCOMP. */
+int64_t seccomp_prctl_get(void);
+int64_t seccomp_prctl_set(uint64_t mode, uaddr_t program);
+
 /* strace: prints the call before it runs, and its result after. */
 void strace_enter(uint64_t number, const struct hal_regs *regs);
 void strace_leave(uint64_t number, int64_t result);
