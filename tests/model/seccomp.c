@@ -206,9 +206,12 @@ static size_t generate(struct model_op *op, struct sock_filter *p)
 {
 	size_t n = 1 + model_below(op, LENGTH_MAX), at = 0;
 
-	if (n > 6 && model_chance(op, 50)) /* so that some can be read */
-		for (; at < 4; at++)
-			p[at] = (struct sock_filter){ model_chance(op, 50) ? BPF_ST : BPF_STX, 0, 0, (uint32_t)at };
+	if (n > 8 && model_chance(op, 50)) { /* so that some can be read, and are not all the same */
+		p[0] = (struct sock_filter){ BPF_LD | BPF_IMM, 0, 0, any_value(op) };
+		p[1] = (struct sock_filter){ BPF_LDX | BPF_IMM, 0, 0, any_value(op) };
+		for (at = 2; at < 6; at++)
+			p[at] = (struct sock_filter){ model_chance(op, 50) ? BPF_ST : BPF_STX, 0, 0, (uint32_t)at - 2 };
+	}
 	for (; at < n; at++) {
 		uint64_t what = model_below(op, 20);
 
