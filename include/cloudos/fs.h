@@ -276,8 +276,18 @@ const struct fs_type *fs_find(const char *name);
 /* ---- mounts ---- */
 
 /* Flags are mount(2)'s: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME. */
+struct mount_namespace; /* vfs/mount_namespace.c */
+
+/* Where mounts come from, as /proc/mounts shows it; shared by copies. */
+struct mount_source {
+	struct refcount refs;
+	char text[];
+};
+
 struct mount {
 	struct refcount refs;
+	struct mount_namespace *ns; /* T: whose table it is in; null: in none any more */
+	struct mount *copy;	    /* T: while its namespace is copied */
 	uint32_t flags;		   /* A */
 	uint32_t id;		   /* C */
 	struct super_block *sb;	   /* C */
@@ -287,7 +297,7 @@ struct mount {
 	struct hash_link by_point; /* T */
 	struct list all;	   /* T: in order of mounting */
 	uint32_t child_count;	   /* T */
-	char *source;		   /* C */
+	struct mount_source *source; /* C: with a reference */
 };
 
 /* Kernel paths; permission is the caller's to check. 0, -EBUSY, -EINVAL, -ENOENT, -ENODEV, ... */
@@ -296,6 +306,9 @@ int vfs_mount_bind(const struct path *on, const struct path *from, bool recursiv
 int vfs_remount(const struct path *at, uint32_t flags);
 int vfs_mount_move(const struct path *on, const struct path *from);
 int vfs_unmount(const struct path *at, bool detach);
+
+/* What is mounted on *p, if anything is, takes its place, with references. */
+void path_cross(struct path *p);
 
 /* ---- operations on names, with a path in kernel memory; permissions of the running thread are checked ---- */
 

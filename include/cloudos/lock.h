@@ -51,6 +51,7 @@ enum lock_rank {
 	RANK_SIGNAL_ACTIONS = 110,
 	RANK_FUTEX = 112,
 	RANK_DENTRY = 116,
+	RANK_MOUNT_USERS = 118, /* the fs contexts of a mount namespace */
 	RANK_FD = 120,
 	RANK_PAGE_TABLE = 124,
 	RANK_BLOCK_QUEUE = 125,

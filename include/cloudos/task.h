@@ -30,6 +30,8 @@
 struct user_account;
 struct session;
 struct seccomp_filter;
+struct uts_namespace;
+struct namespace;
 
 /* A number in use: as a thread's id, a process's, a process group's, a session's. All T. */
 struct pid_entry {
@@ -153,6 +155,7 @@ struct task {
 	struct seccomp_filter *seccomp; /* S for changes, which other threads make, too; the thread itself: LOAD_ACQUIRE */
 	uint8_t seccomp_mode;	     /* likewise: SECCOMP_MODE_*; not disabled: thread.work has THREAD_WORK_TRACE */
 	bool no_new_privs;	     /* A */
+	struct uts_namespace *uts;   /* O; others with proc_lock: LOAD_ACQUIRE. With a reference; null: it is exiting */
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
 	struct {
@@ -190,6 +193,13 @@ uint32_t task_total(void);
 /* With a reference, or null. */
 struct task *task_find(int tid);
 void task_put(struct task *t);
+
+/* ---- namespaces (proc/unshare.c) ---- */
+
+struct uts_namespace *task_uts(void); /* the running thread's; a kernel thread has the system's */
+
+/* setns(2). 0, -EPERM; -EINVAL: its working directory is shared; -ENOMEM. May sleep. */
+int task_set_namespace(struct namespace *ns);
 
 /* ---- filters of system calls (proc/seccomp.c) ---- */
 

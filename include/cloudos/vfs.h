@@ -156,13 +156,19 @@ struct file *fd_table_lookup(struct fd_table *t, int fd); /* with a reference */
 
 /* ---- root, working directory and umask of a process ---- */
 
+struct namespace;
+struct mount_namespace;
+
 struct fs_context {
 	struct refcount refs;
 	struct spinlock lock;
 	struct path root, cwd; /* with references; by lock */
 	uint32_t umask;
+	struct mount_namespace *mounts; /* C: with a reference */
+	struct list of_namespace;	/* by the namespace's lock */
 };
-struct fs_context *fs_context_create(struct path root, struct path cwd);
+/* Takes references of its own. Null: out of memory. */
+struct fs_context *fs_context_create(struct mount_namespace *ns, const struct path *root, const struct path *cwd);
 struct fs_context *fs_context_copy(struct fs_context *from);
 void fs_context_get(struct fs_context *c);
 void fs_context_put(struct fs_context *c);
@@ -172,8 +178,37 @@ void fs_context_put(struct fs_context *c);
 void path_get(const struct path *p);
 void path_put(const struct path *p);
 
-/* The path as the running thread sees it from its root: length, or -ENAMETOOLONG; "(unreachable)" and " (deleted)" as Linux has them. */
+/*
+ * The path as the running thread sees it from its root: length, or -ENAMETOOLONG; " (deleted)" as Linux has it. What cannot be reached from
+ * there is told from where its own tree begins; with `mark` "(unreachable)" stands in front of that.
+ */
 int path_string(const struct path *p, char *buf, size_t size);
+int path_string_in(struct fs_context *fs, const struct path *p, bool mark, char *buf, size_t size); /* from the root of `fs` */
+
+/* ---- files that stand for a namespace (vfs/nsfs.c) ---- */
+
+/* Takes over the reference, also when it fails. 0 or -ENOMEM. May sleep. */
+int nsfs_open(struct namespace *ns, struct file **ret);
+struct namespace *nsfs_namespace(const struct file *f); /* borrowed from the file; null: it is none of these */
+int nsfs_text(const struct namespace *ns, char *buf, size_t size); /* "uts:[4026531838]" */
+
+/* ---- mount namespaces (vfs/mount_namespace.c); may sleep ---- */
+
+struct namespace *mount_namespace_as_namespace(struct mount_namespace *ns);
+struct mount_namespace *mount_namespace_of(struct namespace *base); /* null: it is of another kind */
+
+/* A context that stands where `from` does, in a copy of its tree of mounts: 0 or -ENOMEM. */
+int vfs_unshare_mounts(struct fs_context *from, struct fs_context **ret);
+
+/* A context at the root of a namespace: 0 or -ENOMEM. */
+int vfs_enter_mounts(struct mount_namespace *ns, struct fs_context **ret);
+
+/*
+ * pivot_root(2): `new`, the root of a mount, becomes the running thread's root, and that of all in its namespace who have the same; the
+ * old one stands on `old`, at or below `new`. -EBUSY: one of them is in the root's mount. -EINVAL, -ENOENT. Unlike Linux's, also where
+ * the root is the first of all mounts (an initramfs).
+ */
+int vfs_pivot_root(const struct path *new, const struct path *old);
 
 enum { LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4 };
 /* dirfd: AT_FDCWD or a descriptor. `name` is kernel memory. */
@@ -220,6 +255,9 @@ struct procfs_pid_ops {
 	const char *const *files;		/* names that show() knows, null terminated */
 	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root": one of the two, with a reference */
 	struct fd_table *(*fds)(int pid);	/* with a reference, or null */
+	struct fs_context *(*fs)(int pid);	/* likewise */
+	const char *const *namespaces;		/* names in ns/, null terminated */
+	struct namespace *(*ns)(int pid, int tid, const char *name); /* with a reference, or null */
 };
 extern const struct procfs_pid_ops *procfs_pid_ops;
 

@@ -517,7 +517,7 @@ static void adopt(void)
 	while ((error = path_lookup(AT_CWD, BASE, 0, &base)) == -ENOMEM)
 		MODEL_CHECK(model_may_fail());
 	MODEL_EQUAL(error, 0);
-	while (!(inside = fs_context_create(base, base)))
+	while (!(inside = fs_context_create(thread_current()->fs->mounts, &base, &base)))
 		MODEL_CHECK(model_may_fail());
 	fs_context_put(thread_current()->fs);
 	thread_current()->fs = inside;

@@ -275,6 +275,7 @@ static void give_back(struct task *t)
 	t->thread.files = NULL;
 	fs_context_put(t->thread.fs);
 	t->thread.fs = NULL;
+	task_uts_put(t);
 }
 
 void task_exit(int status)

@@ -11,9 +11,6 @@
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
 
-#define CLONE_NAMESPACES                                                                                    \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |       \
-	 CLONE_NEWNET | CLONE_NEWTIME)
 #define CLONE_KNOWN                                                                                         \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |    \
 	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED |       \
@@ -21,7 +18,9 @@
 
 static int check_flags(uint64_t flags)
 {
-	if (flags & (CLONE_NAMESPACES | ~(uint64_t)CLONE_KNOWN))
+	if (flags & ~(uint64_t)(CLONE_KNOWN | CLONE_NAMESPACES))
+		return -EINVAL;
+	if ((flags & CLONE_NEWNS) && (flags & CLONE_FS))
 		return -EINVAL;
 	if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND))
 		return -EINVAL;
@@ -31,7 +30,7 @@ static int check_flags(uint64_t flags)
 		return -EINVAL;
 	if ((flags & CLONE_PARENT) && process_self()->is_init)
 		return -EINVAL;
-	return 0;
+	return task_check_namespaces(flags);
 }
 
 /* ---- the parts of a task ---- */
@@ -44,13 +43,9 @@ static int clone_files(struct task *t, struct task *from, uint64_t flags)
 	} else {
 		t->thread.files = fd_table_copy(from->thread.files);
 	}
-	if (flags & CLONE_FS) {
-		fs_context_get(from->thread.fs);
-		t->thread.fs = from->thread.fs;
-	} else {
-		t->thread.fs = fs_context_copy(from->thread.fs);
-	}
-	return t->thread.files && t->thread.fs ? 0 : -ENOMEM;
+	if (!t->thread.files)
+		return -ENOMEM;
+	return task_clone_fs(t, from, flags);
 }
 
 static int clone_space(struct task *t, struct task *from, uint64_t flags)
@@ -143,6 +138,8 @@ static int clone_parts(struct task *t, struct task *from, const struct clone_req
 	cred_get(from->thread.cred);
 	t->thread.cred = from->thread.cred;
 	err = clone_files(t, from, r->flags);
+	if (err == 0)
+		err = task_clone_uts(t, from, r->flags);
 	if (err < 0)
 		return err;
 	clone_registers(t, from, r);
@@ -158,6 +155,7 @@ static void clone_undo(struct task *t)
 		fd_table_put(t->thread.files);
 	if (t->thread.fs)
 		fs_context_put(t->thread.fs);
+	task_uts_put(t);
 	task_discard(t);
 }
 
@@ -303,57 +301,4 @@ int64_t task_clone(const struct clone_request *r)
 	if (r->flags & CLONE_VFORK)
 		vfork_wait(self);
 	return tid;
-}
-
-/* ---- unshare(2) ---- */
-
-static int unshare_files(struct task *t)
-{
-	struct fd_table *old = t->thread.files, *new;
-
-	if (!fd_table_shared(old))
-		return 0;
-	new = fd_table_copy(old);
-	if (!new)
-		return -ENOMEM;
-	STORE_RELEASE(t->thread.files, new);
-	proc_settle();
-	fd_table_put(old);
-	return 0;
-}
-
-static int unshare_fs(struct task *t)
-{
-	struct fs_context *old = t->thread.fs, *new;
-
-	if (refcount_read(&old->refs) == 1)
-		return 0;
-	new = fs_context_copy(old);
-	if (!new)
-		return -ENOMEM;
-	STORE_RELEASE(t->thread.fs, new);
-	proc_settle();
-	fs_context_put(old);
-	return 0;
-}
-
-int task_unshare(uint64_t flags)
-{
-	struct task *t = task_self();
-	int err = 0;
-
-	if (flags & ~(uint64_t)(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM))
-		return -EINVAL;
-	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && READ_ONCE(t->process->live) > 1)
-		return -EINVAL;
-	if (flags & CLONE_FILES)
-		err = unshare_files(t);
-	if (err == 0 && (flags & CLONE_FS))
-		err = unshare_fs(t);
-	return err;
-}
-
-int task_unshare_files(void)
-{
-	return unshare_files(task_self());
 }

@@ -7,6 +7,7 @@
 #include "proc_internal.h"
 #include <cloudos/clone.h>
 #include <cloudos/service.h>
+#include <cloudos/uts.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
 #include <linux/fcntl.h>
@@ -99,6 +100,8 @@ static int init_parts(struct task *t, struct process *p)
 	t->thread.cred = cred_create_root();
 	t->thread.files = fd_table_create();
 	t->thread.fs = fs_context_copy(thread_current()->fs);
+	t->uts = &uts_initial;
+	namespace_get(uts_as_namespace(&uts_initial));
 	if (!p->account || !p->actions || !t->thread.cred || !t->thread.files || !t->thread.fs)
 		return -ENOMEM;
 	memset(p->actions->action, 0, sizeof(p->actions->action));

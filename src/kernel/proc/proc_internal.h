@@ -110,7 +110,21 @@ void stop_notify_parent(struct process *p, bool continued);
 _Noreturn void task_exit(int status);	       /* the running thread alone; status: if it is the main one */
 _Noreturn void process_exit_group(int status); /* all threads */
 void task_vfork_done(struct task *t);
+
+/* unshare.c */
+#define CLONE_NAMESPACES                                                                                                      \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
+#define CLONE_NAMESPACES_KNOWN (CLONE_NEWNS | CLONE_NEWUTS)
 int task_unshare_files(void); /* 0 or -ENOMEM */
+int task_check_namespaces(uint64_t flags); /* of clone or unshare: 0, -EINVAL, -EPERM */
+/* Parts of a task that is being cloned: 0 or -ENOMEM; what it has then is its own to drop. */
+int task_clone_fs(struct task *t, struct task *from, uint64_t flags);
+int task_clone_uts(struct task *t, struct task *from, uint64_t flags);
+void task_uts_put(struct task *t);
+/* For /proc/PID/ns: with a reference, or null. */
+struct namespace *task_namespace(int pid, int tid, const char *name);
+extern const char *const task_namespace_names[];
+
 
 /*
  * Handlers go back to the default; what is ignored stays ignored, or not. The caller holds the signal_lock of the process that it is of,

@@ -373,6 +373,16 @@ static struct fd_table *fds(int pid)
 	return t;
 }
 
+static struct fs_context *context(int pid)
+{
+	struct process *p = process_find(pid);
+	struct fs_context *fs = p ? process_get_fs(p) : NULL;
+
+	if (p)
+		process_put(p);
+	return fs;
+}
+
 static const struct procfs_pid_ops pid_ops = {
 	.next_pid = next_pid,
 	.exists = exists,
@@ -384,6 +394,9 @@ static const struct procfs_pid_ops pid_ops = {
 	.files = file_names,
 	.link = link,
 	.fds = fds,
+	.fs = context,
+	.namespaces = task_namespace_names,
+	.ns = task_namespace,
 };
 
 int proc_files_init(void)

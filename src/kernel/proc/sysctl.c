@@ -16,7 +16,7 @@ static int show_version(struct text_out *o, void *arg)
 	struct new_utsname u;
 
 	(void)arg;
-	uts_get(&u);
+	uts_get(task_uts(), &u);
 	out_printf(o, "%s version %s %s\n", u.sysname, u.release, u.version);
 	return 0;
 }
@@ -26,7 +26,7 @@ static int show_uts(struct text_out *o, void *arg)
 {
 	struct new_utsname u;
 
-	uts_get(&u);
+	uts_get(task_uts(), &u);
 	out_printf(o, "%s\n", (const char *)&u + (uintptr_t)arg);
 	return 0;
 }
@@ -42,9 +42,9 @@ static int store_uts(const char *text, size_t len, void *arg)
 	memcpy(name, text, len);
 	name[len] = '\0';
 	if ((uintptr_t)arg == offsetof(struct new_utsname, nodename))
-		uts_set_node_name(name);
+		uts_set_node_name(task_uts(), name);
 	else
-		uts_set_domain_name(name);
+		uts_set_domain_name(task_uts(), name);
 	return 0;
 }
 

@@ -127,7 +127,7 @@ int64_t sys_getcwd(uaddr_t buf, size_t size)
 	cwd = fs->cwd;
 	path_get(&cwd);
 	spin_unlock(&fs->lock);
-	n = cwd.dentry->flags & DENTRY_DELETED ? -ENOENT : path_string(&cwd, text, PATH_LEN_MAX);
+	n = cwd.dentry->flags & DENTRY_DELETED ? -ENOENT : path_string_in(fs, &cwd, true, text, PATH_LEN_MAX);
 	path_put(&cwd);
 	if (n >= 0) {
 		n++;

@@ -58,11 +58,11 @@ int64_t sys_uname(uaddr_t name)
 {
 	struct new_utsname u;
 
-	uts_get(&u);
+	uts_get(task_uts(), &u);
 	return put_user(u, name);
 }
 
-static int64_t set_uts(uaddr_t name, int len, void (*set)(const char *name))
+static int64_t set_uts(uaddr_t name, int len, void (*set)(struct uts_namespace *ns, const char *name))
 {
 	char text[__NEW_UTS_LEN + 1];
 
@@ -73,7 +73,7 @@ static int64_t set_uts(uaddr_t name, int len, void (*set)(const char *name))
 	if (copy_from_user(text, name, (size_t)len) < 0)
 		return -EFAULT;
 	text[len] = '\0';
-	set(text);
+	set(task_uts(), text);
 	return 0;
 }
 

@@ -127,7 +127,41 @@ int64_t sys_umount2(uaddr_t name, unsigned flags)
 	name_put(&n);
 	if (error)
 		return error;
+	path_cross(&at); /* from "." it does not lead there */
 	error = vfs_unmount(&at, flags & UMOUNT_DETACH);
 	path_put(&at);
+	return error;
+}
+
+/* ---- pivot_root ---- */
+
+static int folder_at(uaddr_t name, struct path *ret)
+{
+	struct name_arg n;
+	int error = name_get(&n, name);
+
+	if (error)
+		return error;
+	error = path_lookup(AT_FDCWD, n.text, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, ret);
+	name_put(&n);
+	return error;
+}
+
+int64_t sys_pivot_root(uaddr_t new_root, uaddr_t put_old)
+{
+	struct path new, old;
+	int error;
+
+	if (!cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+		return -EPERM;
+	error = folder_at(new_root, &new);
+	if (error)
+		return error;
+	error = folder_at(put_old, &old);
+	if (!error) {
+		error = vfs_pivot_root(&new, &old);
+		path_put(&old);
+	}
+	path_put(&new);
 	return error;
 }

@@ -4,9 +4,11 @@
 #include <cloudos/clone.h>
 #include <cloudos/errno.h>
 #include <cloudos/mm.h>
+#include <cloudos/namespace.h>
 #include <cloudos/string.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/vfs.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/wait.h>
@@ -83,6 +85,21 @@ int64_t sys_clone3(uaddr_t args, size_t size)
 	r = (struct clone_request){ .flags = a.flags, .exit_signal = (int)a.exit_signal, .parent_tid = a.parent_tid,
 				    .child_tid = a.child_tid, .tls = a.tls, .stack = a.stack + a.stack_size };
 	return task_clone(&r);
+}
+
+int64_t sys_setns(int fd, int kind)
+{
+	struct file *f = fd_get(fd);
+	struct namespace *ns;
+	int err = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	ns = nsfs_namespace(f);
+	if (ns && (kind == 0 || (uint64_t)kind == ns->kind->clone_flag))
+		err = task_set_namespace(ns);
+	file_put(f);
+	return err;
 }
 
 int64_t sys_unshare(uint64_t flags)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The mount table: which super block is seen where. A mount in the table holds one reference on itself; open files, working
- * directories and mounts on top of it hold the others, so "busy" is a count. Mounts are found by (mount, dentry) below them.
+ * directories and mounts on top of it hold the others, so "busy" is a count. Mounts are found by (mount, dentry) below them. The table
+ * is one, and each mount in it is a namespace's (mount_namespace.c): there it can be reached from that namespace's root.
  *
  * Locking: the tree lock's writing side for every change, its reading side (or a reference) to follow parent and point.
  */
@@ -13,11 +14,9 @@
 /* What an existing mount's flags can be changed to by mount(2). */
 #define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 
-struct mount *mount_root;
-
 static struct hash_head by_point[MOUNT_BUCKETS];
-static struct list all_mounts = LIST_INIT(all_mounts); /* by id */
-static uint32_t mount_count, last_id;
+struct list all_mounts = LIST_INIT(all_mounts);
+static uint32_t last_id;
 
 static struct hash_head *bucket_of(const struct mount *m, const struct dentry *d)
 {
@@ -46,24 +45,52 @@ void mount_cross(struct path *p)
 	}
 }
 
-/* Takes over a reference of sb; takes its own of root. */
-static struct mount *mount_create(struct super_block *sb, struct dentry *root, const char *source, uint32_t flags)
+void path_cross(struct path *p)
 {
-	struct mount *m = kzalloc(sizeof(*m));
+	struct path top = *p;
 
-	if (!m)
+	tree_read_enter();
+	mount_cross(&top);
+	path_get(&top);
+	tree_read_leave();
+	path_put(p);
+	*p = top;
+}
+
+static struct mount_source *source_create(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct mount_source *source = kmalloc(sizeof(*source) + size);
+
+	if (!source)
 		return NULL;
-	m->source = kstrdup(source);
-	if (!m->source) {
-		kfree(m);
-		return NULL;
-	}
+	refcount_init(&source->refs, 1);
+	memcpy(source->text, text, size);
+	return source;
+}
+
+void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, struct mount_source *source, uint32_t flags)
+{
 	refcount_init(&m->refs, 1);
 	m->flags = flags & MOUNT_FLAGS;
 	m->sb = sb;
 	m->root = root;
 	dentry_get(root);
+	m->source = source;
 	list_init(&m->all);
+}
+
+/* Takes over a reference of sb, if it succeeds; takes its own of root. */
+static struct mount *mount_create(struct super_block *sb, struct dentry *root, const char *text, uint32_t flags)
+{
+	struct mount *m = kzalloc(sizeof(*m));
+	struct mount_source *source = m ? source_create(text) : NULL;
+
+	if (!source) {
+		kfree(m);
+		return NULL;
+	}
+	mount_fill(m, sb, root, source, flags);
 	return m;
 }
 
@@ -73,13 +100,14 @@ void mount_put(struct mount *m)
 		return;
 	dentry_put(m->root);
 	super_put(m->sb);
-	kfree(m->source);
+	if (refcount_put(&m->source->refs))
+		kfree(m->source);
 	kfree(m);
 }
 
 /* ---- into and out of the table; tree writing side ---- */
 
-static void attach_locked(struct mount *m, const struct path *on)
+void mount_attach_locked(struct mount *m, const struct path *on)
 {
 	m->parent = on->mount;
 	m->point = on->dentry;
@@ -101,7 +129,7 @@ static bool point_in_use(const struct dentry *point)
 }
 
 /* The references that the mount had on what is below it become the caller's. */
-static struct path detach_locked(struct mount *m)
+struct path mount_detach_locked(struct mount *m)
 {
 	struct path on = { m->parent, m->point };
 
@@ -114,30 +142,32 @@ static struct path detach_locked(struct mount *m)
 	return on;
 }
 
-static int enlist_locked(struct mount *m)
+int mount_enlist_locked(struct mount *m, struct mount_namespace *ns)
 {
-	if (mount_count == MOUNTS_MAX)
+	if (ns->count == MOUNTS_MAX)
 		return -ENOSPC;
-	mount_count++;
+	ns->count++;
+	m->ns = ns;
 	ADD_ONCE(last_id, 1);
 	m->id = last_id;
 	list_add_tail(&all_mounts, &m->all);
 	return 0;
 }
 
-static void delist_locked(struct mount *m)
+void mount_delist_locked(struct mount *m)
 {
 	list_del(&m->all);
-	mount_count--;
+	m->ns->count--;
+	m->ns = NULL;
 }
 
 /*
- * Is a mount still part of the tree? A path that was walked before may lead into one that was unmounted since; what was put on that could
- * not be reached, nor unmounted.
+ * Is a mount part of the tree that the running thread sees? A path that was walked before may lead into one that was unmounted since; what
+ * was put on that could not be reached, nor unmounted. One that came with a descriptor may lead into another namespace's.
  */
 static bool in_tree_locked(const struct mount *m)
 {
-	return m == mount_root || m->parent;
+	return m->ns && m->ns == mount_namespace_of_thread();
 }
 
 /* Puts a fresh mount on a place, or frees it. */
@@ -153,9 +183,9 @@ static int graft(struct mount *m, const struct path *on)
 	else if (!in_tree_locked(on->mount))
 		error = -EINVAL;
 	else
-		error = enlist_locked(m);
+		error = mount_enlist_locked(m, on->mount->ns);
 	if (!error)
-		attach_locked(m, on);
+		mount_attach_locked(m, on);
 	tree_write_leave();
 	if (error)
 		mount_put(m);
@@ -184,27 +214,27 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 	return graft(m, on);
 }
 
-int mount_set_root(struct super_block *sb, const char *source)
+int mount_set_root(struct mount_namespace *ns, struct super_block *sb, const char *source)
 {
 	struct mount *m = mount_create(sb, sb->root, source, 0);
 
 	if (!m)
 		return -ENOMEM;
 	tree_write_enter();
-	enlist_locked(m);
-	mount_root = m;
+	(void)mount_enlist_locked(m, ns); /* the first of it */
+	ns->root = m;
 	tree_write_leave();
 	return 0;
 }
 
-/* The next mount after `id` whose mount point lies in `root`'s part of mount `in` (null: any mount), with a reference. */
-static struct mount *next_mount(uint32_t id, const struct mount *in)
+/* The next mount after `id` whose mount point lies in mount `in` (null: any), and in namespace `ns` (null: any), with a reference. */
+static struct mount *next_mount(uint32_t id, const struct mount *in, const struct mount_namespace *ns)
 {
 	struct mount *m, *found = NULL;
 
 	tree_read_enter();
 	list_for_each (m, &all_mounts, all)
-		if (m->id > id && (!in || m->parent == in)) {
+		if (m->id > id && (!in || m->parent == in) && (!ns || m->ns == ns)) {
 			refcount_get(&m->refs);
 			found = m;
 			break;
@@ -225,7 +255,7 @@ static int bind_one(const struct path *on, const struct path *from)
 	struct mount *m;
 
 	refcount_get(&from->mount->sb->refs);
-	m = mount_create(from->mount->sb, from->dentry, from->mount->source, from->mount->flags);
+	m = mount_create(from->mount->sb, from->dentry, from->mount->source->text, from->mount->flags);
 	if (!m) {
 		super_put(from->mount->sb);
 		return -ENOMEM;
@@ -239,7 +269,7 @@ static int bind_children(struct mount *copy, const struct path *from, uint32_t l
 	struct mount *child;
 	int error = 0;
 
-	for (uint32_t id = 0; !error && (child = next_mount(id, from->mount)); mount_put(child)) {
+	for (uint32_t id = 0; !error && (child = next_mount(id, from->mount, NULL)); mount_put(child)) {
 		struct path on = { copy, child->point }, root = { child, child->root };
 		struct mount *made;
 
@@ -295,7 +325,7 @@ int vfs_mount_move(const struct path *on, const struct path *from)
 	int error = 0;
 
 	tree_write_enter();
-	if (from->dentry != m->root || !m->parent || !in_tree_locked(on->mount))
+	if (from->dentry != m->root || !m->parent || !in_tree_locked(m) || !in_tree_locked(on->mount))
 		error = -EINVAL;
 	else if (inode_is_dir(m->root->inode) != inode_is_dir(on->dentry->inode))
 		error = -ENOTDIR;
@@ -303,8 +333,8 @@ int vfs_mount_move(const struct path *on, const struct path *from)
 		if (up == m)
 			error = -ELOOP;
 	if (!error) {
-		old = detach_locked(m);
-		attach_locked(m, on);
+		old = mount_detach_locked(m);
+		mount_attach_locked(m, on);
 	}
 	tree_write_leave();
 	if (!error)
@@ -315,7 +345,7 @@ int vfs_mount_move(const struct path *on, const struct path *from)
 /* ---- umount ---- */
 
 /* A mount with nothing mounted on it, at or below m. Tree lock held. */
-static struct mount *topmost_locked(struct mount *m)
+struct mount *mount_topmost_locked(struct mount *m)
 {
 	struct mount *on;
 
@@ -338,14 +368,14 @@ static int unmount_tree(struct mount *m)
 
 	do {
 		tree_write_enter();
-		top = topmost_locked(m);
+		top = mount_topmost_locked(m);
 		if (!top->parent) { /* somebody else was faster */
 			tree_write_leave();
 			return begun ? 0 : -EINVAL;
 		}
 		begun = true;
-		below = detach_locked(top);
-		delist_locked(top);
+		below = mount_detach_locked(top);
+		mount_delist_locked(top);
 		tree_write_leave();
 		path_put(&below);
 		if (top != m)
@@ -361,20 +391,26 @@ int vfs_unmount(const struct path *at, bool detach)
 	struct path below = { NULL, NULL };
 	int error = 0;
 
-	if (at->dentry != m->root || m == mount_root)
-		return m == mount_root && at->dentry == m->root ? -EBUSY : -EINVAL;
+	tree_read_enter();
+	if (at->dentry != m->root || !in_tree_locked(m))
+		error = -EINVAL;
+	else if (m == m->ns->root)
+		error = -EBUSY;
+	tree_read_leave();
+	if (error)
+		return error;
 	if (m->sb->ops->sync)
 		m->sb->ops->sync(m->sb);
 	if (detach)
 		return unmount_tree(m);
 	tree_write_enter();
-	if (!m->parent)
+	if (!m->parent || !in_tree_locked(m))
 		error = -EINVAL;
 	else if (m->child_count || refcount_read(&m->refs) > 2) /* the table's and the caller's */
 		error = -EBUSY;
 	if (!error) {
-		below = detach_locked(m);
-		delist_locked(m);
+		below = mount_detach_locked(m);
+		mount_delist_locked(m);
 	}
 	tree_write_leave();
 	if (error)
@@ -394,7 +430,7 @@ int vfs_sync_all(void)
 	struct mount *m;
 	int first = 0;
 
-	for (uint32_t id = 0; (m = next_mount(id, NULL)); mount_put(m)) {
+	for (uint32_t id = 0; (m = next_mount(id, NULL, NULL)); mount_put(m)) {
 		int error = m->sb->ops->sync ? m->sb->ops->sync(m->sb) : 0;
 
 		id = m->id;
@@ -442,7 +478,7 @@ static void show_info_head(struct text_out *o, struct mount *m, const char *wher
 	out_printf(o, " ");
 	show_flags(o, m->flags);
 	out_printf(o, " - %s ", m->sb->type->name);
-	show_escaped(o, m->source);
+	show_escaped(o, m->source->text);
 	out_printf(o, " ");
 }
 
@@ -452,7 +488,7 @@ static void show_mount(struct text_out *o, struct mount *m, const char *where, b
 		show_info_head(o, m, where);
 		show_flags(o, m->sb->flags & SB_RDONLY ? MS_RDONLY : 0);
 	} else {
-		show_escaped(o, m->source);
+		show_escaped(o, m->source->text);
 		out_printf(o, " ");
 		show_escaped(o, where);
 		out_printf(o, " %s ", m->sb->type->name);
@@ -463,7 +499,7 @@ static void show_mount(struct text_out *o, struct mount *m, const char *where, b
 	out_printf(o, info ? "\n" : " 0 0\n");
 }
 
-void mount_show(struct text_out *o, bool info)
+void mount_show(struct text_out *o, struct fs_context *fs, bool info)
 {
 	char *buf = kmalloc(PATH_LEN_MAX);
 	struct mount *m;
@@ -472,11 +508,11 @@ void mount_show(struct text_out *o, bool info)
 		o->error = -ENOMEM;
 		return;
 	}
-	for (uint32_t id = 0; (m = next_mount(id, NULL)); mount_put(m)) {
+	for (uint32_t id = 0; (m = next_mount(id, NULL, fs->mounts)); mount_put(m)) {
 		struct path root = { m, m->root };
 
 		id = m->id;
-		if (path_string(&root, buf, PATH_LEN_MAX) > 0 && buf[0] == '/')
+		if (path_string_in(fs, &root, true, buf, PATH_LEN_MAX) > 0 && buf[0] == '/')
 			show_mount(o, m, buf, info);
 	}
 	kfree(buf);

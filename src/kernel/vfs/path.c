@@ -52,10 +52,9 @@ static bool prepend_names(struct back_text *t, struct path p, const struct path 
 	return true;
 }
 
-int path_string(const struct path *p, char *buf, size_t size)
+int path_string_in(struct fs_context *fs, const struct path *p, bool mark, char *buf, size_t size)
 {
 	struct back_text t = { buf, size, false };
-	struct fs_context *fs = thread_current()->fs;
 	struct path root;
 	size_t before;
 
@@ -64,17 +63,14 @@ int path_string(const struct path *p, char *buf, size_t size)
 		prepend(&t, " (deleted)", 10);
 	before = t.at;
 	tree_read_enter();
-	if (fs) {
-		spin_lock(&fs->lock);
-		root = fs->root;
-		spin_unlock(&fs->lock);
-	} else {
-		root = (struct path){ mount_root, mount_root->root };
-	}
+	spin_lock(&fs->lock);
+	root = fs->root;
+	spin_unlock(&fs->lock);
 	if (!prepend_names(&t, *p, &root)) {
 		if (t.at == before)
 			prepend(&t, "/", 1);
-		prepend(&t, "(unreachable)", 13);
+		if (mark)
+			prepend(&t, "(unreachable)", 13);
 	} else if (t.at == before) {
 		prepend(&t, "/", 1);
 	}
@@ -85,9 +81,16 @@ int path_string(const struct path *p, char *buf, size_t size)
 	return (int)(size - t.at - 1);
 }
 
+int path_string(const struct path *p, char *buf, size_t size)
+{
+	struct fs_context *fs = thread_current()->fs;
+
+	return fs ? path_string_in(fs, p, false, buf, size) : -ENOENT;
+}
+
 /* ---- struct fs_context ---- */
 
-struct fs_context *fs_context_create(struct path root, struct path cwd)
+struct fs_context *fs_context_create(struct mount_namespace *ns, const struct path *root, const struct path *cwd)
 {
 	struct fs_context *c = kmalloc(sizeof(*c));
 
@@ -95,11 +98,12 @@ struct fs_context *fs_context_create(struct path root, struct path cwd)
 		return NULL;
 	refcount_init(&c->refs, 1);
 	spin_init(&c->lock, RANK_FD);
-	c->root = root;
-	c->cwd = cwd;
+	c->root = *root;
+	c->cwd = *cwd;
+	path_get(root);
+	path_get(cwd);
 	c->umask = 022;
-	path_get(&root);
-	path_get(&cwd);
+	mount_namespace_enter(ns, c);
 	return c;
 }
 
@@ -111,13 +115,7 @@ struct fs_context *fs_context_copy(struct fs_context *from)
 		return NULL;
 	refcount_init(&c->refs, 1);
 	spin_init(&c->lock, RANK_FD);
-	spin_lock(&from->lock);
-	c->root = from->root;
-	c->cwd = from->cwd;
-	c->umask = from->umask;
-	path_get(&c->root);
-	path_get(&c->cwd);
-	spin_unlock(&from->lock);
+	mount_namespace_join(from, c);
 	return c;
 }
 
@@ -130,6 +128,7 @@ void fs_context_put(struct fs_context *c)
 {
 	if (!refcount_put(&c->refs))
 		return;
+	mount_namespace_leave(c); /* first: nobody moves it any more */
 	path_put(&c->root);
 	path_put(&c->cwd);
 	kfree(c);

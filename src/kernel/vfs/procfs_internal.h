@@ -18,6 +18,8 @@ enum pid_kind {
 	PID_FDINFOS,	  /* fdinfo/                                          */
 	PID_FD,		  /* fd/N                                             */
 	PID_FDINFO,	  /* fdinfo/N                                         */
+	PID_NAMESPACES,	  /* ns/                                              */
+	PID_NAMESPACE,	  /* ns/NAME                                          */
 };
 
 /* A number that stays the same for the same file. */

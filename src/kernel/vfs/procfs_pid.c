@@ -17,7 +17,7 @@ struct pid_node {
 	enum pid_kind kind;
 	int pid, tid;	  /* tid 0: the process itself   */
 	unsigned fd;	  /* PID_FD, PID_FDINFO           */
-	const char *name; /* PID_TEXT, PID_LINK: constant */
+	const char *name; /* PID_TEXT, PID_LINK, PID_NAMESPACE: constant */
 };
 
 /* Entries that every folder of a process has, beside the files of procfs_pid_ops. */
@@ -30,10 +30,11 @@ static const struct {
 	{ "root", PID_LINK, S_IFLNK | 0777 },	   { "fd", PID_FDS, S_IFDIR | 0500 },
 	{ "fdinfo", PID_FDINFOS, S_IFDIR | 0500 }, { "mounts", PID_MOUNTS, S_IFREG | 0444 },
 	{ "mountinfo", PID_MOUNTINFO, S_IFREG | 0444 }, { "task", PID_TASKS, S_IFDIR | 0555 },
+	{ "ns", PID_NAMESPACES, S_IFDIR | 0511 },
 };
 
-static const struct inode_ops folder_ops, tasks_ops, fds_ops, text_ops, link_ops, fd_link_ops;
-static const struct file_ops folder_file_ops, tasks_file_ops, fds_file_ops, text_ops_file;
+static const struct inode_ops folder_ops, tasks_ops, fds_ops, namespaces_ops, text_ops, link_ops, fd_link_ops, namespace_ops;
+static const struct file_ops folder_file_ops, tasks_file_ops, fds_file_ops, namespaces_file_ops, text_ops_file;
 
 static struct pid_node *node_of(const struct inode *inode)
 {
@@ -63,6 +64,13 @@ static void choose_operations(struct inode *inode, enum pid_kind kind)
 		break;
 	case PID_FD:
 		inode->ops = &fd_link_ops;
+		break;
+	case PID_NAMESPACES:
+		inode->ops = &namespaces_ops;
+		inode->file_ops = &namespaces_file_ops;
+		break;
+	case PID_NAMESPACE:
+		inode->ops = &namespace_ops;
 		break;
 	default:
 		inode->ops = &text_ops;
@@ -389,7 +397,80 @@ static ssize_t link_readlink(struct inode *inode, char *buf, size_t size)
 	return len;
 }
 
+/* ---- ns/ ---- */
+
+static int namespaces_lookup(struct inode *dir, struct dentry *dentry)
+{
+	struct pid_node node = *node_of(dir);
+
+	for (const char *const *name = procfs_pid_ops->namespaces; *name; name++)
+		if (str_equal(dentry->name, *name)) {
+			node.kind = PID_NAMESPACE;
+			node.name = *name;
+			return attach(dentry, &node, S_IFLNK | 0777);
+		}
+	return 0;
+}
+
+static int namespaces_readdir(struct file *f, struct dir_emitter *e, uint64_t *pos)
+{
+	const struct pid_node *n = node_of(f->inode);
+	const char *name;
+
+	if (!emit_dots(f, e, pos))
+		return 0;
+	for (; (name = procfs_pid_ops->namespaces[*pos - 2]); ++*pos)
+		if (!e->emit(e, name, strlen(name), pid_ino(PID_NAMESPACE, n->pid, n->tid, (unsigned)*pos), S_IFLNK >> 12, *pos + 1))
+			return 0;
+	return 0;
+}
+
+static int namespace_of(const struct inode *inode, struct namespace **ret)
+{
+	const struct pid_node *n = node_of(inode);
+
+	if (!may_look(inode))
+		return -EACCES;
+	*ret = procfs_pid_ops->ns(n->pid, n->tid, n->name);
+	return *ret ? 0 : -ENOENT;
+}
+
+static ssize_t namespace_readlink(struct inode *inode, char *buf, size_t size)
+{
+	char text[48];
+	struct namespace *ns;
+	int len = namespace_of(inode, &ns);
+
+	if (len < 0)
+		return len;
+	len = nsfs_text(ns, text, sizeof(text));
+	namespace_put(ns);
+	return give_text(buf, size, text, len);
+}
+
+static int namespace_follow(struct inode *inode, struct path *ret, struct file **ret_file)
+{
+	struct namespace *ns;
+	int error = namespace_of(inode, &ns);
+
+	(void)ret;
+	if (!error)
+		error = nsfs_open(ns, ret_file);
+	return error ? error : -ENXIO; /* a file, and no path */
+}
+
 /* ---- texts ---- */
+
+static int show_mounts(const struct pid_node *n, struct text_out *o)
+{
+	struct fs_context *fs = procfs_pid_ops->fs(n->pid);
+
+	if (!fs)
+		return -EINVAL; /* as Linux, of a zombie */
+	mount_show(o, fs, n->kind == PID_MOUNTINFO);
+	fs_context_put(fs);
+	return 0;
+}
 
 static int show_text(struct text_out *o, struct inode *inode)
 {
@@ -400,8 +481,7 @@ static int show_text(struct text_out *o, struct inode *inode)
 		return show_fdinfo(n, o);
 	case PID_MOUNTS:
 	case PID_MOUNTINFO:
-		mount_show(o, n->kind == PID_MOUNTINFO);
-		return 0;
+		return show_mounts(n, o);
 	default:
 		return procfs_pid_ops->show(n->pid, n->tid ? n->tid : n->pid, n->name, o);
 	}
@@ -438,9 +518,12 @@ static const struct inode_ops tasks_ops = { .lookup = tasks_lookup };
 static const struct inode_ops fds_ops = { .lookup = fds_lookup };
 static const struct inode_ops text_ops = { .setattr = ignore_setattr };
 static const struct inode_ops link_ops = { .readlink = link_readlink, .follow = link_follow };
+static const struct inode_ops namespaces_ops = { .lookup = namespaces_lookup };
+static const struct inode_ops namespace_ops = { .readlink = namespace_readlink, .follow = namespace_follow };
 static const struct inode_ops fd_link_ops = { .readlink = fd_readlink, .follow = fd_follow };
 static const struct file_ops folder_file_ops = { .readdir = folder_readdir, .seek = generic_seek };
 static const struct file_ops tasks_file_ops = { .readdir = tasks_readdir, .seek = generic_seek };
+static const struct file_ops namespaces_file_ops = { .readdir = namespaces_readdir, .seek = generic_seek };
 static const struct file_ops fds_file_ops = { .readdir = fds_readdir, .seek = generic_seek };
 static const struct file_ops text_ops_file = {
 	.read = text_read_file,

@@ -54,12 +54,11 @@ SERVICE_DEFINE(sysfs, .requires = SERVICE_REQUIRES("vfs"), .start = sysfs_start)
 int vfs_adopt_kernel_thread(void)
 {
 	struct thread *t = thread_current();
-	struct path root = { mount_root, mount_root->root };
 
 	if (!t->cred)
 		t->cred = cred_create_root();
 	if (!t->fs)
-		t->fs = fs_context_create(root, root);
+		(void)vfs_enter_mounts(mount_namespace_initial, &t->fs);
 	if (!t->files)
 		t->files = fd_table_create();
 	return t->cred && t->fs && t->files ? 0 : -ENOMEM;
@@ -91,7 +90,7 @@ int vfs_mount_root(void)
 
 	if (error)
 		return error;
-	error = mount_set_root(sb, "rootfs");
+	error = mount_namespace_first(sb, "rootfs");
 	if (!error)
 		error = vfs_adopt_kernel_thread();
 	if (error)

@@ -5,6 +5,7 @@
 
 #include <cloudos/errno.h>
 #include <cloudos/fs.h>
+#include <cloudos/namespace.h>
 #include <cloudos/thread.h>
 #include <linux/capability.h>
 #include <linux/fcntl.h>
@@ -58,9 +59,36 @@ void dentry_drop_tree(struct dentry *root);
 int dentry_cache_init(void);
 uint64_t dentry_unused_count(void);
 
-/* ---- mount.c ---- */
+/* ---- mount.c, mount_namespace.c ---- */
 
-extern struct mount *mount_root; /* of the system; constant once set */
+struct mount_namespace {
+	struct namespace base; /* first */
+	struct mount *root;    /* T: the table has a reference; null: before the first mount, and when it goes */
+	uint32_t count;	       /* T: its mounts */
+	struct spinlock lock;  /* RANK_MOUNT_USERS */
+	struct list contexts;  /* by lock: fs_context.of_namespace */
+};
+
+extern struct mount_namespace *const mount_namespace_initial;
+extern struct list all_mounts; /* T: of all namespaces, by id */
+
+/* That of the running thread, which has an fs context. */
+struct mount_namespace *mount_namespace_of_thread(void);
+/* The system's first mount: takes over a reference of sb. 0 or -ENOMEM. */
+int mount_namespace_first(struct super_block *sb, const char *source);
+/* A context enters a namespace; or takes over another's, root, cwd and umask with it; and leaves it when it goes. */
+void mount_namespace_enter(struct mount_namespace *ns, struct fs_context *c);
+void mount_namespace_join(struct fs_context *from, struct fs_context *c);
+void mount_namespace_leave(struct fs_context *c);
+
+/* Fills a cleared mount. Takes over references of sb and source; takes its own of root. */
+void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, struct mount_source *source, uint32_t flags);
+/* Into a namespace's table and out of it; onto a place and off it. The tree's writing side. 0 or -ENOSPC: MOUNTS_MAX are there. */
+int mount_enlist_locked(struct mount *m, struct mount_namespace *ns);
+void mount_delist_locked(struct mount *m);
+void mount_attach_locked(struct mount *m, const struct path *on);
+struct path mount_detach_locked(struct mount *m); /* the references that it had become the caller's */
+struct mount *mount_topmost_locked(struct mount *m); /* a mount with nothing mounted on it, at or below m */
 
 /* What is mounted on (m, d), or null; borrowed. Tree lock held. */
 struct mount *mount_find(const struct mount *m, const struct dentry *d);
@@ -68,9 +96,9 @@ struct mount *mount_find(const struct mount *m, const struct dentry *d);
 void mount_cross(struct path *p);
 void mount_put(struct mount *m);
 int mount_init(void);
-int mount_set_root(struct super_block *sb, const char *source);
-/* Lines of /proc/mounts (format 0), mountinfo (1). */
-void mount_show(struct text_out *o, bool info);
+int mount_set_root(struct mount_namespace *ns, struct super_block *sb, const char *source);
+/* Lines of /proc/mounts, or mountinfo, of the namespace that `fs` is in, as seen from its root. */
+void mount_show(struct text_out *o, struct fs_context *fs, bool info);
 
 /* -EROFS where nothing may be written. */
 static inline int mount_want_write(const struct mount *m)
