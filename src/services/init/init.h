@@ -18,6 +18,7 @@ int sys_close(int fd);
 int sys_dup3(int from, int to);
 int sys_mount(const char *source, const char *target, const char *type, unsigned long flags);
 int sys_mkdir(const char *path, unsigned mode);
+int sys_symlink(const char *target, const char *path);
 int sys_chdir(const char *path);
 int sys_execve(const char *path, char *const argv[], char *const envp[]);
 int sys_fork(void);

@@ -24,6 +24,16 @@ static const struct {
 	{"/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV},
 	{"/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV},
 	{"/dev", "devtmpfs", MS_NOSUID},
+	{"/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV}, /* POSIX shared memory and semaphores */
+};
+
+static const struct {
+	const char *target, *path;
+} links[] = {
+	{"/proc/self/fd", "/dev/fd"},
+	{"fd/0", "/dev/stdin"},
+	{"fd/1", "/dev/stdout"},
+	{"fd/2", "/dev/stderr"},
 };
 
 static void mount_all(void)
@@ -33,6 +43,11 @@ static void mount_all(void)
 		int err = sys_mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags);
 		if (err && err != -EBUSY)
 			text_write(2, "init: cannot mount ", mounts[i].target, "\n", NULL);
+	}
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		int err = sys_symlink(links[i].target, links[i].path);
+		if (err && err != -EEXIST)
+			text_write(2, "init: cannot make ", links[i].path, "\n", NULL);
 	}
 }
 

@@ -47,6 +47,11 @@ int sys_mkdir(const char *path, unsigned mode)
 	return (int)CALL(__NR_mkdirat, AT_FDCWD, path, mode);
 }
 
+int sys_symlink(const char *target, const char *path)
+{
+	return (int)CALL(__NR_symlinkat, target, AT_FDCWD, path);
+}
+
 int sys_chdir(const char *path)
 {
 	return (int)CALL(__NR_chdir, path);
