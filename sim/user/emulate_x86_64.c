@@ -8,7 +8,9 @@
  * The processor is the psABI's x86-64-v2 under a name of its own: SSE4.2, POPCNT, no XSAVE and so no AVX,
  * none of the instructions whose results differ from run to run (RDRAND, RDSEED, RDTSCP). Their bits are
  * clear; that a program executes one all the same cannot be prevented, but for RDTSCP. Its time-stamp counter
- * counts the nanoseconds of hal_clock_ns().
+ * counts the nanoseconds of hal_clock_ns(). The vendor is Intel: for one that it does not know, glibc's ld.so
+ * reads no flags at all, and refuses every library that asks for a baseline; it asks for caches too, since
+ * memcpy() divides by their size.
  */
 #include <asm/siginfo.h>
 #include <asm/signal.h>
@@ -23,20 +25,31 @@
 #define REX	   0x40
 #define INSN_BYTES 4
 
+#define CACHES 4 /* leaf; its subleaves are the caches, and a null at the end */
+
 struct leaf {
 	uint32_t number;
 	struct x86_cpuid value;
 };
 
 static const struct leaf leaves[] = {
-    {0, {7, 0x756f6c43, 0x6c756d69, 0x53534f64}},	   /* "Clou" "dOSS" "imul" */
+    {0, {7, 0x756e6547, 0x6c65746e, 0x49656e69}},	   /* "Genu" "ineI" "ntel" */
     {1, {0x000006f1, 0x00010800, 0x80982201, 0x078bfbff}}, /* family 6; the flags of x86-64-v2, hypervisor */
+    {2, {0x0000ff01, 0, 0, 0}},				   /* caches: see leaf 4 */
     {0x80000000, {0x80000008, 0, 0, 0}},
     {0x80000001, {0, 0, 1, 0x20100800}}, /* LAHF; SYSCALL, NX, long mode */
     {0x80000008, {0x3028, 0, 0, 0}},	 /* 40 bits physical, 48 virtual */
 };
 
-static struct x86_cpuid cpuid_fixed(uint32_t number)
+/* Level and kind; ways and line; sets. All of one core, with lines of 64 bytes. */
+static const struct x86_cpuid caches[] = {
+    {0x121, 7 << 22 | 63, 63, 0},     /* L1 data, 32 KiB */
+    {0x122, 7 << 22 | 63, 63, 0},     /* L1 instructions, 32 KiB */
+    {0x143, 15 << 22 | 63, 1023, 0},  /* L2, 1 MiB */
+    {0x163, 15 << 22 | 63, 8191, 0},  /* L3, 8 MiB */
+};
+
+static struct x86_cpuid cpuid_fixed(uint32_t number, uint32_t subleaf)
 {
 	static const union {
 		char text[48];
@@ -45,6 +58,8 @@ static struct x86_cpuid cpuid_fixed(uint32_t number)
 
 	if (number - BRAND_LEAF < 3)
 		return brand.value[number - BRAND_LEAF];
+	if (number == CACHES && subleaf < sizeof(caches) / sizeof(caches[0]))
+		return caches[subleaf];
 	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
 		if (leaves[i].number == number)
 			return leaves[i].value;
@@ -57,7 +72,7 @@ struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t subleaf)
 	struct x86_cpuid r;
 
 	if (sim_machine.hide_cpu)
-		return cpuid_fixed(leaf);
+		return cpuid_fixed(leaf, subleaf);
 	__asm__ volatile("cpuid"
 			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
 			 : "a"(leaf), "c"(subleaf));
@@ -90,7 +105,7 @@ static unsigned fetch(const struct hal_aspace *as, uaddr_t pc, uint8_t *bytes)
 
 static void do_cpuid(struct hal_regs *r)
 {
-	struct x86_cpuid c = cpuid_fixed((uint32_t)r->rax);
+	struct x86_cpuid c = cpuid_fixed((uint32_t)r->rax, (uint32_t)r->rcx);
 
 	r->rax = c.eax;
 	r->rbx = c.ebx;

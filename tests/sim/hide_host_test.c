@@ -23,6 +23,7 @@ static void assert_cpuid(struct program *p, uint32_t leaf, uint32_t eax, uint32_
 	r->rdi = leaf;
 	if (!sim_machine.hide_cpu) {
 		r->rax = leaf;
+		r->rcx = 0;
 		r->rip = CODE + 4;
 		assert_int_equal(sim_emulate(r, &p->as), SIM_EMULATED);
 		assert_int_equal(r->rip, CODE + 6);
@@ -43,8 +44,9 @@ static void the_processor_is_ours(void **state)
 
 	(void)state;
 	PROGRAM_INIT(&p, ask);
-	assert_cpuid(&p, 0, 7, 0x756f6c43, 0x6c756d69, 0x53534f64);
+	assert_cpuid(&p, 0, 7, 0x756e6547, 0x6c65746e, 0x49656e69);
 	assert_cpuid(&p, 1, 0x6f1, 0x10800, 0x80982201, 0x078bfbff);
+	assert_cpuid(&p, 4, 0x121, 0x01c0003f, 63, 0); /* subleaf 0: the L1 data cache */
 	assert_cpuid(&p, 7, 0, 0, 0, 0);
 	assert_cpuid(&p, 0x80000001, 0, 0, 1, 0x20100800);
 	assert_cpuid(&p, 0x12345678, 0, 0, 0, 0);
