@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""newc cpio archives (cpio(5)), written the same for the same content: no times, no owners, numbered inodes."""
+"""newc cpio archives (cpio(5)), written the same for the same content: no times, numbered inodes."""
 
 from __future__ import annotations
 
 import os
 import stat
 from pathlib import Path
+
+from .ui import Failure
 
 MAGIC = b"070701"
 
@@ -16,13 +18,23 @@ class Archive:
         self.names: set[str] = set()
         self.inode = 0
 
-    def _entry(self, name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)) -> None:
+    def node(self, names: list[str], mode: int, data: bytes = b"", uid: int = 0, gid: int = 0,
+             device: tuple[int, int] = (0, 0)) -> None:
+        """One inode with all its names; folders above them are the caller's. A file's data come with its first name."""
+        if len(data) >= 1 << 32:
+            raise Failure(f"{names[0]} has {len(data) >> 20} MiB: a cpio archive holds files of less than 4 GiB")
         self.inode += 1
-        raw = name.encode() + b"\0"
-        fields = (self.inode, mode, 0, 0, 2 if stat.S_ISDIR(mode) else 1, 0, len(data), 0, 0, *device, len(raw), 0)
-        header = MAGIC + b"".join(b"%08X" % field for field in fields) + raw
-        self.parts += [header, b"\0" * (-len(header) % 4), data, b"\0" * (-len(data) % 4)]
-        self.names.add(name)
+        links = 2 if stat.S_ISDIR(mode) else len(names)
+        for name in names:
+            raw = name.encode(errors="surrogateescape") + b"\0"
+            fields = (self.inode, mode, uid, gid, links, 0, len(data), 0, 0, *device, len(raw), 0)
+            header = MAGIC + b"".join(b"%08X" % field for field in fields) + raw
+            self.parts += [header, b"\0" * (-len(header) % 4), data, b"\0" * (-len(data) % 4)]
+            self.names.add(name)
+            data = b""
+
+    def _entry(self, name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)) -> None:
+        self.node([name], mode, data, device=device)
 
     def folder(self, name: str, mode: int = 0o755) -> None:
         """A folder and, before it, those above that are not there yet."""

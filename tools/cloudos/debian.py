@@ -133,17 +133,16 @@ class Apt:
     """An apt of our own. `suite` is the machine's release, or another one for newer sources."""
 
     def __init__(self, suite: str | None = None, sources: bool = False) -> None:
-        self.uri, native = mirror()
+        uri, native = mirror()
         self.suite = suite or native
         self.folder = DEBIAN / f"apt-{self.suite}{'-src' if sources else ''}"
-        self.kind = "deb-src" if sources else "deb"
+        self.source = f"{'deb-src' if sources else 'deb'} [signed-by={KEYRING}] {uri} {self.suite} main"
 
     def _configure(self) -> dict[str, str]:
         for name in ("lists/partial", "archives/partial", "sources.d", "preferences.d"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "status").touch()
-        (self.folder / "sources.list").write_text(
-            f"{self.kind} [signed-by={KEYRING}] {self.uri} {self.suite} main\n")
+        (self.folder / "sources.list").write_text(f"{self.source}\n")
         (self.folder / "apt.conf").write_text("\n".join([
             f'Dir::State "{self.folder}";', f'Dir::State::status "{self.folder}/status";',
             f'Dir::Cache "{self.folder}";', f'Dir::Etc::sourcelist "{self.folder}/sources.list";',
@@ -159,19 +158,25 @@ class Apt:
         return subprocess.run(command, env=self._configure(), cwd=cwd, capture_output=True, text=True,
                               stdin=subprocess.DEVNULL)
 
-    def fetch(self, command: list[str], into: Path) -> None:
-        """Runs an apt-get command that leaves files in the working directory, with lists brought when needed."""
-        into.mkdir(parents=True, exist_ok=True)
+    def ask(self, command: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs an apt command, with lists brought when there are none, and anew when it fails."""
         for fresh in (False, True):
             if fresh or not any((self.folder / "lists").glob("*_*")):
                 with step(f"reading Debian's package lists ({self.suite})"):
                     update = self._run(["apt-get", "update", "-q"])
                 if update.returncode != 0:
                     raise Failure(f"apt-get update failed: {update.stderr.strip()[-1500:]}")
-            done = self._run(command, cwd=into)
+            done = self._run(command, cwd)
             if done.returncode == 0:
-                return
-        raise Failure(f"{' '.join(command)} failed: {done.stderr.strip()[-1500:]}")
+                break
+        return done
+
+    def fetch(self, command: list[str], into: Path) -> None:
+        """Runs an apt-get command that leaves files in the working directory."""
+        into.mkdir(parents=True, exist_ok=True)
+        done = self.ask(command, into)
+        if done.returncode != 0:
+            raise Failure(f"{' '.join(command)} failed: {done.stderr.strip()[-1500:]}")
 
 
 @_one_at_a_time

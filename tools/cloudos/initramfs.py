@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The guest's root file system: Debian's busybox-static byte for byte, our init, and a few lines of /etc.
+"""The guest's root file system: Debian's busybox-static byte for byte, our init, and a few lines of /etc; or Debian
+packages (rootfs.py), and of that what they lack.
 
 A run's own files (the command, --add) make a second archive behind the first, so that the first is the same
 for every boot.
@@ -8,12 +9,14 @@ for every boot.
 from __future__ import annotations
 
 import functools
+import stat
 import subprocess
 from pathlib import Path
 
-from . import build, debian
+from . import build, debian, rootfs
 from .cpio import Archive
 from .paths import BUILD
+from .tree import Node, Tree
 from .ui import Failure
 
 ETC = {
@@ -39,20 +42,28 @@ def applets() -> list[str]:
     return [name for name in done.stdout.split() if name != "busybox"]
 
 
-@functools.cache
-def base(arch: str) -> bytes:
-    archive = Archive()
+def _usual(arch: str) -> Tree:
+    """All but init."""
+    tree = Tree()
     for name, mode in FOLDERS.items():
-        archive.folder(name, mode)
-    archive.device("dev/console", 0o600, 5, 1)
-    archive.device("dev/null", 0o666, 1, 3)
-    archive.file("bin/busybox", busybox(arch).read_bytes(), 0o755)
+        tree.folder(name, mode)
+    tree.put("dev/console", Node(stat.S_IFCHR | 0o600, device=(5, 1)))
+    tree.put("dev/null", Node(stat.S_IFCHR | 0o666, device=(1, 3)))
+    tree.file("bin/busybox", busybox(arch).read_bytes(), 0o755)
     for name in applets():
-        archive.link(f"bin/{name}", "busybox")
-    archive.file("init", build.program(arch, "src/services/init/init").read_bytes(), 0o755)
+        tree.link(f"bin/{name}", "busybox")
     for name, text in ETC.items():
-        archive.file(f"etc/{name}", text.encode())
-    return archive.bytes()
+        tree.file(f"etc/{name}", text.encode())
+    return tree
+
+
+@functools.cache
+def base(arch: str, packages: tuple[str, ...] = ()) -> bytes:
+    """The first archive: the usual root file system, or that of Debian packages."""
+    first = rootfs.archive(arch, packages, _usual(arch)) if packages else _usual(arch).archive()
+    init = Archive()               # in an archive of its own: it changes more often than packages do
+    init.file("init", build.program(arch, "src/services/init/init").read_bytes(), 0o755)
+    return first + init.bytes()
 
 
 def extra(command: list[str], added: list[tuple[Path, str]], environment: list[str] | None = None) -> bytes:
@@ -89,20 +100,20 @@ COMPRESSORS = {
 
 
 @functools.cache
-def compressed_base(arch: str, how: str) -> bytes:
-    packages, command = COMPRESSORS[how]
-    debian.install(packages)
-    data = base(arch)
+def compressed_base(arch: str, how: str, packages: tuple[str, ...] = ()) -> bytes:
+    needed, command = COMPRESSORS[how]
+    debian.install(needed)
+    data = base(arch, packages)
     if how == "zstd":
         command = [*command, f"--stream-size={len(data)}"]     # else the window is as for an endless stream
     return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
 def make(arch: str, target: Path, command: list[str] | None = None, added: list[tuple[Path, str]] | None = None,
-         compress: str = "plain") -> Path:
+         compress: str = "plain", packages: tuple[str, ...] = ()) -> Path:
     """The whole file. Only the first archive is compressed: the second is small, and follows it as it is."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    first = base(arch) if compress == "plain" else compressed_base(arch, compress)
+    first = base(arch, packages) if compress == "plain" else compressed_base(arch, compress, packages)
     target.write_bytes(first + b"\0" * (-len(first) % 4) + extra(command or [], added or []))
     return target
 

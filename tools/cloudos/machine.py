@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import build, debian, disk, initramfs
+from . import build, debian, disk, initramfs, packages
 from .paths import STATE
 from .ui import Failure
 
 ARCHES = ("x86_64", "aarch64")
 USERS = ("seccomp", "ptrace")
 BOOTS = {"x86_64": ("direct", "bios", "uefi"), "aarch64": ("direct", "uefi"), "sim": ("direct",)}
+MEMORY_MIB = 256
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Setup:
     machine: str = "x86_64"
     boot: str = "direct"
     smp: int = 1
-    memory: int = 256                     # MiB
+    memory: int = MEMORY_MIB              # 0: what the root file system asks for
     append: str = ""
     disks: list[Path] = field(default_factory=list)
     net: str = "none"
@@ -34,6 +35,7 @@ class Setup:
     user: str = ""                        # sim: how user programs run, one of USERS; "": the faster one
     hide_host: bool = False               # sim: from programs
     compress: str = "plain"               # the initramfs: plain or one of initramfs.COMPRESSORS
+    packages: tuple[str, ...] = ()        # Debian's, of which the root file system is made
     kernel: Path | None = None            # another kernel than ours (the bench's Linux)
     initrd: Path | None = None
     world: list[str] = field(default_factory=list)      # of the simulator: --seed and what belongs to it
@@ -44,9 +46,12 @@ class Setup:
         return build.NATIVE if self.machine == "sim" else self.machine
 
 
-def add_arguments(parser: argparse.ArgumentParser, memory: int = 256, smp: int = 1) -> None:
+def add_arguments(parser: argparse.ArgumentParser, memory: int | None = None, smp: int = 1) -> None:
     parser.add_argument("--smp", type=int, default=smp, metavar="N", help="processors")
-    parser.add_argument("--memory", type=int, default=memory, metavar="MIB")
+    parser.add_argument("--memory", type=int, default=memory, metavar="MIB",
+                        help=f"by default {MEMORY_MIB}, and more if the root file system needs it")
+    parser.add_argument("--rootfs", action="append", default=[], metavar="PACKAGE,...",
+                        help="a root file system of these Debian packages and what they need")
     parser.add_argument("--disk", action="append", default=[], type=Path, metavar="FILE", help="a raw disk")
     parser.add_argument("--net", default="none", metavar="user|tap:NAME|none")
     parser.add_argument("--append", default="", metavar="ARGS", help="more words on the kernel's command line")
@@ -89,15 +94,17 @@ def from_arguments(args: argparse.Namespace, machine: str, boot: str) -> Setup:
     chosen = args.boot or boot
     if chosen not in BOOTS[machine]:
         raise Failure(f"{machine} boots by {', '.join(BOOTS[machine])}, not by {chosen}", 2)
-    if not 1 <= args.smp <= 64 or not 8 <= args.memory <= 65536:
+    names = packages.check_names([name for text in args.rootfs for name in text.split(",")])
+    memory = (0 if names else MEMORY_MIB) if args.memory is None else args.memory
+    if not 1 <= args.smp <= 64 or (not 8 <= memory <= 65536 and args.memory is not None):
         raise Failure("--smp takes 1 to 64, --memory 8 to 65536 MiB", 2)
     if machine != "sim" and (args.user or args.hide_host):
         raise Failure("--user and --hide-host are the simulator's (cloudos sim, or --machine sim)", 2)
     for path in args.disk:
         if not path.exists():
             raise Failure(f"--disk: there is no {path}", 2)
-    return Setup(machine=machine, boot=chosen, smp=args.smp, memory=args.memory, append=args.append,
-                 disks=args.disk, net=args.net, cpu=args.cpu, gic=args.gic, compress=args.compress,
+    return Setup(machine=machine, boot=chosen, smp=args.smp, memory=memory, append=args.append,
+                 packages=names, disks=args.disk, net=args.net, cpu=args.cpu, gic=args.gic, compress=args.compress,
                  user=args.user, hide_host=args.hide_host,
                  icount=getattr(args, "icount", False),
                  world=world_options(args, machine) if hasattr(args, "seed") else [])
@@ -168,11 +175,33 @@ def simulator(setup: Setup, kernel: Path, initrd: Path, append: str) -> list[str
     return line + setup.world
 
 
+def suitable_memory(unpacked: int) -> int:
+    """MiB of memory with which programs have at least the usual ones to themselves beside a root file system of so many."""
+    return -(-(_least_memory(unpacked) + MEMORY_MIB) // 64) * 64
+
+
+def _least_memory(unpacked: int) -> int:
+    """MiB without which it does not come to be: the initramfs, and the tmpfs at /, which takes at most half of memory."""
+    return 2 * unpacked + 16
+
+
+def _with_memory(setup: Setup, initrd: Path) -> Setup:
+    """With as much as the Debian packages of its root file system want."""
+    unpacked = max(len(initramfs.base(setup.arch, setup.packages)), initrd.stat().st_size) >> 20
+    if setup.memory and setup.memory < _least_memory(unpacked):
+        raise Failure(f"--memory {setup.memory}: the root file system takes {unpacked} MiB and cannot be unpacked in that. "
+                      f"Say --memory {suitable_memory(unpacked)}, or leave it out", 2)
+    return replace(setup, memory=setup.memory or suitable_memory(unpacked))
+
+
 def command_line(setup: Setup, folder: Path, command: list[str] | None = None,
                  added: list[tuple[Path, str]] | None = None, words: str = "") -> list[str]:
     """Builds what is to boot into `folder` and gives the program that boots it, less its serial line's options."""
     kernel = setup.kernel or build.kernel(setup.machine)
-    initrd = setup.initrd or initramfs.make(setup.arch, folder / "initramfs.cpio", command, added, setup.compress)
+    initrd = setup.initrd or initramfs.make(setup.arch, folder / "initramfs.cpio", command, added, setup.compress,
+                                            setup.packages)
+    if setup.packages:
+        setup = _with_memory(setup, initrd)
     append = " ".join(word for word in (words, setup.append) if word)
     if setup.machine == "sim":
         return simulator(setup, kernel, initrd, append)
