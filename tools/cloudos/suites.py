@@ -235,6 +235,24 @@ def running() -> list[Job]:
     return jobs
 
 
+# ---- Debian's own programs, dynamic, from their packages (docs/rootfs.md) ----
+
+POOL = "import ssl, sqlite3, multiprocessing as m; print(m.Pool(4).map(abs, range(-3,3)))"
+DEBIAN_PROGRAMS: tuple[tuple[str, tuple[str, ...], list[str], bytes], ...] = (
+    # name, packages, command, what it prints
+    ("python3", ("python3",), ["python3", "-c", POOL], b"[3, 2, 1, 0, 1, 2]\n"),
+)
+
+
+def debian_programs() -> list[Job]:
+    ways = [(name, Setup(machine=name, smp=2)) for name in _machines]
+    if "sim" in _machines:
+        ways.append((f"sim-seed-{WORLDS[0]}", Setup(machine="sim", smp=2, world=["--seed", str(WORLDS[0])])))
+    return [simple(f"debian/{title}/{name}", lambda setup=setup, names=names, command=command, out=out:
+                   _differs(_run(replace(setup, packages=names, memory=0), command), 0, out))
+            for title, setup in ways for name, names, command, out in DEBIAN_PROGRAMS]
+
+
 # ---- disks: a program writes one in every way, and the host looks at the image ----
 
 DISK_SECTORS, DISK_PATTERNED = 4096, 1024        # of the image; those that tests/disk/disk_check.c fills
@@ -454,12 +472,12 @@ def deterministic() -> list[Job]:
 
 SUITES: dict[str, Callable[[], list[Job]]] = {
     "tidy": tidy, "docs": tidy, "tools": tools, "build": builds, "unit": meson, "fuzz": meson,
-    "sim": deterministic, "boot": boot, "run": running, "abi": abi, "disk": disks, "applets": applets, "random": random_walks,
-    "tsan": races,
+    "sim": deterministic, "boot": boot, "run": running, "abi": abi, "disk": disks, "debian": debian_programs,
+    "applets": applets, "random": random_walks, "tsan": races,
 }
 
 
-GUEST_SUITES = ("boot", "run", "abi", "disk", "applets", "random")
+GUEST_SUITES = ("boot", "run", "abi", "disk", "debian", "applets", "random")
 _machines: list[str] = []            # those that were built, of those that the chosen tests need
 
 
