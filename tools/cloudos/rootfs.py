@@ -14,6 +14,8 @@ import re
 import shlex
 import stat
 import tarfile
+import tempfile
+import threading
 from pathlib import Path
 
 from . import debian, packages
@@ -34,6 +36,9 @@ COPIES = {
     "usr/share/base-files/dot.bashrc": "root/.bashrc",
 }
 PARTS = ("cpio.py", "initramfs.py", "packages.py", "rootfs.py", "tree.py")       # what an archive depends on
+
+
+_lock = threading.Lock()        # two boots side by side may be the first with their packages
 
 
 def _unpack(tree: Tree, data: tarfile.TarFile) -> None:
@@ -125,15 +130,18 @@ def archive(arch: str, names: tuple[str, ...], filler: Tree) -> bytes:
     for part in PARTS:
         key.update((Path(__file__).parent / part).read_bytes())
     memory = BUILD / "rootfs" / f"{arch}-{key.hexdigest()[:16]}.cpio"
-    if not memory.exists():
-        apt = debian.Apt()
-        with step(f"unpacking {' '.join(names)} ({debian.ARCHITECTURES[arch]})"):
-            tree = unpack(packages.bring(packages.closure((*ALWAYS, *names), arch, apt), apt))
-            tree.fill(filler)
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            partial = memory.with_suffix(".partial")
-            partial.write_bytes(tree.archive())
-            partial.rename(memory)
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    with _lock:
+        if not memory.exists():
+            apt = debian.Apt()
+            # Another process may be making the same: each in a file of its own, and the last rename wins.
+            with step(f"unpacking {' '.join(names)} ({debian.ARCHITECTURES[arch]})"), \
+                    tempfile.TemporaryDirectory(dir=memory.parent) as own:
+                tree = unpack(packages.bring(packages.closure((*ALWAYS, *names), arch, apt), apt))
+                tree.fill(filler)
+                partial = Path(own) / memory.name
+                partial.write_bytes(tree.archive())
+                partial.rename(memory)
     return memory.read_bytes()
 
 
