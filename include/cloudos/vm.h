@@ -227,4 +227,14 @@ int vm_futex_key(uaddr_t addr, bool private_hint, struct vm_futex_key *ret);
 /* Calls fn for each area in order (read lock held); stops when it returns non-zero and returns that. */
 int vm_for_each_area(struct vm_space *s, int (*fn)(struct vm_area *a, void *arg), void *arg);
 
+/* What areas' pages cost, in bytes; PSS in fractions of one. Adds an area's figures; inside vm_for_each_area(). */
+#define VM_PSS_SHIFT 12
+enum { VM_USAGE_PRIVATE, VM_USAGE_SHARED };
+struct vm_usage {
+	uint64_t size, resident, anonymous, referenced;
+	uint64_t pages[2][2]; /* [VM_USAGE_*][is it dirty?] */
+	uint64_t pss, pss_dirty, pss_locked; /* 2^-VM_PSS_SHIFT bytes */
+};
+void vm_area_usage(struct vm_area *a, struct vm_usage *usage);
+
 #endif

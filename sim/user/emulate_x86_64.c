@@ -43,10 +43,10 @@ static const struct leaf leaves[] = {
 
 /* Level and kind; ways and line; sets. All of one core, with lines of 64 bytes. */
 static const struct x86_cpuid caches[] = {
-    {0x121, 7 << 22 | 63, 63, 0},     /* L1 data, 32 KiB */
-    {0x122, 7 << 22 | 63, 63, 0},     /* L1 instructions, 32 KiB */
-    {0x143, 15 << 22 | 63, 1023, 0},  /* L2, 1 MiB */
-    {0x163, 15 << 22 | 63, 8191, 0},  /* L3, 8 MiB */
+    {0x121, 7 << 22 | 63, 63, 0},    /* L1 data, 32 KiB */
+    {0x122, 7 << 22 | 63, 63, 0},    /* L1 instructions, 32 KiB */
+    {0x143, 15 << 22 | 63, 1023, 0}, /* L2, 1 MiB */
+    {0x163, 15 << 22 | 63, 8191, 0}, /* L3, 8 MiB */
 };
 
 static struct x86_cpuid cpuid_fixed(uint32_t number, uint32_t subleaf)

@@ -77,6 +77,18 @@ static int show_maps(const struct process_look *l, struct vm_space *s, struct te
 	return s ? procfs_maps(s, o) : 0;
 }
 
+static int show_smaps(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	return s ? procfs_smaps(s, o) : 0;
+}
+
+static int show_smaps_rollup(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	(void)l;
+	return s ? procfs_smaps_rollup(s, o) : -ESRCH;
+}
+
 static void show_limit(struct text_out *o, uint64_t value)
 {
 	if (value == RLIM64_INFINITY)
@@ -167,12 +179,13 @@ static int show_personality(const struct process_look *l, struct vm_space *s, st
 
 static const char *const file_names[] = {
 	"auxv", "cgroup", "cmdline", "comm", "environ", "io", "limits", "maps", "oom_score", "oom_score_adj",
-	"personality", "stat", "statm", "status", "wchan", NULL,
+	"personality", "smaps", "smaps_rollup", "stat", "statm", "status", "wchan", NULL,
 };
 
 static int (*const file_shows[])(const struct process_look *l, struct vm_space *s, struct text_out *o) = {
 	show_auxv, show_cgroup, show_cmdline, show_comm, show_environ, show_io, show_limits, show_maps, show_oom_score,
-	show_oom_score_adj, show_personality, procfs_stat, show_statm, procfs_status, show_wchan,
+	show_oom_score_adj, show_personality, show_smaps, show_smaps_rollup, procfs_stat, show_statm, procfs_status,
+	show_wchan,
 };
 _Static_assert(ARRAY_SIZE(file_names) == ARRAY_SIZE(file_shows) + 1, "a function for each name");
 

@@ -34,5 +34,7 @@ int process_look(int pid, int tid, struct process_look *ret);
 int procfs_stat(const struct process_look *l, struct vm_space *s, struct text_out *o);
 int procfs_status(const struct process_look *l, struct vm_space *s, struct text_out *o);
 int procfs_maps(struct vm_space *s, struct text_out *o);
+int procfs_smaps(struct vm_space *s, struct text_out *o);
+int procfs_smaps_rollup(struct vm_space *s, struct text_out *o);
 
 #endif

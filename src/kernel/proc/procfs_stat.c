@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc/PID/stat, status and maps, field by field as proc(5) has them. */
+/* /proc/PID/stat and status, field by field as proc(5) has them. */
 #include "procfs.h"
 #include <asm-generic/mman-common.h>
 #include <linux/limits.h>
@@ -126,56 +126,4 @@ int procfs_status(const struct process_look *l, struct vm_space *s, struct text_
 	out_printf(o, "Cpus_allowed:\t%lx\nMems_allowed:\t1\n", cpus);
 	out_printf(o, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n", l->usage.switches, l->usage.preemptions);
 	return 0;
-}
-
-/* ---- maps ---- */
-
-struct maps {
-	struct text_out *out;
-	const struct vm_space *space;
-	char path[PATH_MAX];
-};
-
-static const char *area_name(const struct vm_area *a, struct maps *m)
-{
-	int n;
-
-	if (a->file) {
-		n = vm_file_ops->path(a->file, m->path, sizeof(m->path));
-		return n < 0 ? "" : m->path;
-	}
-	if (a->name)
-		return a->name;
-	if (a->flags & VM_STACK)
-		return "[stack]";
-	return a->flags & VM_HEAP ? "[heap]" : "";
-}
-
-static int show_area(struct vm_area *a, void *arg)
-{
-	struct maps *m = arg;
-	const char *name = area_name(a, m);
-	uint64_t dev = 0, ino = 0;
-
-	if (a->file)
-		vm_file_ops->identity(a->file, &dev, &ino);
-	out_printf(m->out, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu", a->start, a->end, a->prot & PROT_READ ? 'r' : '-',
-		   a->prot & PROT_WRITE ? 'w' : '-', a->prot & PROT_EXEC ? 'x' : '-', a->flags & VM_SHARED ? 's' : 'p',
-		   a->file ? a->object_page * PAGE_SIZE : 0, (unsigned)(dev >> 8 & 0xfff), (unsigned)(dev & 0xff), ino);
-	out_printf(m->out, *name ? " %26s%s\n" : "\n", "", name);
-	return 0;
-}
-
-int procfs_maps(struct vm_space *s, struct text_out *o)
-{
-	struct maps *m = kmalloc(sizeof(*m));
-	int err;
-
-	if (!m)
-		return -ENOMEM;
-	m->out = o;
-	m->space = s;
-	err = vm_for_each_area(s, show_area, m);
-	kfree(m);
-	return err;
 }
