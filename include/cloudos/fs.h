@@ -113,6 +113,7 @@ enum inode_flags {
 	INODE_COMPLETE = 1, /* folder: the dentry cache holds every name                 */
 	INODE_DEAD = 2,	    /* folder that was removed: nothing can be made in it        */
 	INODE_LAZY_TEXT = 4, /* size is not known before reading (/proc): reads ignore it */
+	INODE_SEALS = 8,     /* file with `data` that keeps seals                     */
 };
 
 /* Fields: C = constant once attached; L = lock, but read freely (whole words); T = tree lock, writing; A = atomic. */
@@ -133,6 +134,7 @@ struct inode {
 	struct mutex lock;
 	struct file_locks *locks;	 /* A: POSIX and flock locks; made with the first one */
 	int32_t write_count;		 /* A: > 0 files open for writing; < 0 executions that forbid it (ETXTBSY) */
+	uint32_t seals;			 /* L: F_SEAL_* of a file with INODE_SEALS */
 	void *private;			 /* the file system's             */
 	void *attached;			 /* L: the pipe of a FIFO, the socket bound here; by their owners */
 };
@@ -345,6 +347,17 @@ int vfs_open_request(int dirfd, const char *name, const struct open_request *r, 
 /* Becomes root of the system with no process around it: for threads of the boot that open files. 0 or -ENOMEM. */
 int vfs_adopt_kernel_thread(void);
 void vfs_release_kernel_thread(void);
+
+/* ---- files that only a descriptor leads to, and their seals (F_SEAL_*) ---- */
+
+/* memfd_create(2): a file open for reading and writing that /proc calls /memfd:NAME; without `sealable` it is sealed against seals. */
+#define MEMFD_NAME_MAX 249 /* bytes of it: with what stands before it, those of a name */
+int memfd_file_create(const char *name, bool sealable, struct file **ret);
+/* fcntl(F_GET_SEALS), F_ADD_SEALS: the seals, or 0; -EINVAL (none are kept here), -EPERM, -EBUSY. */
+int file_seals(struct file *f);
+int file_seal(struct file *f, uint32_t seals);
+/* FALLOC_FL_* on a range, as the seals have it: 0 or -EPERM. inode->lock held. */
+int seals_allow_fallocate(const struct inode *inode, unsigned mode, uint64_t end);
 
 /* ---- locks on files ---- */
 

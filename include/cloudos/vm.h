@@ -47,6 +47,7 @@ struct vm_object {
 		uint8_t levels;
 	} pages;
 	struct list areas; /* L: vm_area.object_link: who maps it */
+	bool write_sealed; /* L: no shared mapping may write, ever */
 };
 
 /* With one reference, or null. ops may be null: memory without an owner. */
@@ -73,6 +74,8 @@ int vm_object_punch(struct vm_object *o, uint64_t start, uint64_t end);
 int vm_object_page(struct vm_object *o, uint64_t index, bool create, struct page **ret);
 /* Gives the object a page that is filled already (initramfs): takes over the reference. -EEXIST, -ENOMEM, -ENOSPC; then it stays the caller's. */
 int vm_object_adopt(struct vm_object *o, uint64_t index, struct page *page);
+/* From now on vm_map() refuses (-EPERM) shared mappings that may write. -EBUSY: there is one already. */
+int vm_object_seal_writes(struct vm_object *o);
 /* The first byte at or after pos that lies in a page (data) or in a hole: the position, or -ENXIO. For SEEK_DATA and SEEK_HOLE. */
 int64_t vm_object_seek(struct vm_object *o, uint64_t pos, bool data);
 
@@ -189,7 +192,7 @@ struct vm_map_request {
 	void *file; /* borrowed */
 	const char *name;
 };
-/* 0 and the address; -ENOMEM, -EINVAL, -EEXIST, -EPERM. */
+/* 0 and the address; -ENOMEM, -EINVAL, -EEXIST, -EPERM (a low address; an object sealed against writing). */
 int vm_map(struct vm_space *s, const struct vm_map_request *r, uaddr_t *ret);
 int vm_unmap(struct vm_space *s, uaddr_t start, uint64_t len);
 int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);

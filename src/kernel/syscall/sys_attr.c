@@ -115,8 +115,11 @@ static int do_fallocate(struct file *f, unsigned mode, int64_t offset, int64_t l
 	if (__builtin_add_overflow(offset, len, &end) || (uint64_t)end > inode->sb->max_bytes)
 		return -EFBIG;
 	mutex_lock(&inode->lock);
-	if (inode->ops->fallocate)
-		error = inode->ops->fallocate(inode, mode, (uint64_t)offset, (uint64_t)len);
+	if (inode->ops->fallocate) {
+		error = seals_allow_fallocate(inode, mode, (uint64_t)end);
+		if (!error)
+			error = inode->ops->fallocate(inode, mode, (uint64_t)offset, (uint64_t)len);
+	}
 	mutex_unlock(&inode->lock);
 	return error;
 }

@@ -266,6 +266,10 @@ static int64_t fcntl_file(int fd, struct file *f, unsigned cmd, uint64_t arg)
 		return pipe_set_capacity(f, (uint32_t)arg);
 	case F_GETLEASE:
 		return F_UNLCK;
+	case F_GET_SEALS:
+		return file_seals(f);
+	case F_ADD_SEALS:
+		return file_seal(f, (uint32_t)arg);
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
 	case F_GETFD:

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that make files for talking and waiting: pipe, eventfd, timerfd. */
+/* Calls that make files without a name, for talking, waiting and sharing: pipe, eventfd, memfd, timerfd. */
 #include <asm/fcntl.h>
+#include <linux/memfd.h>
 #include <linux/time.h>
 #include <linux/timerfd.h>
 #include <cloudos/errno.h>
 #include <cloudos/eventfd.h>
+#include <cloudos/fs.h>
 #include <cloudos/pipe.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
@@ -80,6 +82,23 @@ int64_t sys_eventfd2(unsigned count, unsigned flags)
 int64_t sys_eventfd(unsigned count)
 {
 	return sys_eventfd2(count, 0);
+}
+
+/* ---- files in memory ---- */
+
+int64_t sys_memfd_create(uaddr_t name, unsigned flags)
+{
+	char text[MEMFD_NAME_MAX + 1];
+	struct file *f;
+	int64_t result;
+
+	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+		return -EINVAL;
+	result = copy_string_from_user(text, name, sizeof(text));
+	if (result < 0)
+		return result == -ENAMETOOLONG ? -EINVAL : result;
+	result = memfd_file_create(text, flags & MFD_ALLOW_SEALING, &f);
+	return result ? result : fd_give(f, flags & MFD_CLOEXEC);
 }
 
 /* ---- timers ---- */

@@ -101,6 +101,10 @@ ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size)
 
 static int setattr_locked(struct inode *inode, const struct file_attr *attr)
 {
+	int error = unlikely(inode->seals) && (attr->set & ATTR_SIZE) ? seals_allow_resize(inode, attr->size) : 0;
+
+	if (error)
+		return error;
 	if (inode->ops->setattr)
 		return inode->ops->setattr(inode, attr);
 	if (attr->set & ATTR_SIZE)

@@ -248,8 +248,12 @@ static ssize_t cached_read(struct file *f, struct io_iter *to, int64_t *pos)
 /* Cuts a write at what the file system and RLIMIT_FSIZE allow. */
 static int limit_write(struct file *f, struct io_iter *from, uint64_t pos)
 {
-	uint64_t end = pos + from->count;
+	uint64_t end;
+	int error = unlikely(f->inode->seals) ? seals_limit_write(f->inode, pos, &from->count) : 0;
 
+	if (error)
+		return error;
+	end = pos + from->count;
 	if (unlikely(pos >= f->inode->sb->max_bytes))
 		return -EFBIG;
 	if (unlikely(end > f->inode->sb->max_bytes))
@@ -287,7 +291,7 @@ static int cached_mmap(struct file *f, struct vm_map_request *r)
 	if (f->path.mount->flags & MS_NOEXEC)
 		r->may_prot &= ~(uint32_t)PROT_EXEC;
 	r->object = f->inode->data;
-	return 0;
+	return READ_ONCE(f->inode->seals) ? seals_limit_mapping(f->inode, r) : 0;
 }
 
 const struct file_ops cached_file_ops = {

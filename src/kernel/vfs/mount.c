@@ -214,6 +214,15 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 	return graft(m, on);
 }
 
+struct mount *mount_create_hidden(struct super_block *sb, const char *source)
+{
+	struct mount *m = mount_create(sb, sb->root, source, 0);
+
+	if (m)
+		m->flags |= MOUNT_HIDDEN;
+	return m;
+}
+
 int mount_set_root(struct mount_namespace *ns, struct super_block *sb, const char *source)
 {
 	struct mount *m = mount_create(sb, sb->root, source, 0);

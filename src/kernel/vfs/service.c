@@ -21,7 +21,9 @@ SERVICE_DEFINE(vfs, .requires = SERVICE_REQUIRES("vm"), .start = vfs_start, .fla
 
 static int tmpfs_start(void)
 {
-	return tmpfs_init();
+	int error = tmpfs_init();
+
+	return error ? error : memfd_init();
 }
 SERVICE_DEFINE(tmpfs, .requires = SERVICE_REQUIRES("vfs"), .start = tmpfs_start, .flags = SERVICE_ESSENTIAL);
 

@@ -109,6 +109,8 @@ static struct inode *file_inode_create(struct super_block *sb, uint32_t mode)
 	t->inode.data = &t->object;
 	t->inode.ops = &tmpfs_file_ops;
 	t->inode.file_ops = &cached_file_ops;
+	t->inode.flags = INODE_SEALS;
+	t->inode.seals = F_SEAL_SEAL; /* memfd_create() may take it off */
 	return &t->inode;
 }
 

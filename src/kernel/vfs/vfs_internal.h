@@ -95,6 +95,10 @@ struct mount *mount_find(const struct mount *m, const struct dentry *d);
 /* Goes down into what is mounted on *p, all the way. Tree reading side; borrowed. */
 void mount_cross(struct path *p);
 void mount_put(struct mount *m);
+/* A mount that no path leads to; takes over the reference of sb, but not when it fails. Null: out of memory. */
+struct mount *mount_create_hidden(struct super_block *sb, const char *source);
+/* The flag of such a mount, beside MS_*. */
+#define MOUNT_HIDDEN (1u << 31)
 int mount_init(void);
 int mount_set_root(struct mount_namespace *ns, struct super_block *sb, const char *source);
 /* Lines of /proc/mounts, or mountinfo, of the namespace that `fs` is in, as seen from its root. */
@@ -185,6 +189,14 @@ void inode_clear_setid_locked(struct inode *inode);
 
 extern const struct vm_file_ops file_mapping_ops;
 
+/* ---- seals (seal.c); inode->lock held but for the mapping ---- */
+
+/* May [pos, pos + *count) be written? Cuts *count at the first page that may not; -EPERM: none. */
+int seals_limit_write(const struct inode *inode, uint64_t pos, size_t *count);
+int seals_allow_resize(const struct inode *inode, uint64_t size);
+/* Takes from a mapping what the seals forbid; -EPERM. */
+int seals_limit_mapping(const struct inode *inode, struct vm_map_request *r);
+
 /* ---- locks (flock.c) ---- */
 
 void locks_release_owner(struct inode *inode, const void *owner, struct file *flock_of);
@@ -237,6 +249,7 @@ void text_out_free(struct text_out *o);
 
 extern const struct fs_type tmpfs_type, devfs_type, procfs_type, sysfs_type;
 int tmpfs_init(void);
+int memfd_init(void);
 int devfs_init(void);
 int procfs_init(void);
 int sysfs_init(void);

@@ -459,6 +459,7 @@ int area_reserve(struct vm_space *s)
 int area_create(struct vm_space *s, const struct vm_map_request *r, uaddr_t start, uaddr_t end)
 {
 	struct vm_area *a;
+	bool sealed;
 
 	if (extend_neighbour(s, r, start, end))
 		return 0;
@@ -475,9 +476,13 @@ int area_create(struct vm_space *s, const struct vm_map_request *r, uaddr_t star
 	};
 	take_references(a);
 	object_lock(a);
-	insert_locked(a);
+	sealed = a->object && a->object->write_sealed && area_writes_object(a->flags, a->may_prot);
+	if (likely(!sealed))
+		insert_locked(a);
 	object_unlock(a);
-	return 0;
+	if (unlikely(sealed))
+		retire_area(a);
+	return sealed ? -EPERM : 0;
 }
 
 struct vm_area *area_copy(struct vm_space *to, const struct vm_area *from)

@@ -39,6 +39,7 @@ void vm_object_init(struct vm_object *o, const struct vm_object_ops *ops, void *
 	o->size = size;
 	o->pages = (struct vm_page_map){ 0 };
 	list_init(&o->areas);
+	o->write_sealed = false;
 }
 
 struct vm_object *vm_object_create(const struct vm_object_ops *ops, void *owner, uint64_t size)
@@ -71,6 +72,21 @@ void vm_object_fini(struct vm_object *o)
 {
 	ASSERT(list_empty(&o->areas));
 	drop_pages(o, 0, UINT64_MAX);
+}
+
+int vm_object_seal_writes(struct vm_object *o)
+{
+	const struct vm_area *a;
+	int err = 0;
+
+	mutex_lock(&o->lock);
+	list_for_each(a, &o->areas, object_link)
+		if (area_writes_object(a->flags, a->may_prot))
+			err = -EBUSY;
+	if (!err)
+		o->write_sealed = true;
+	mutex_unlock(&o->lock);
+	return err;
 }
 
 void vm_object_get(struct vm_object *o)

@@ -202,9 +202,15 @@ static inline bool area_is_private(const struct vm_area *a)
 	return !(a->flags & VM_SHARED);
 }
 
+/* May a mapping with these VM_* and this may_prot, which both never change, write to its object? */
+static inline bool area_writes_object(uint32_t flags, uint32_t may_prot)
+{
+	return (flags & VM_SHARED) && (may_prot & HAL_PROT_WRITE);
+}
+
 /* Space lock held for writing in all that follow. */
 
-/* Maps [start, end) as r says, by extending a neighbour if one fits. -ENOMEM: nothing changed. The range is free. */
+/* Maps [start, end) as r says, by extending a neighbour if one fits. -ENOMEM, -EPERM (sealed): nothing changed. The range is free. */
 int area_create(struct vm_space *s, const struct vm_map_request *r, uaddr_t start, uaddr_t end);
 /* The next area_create() finds its memory and its place in the count: it cannot fail, even behind an area_split(). 0 or -ENOMEM. */
 int area_reserve(struct vm_space *s);
