@@ -201,6 +201,9 @@ static void scheduling(void)
 	CPU_ZERO(&set);
 	EXPECT_ERRNO(sched_setaffinity(0, sizeof(set), &set), EINVAL);
 	EXPECT_ERRNO(syscall(SYS_sched_getaffinity, 0, 3, &set), EINVAL);
+	EXPECT_ERRNO(sched_getaffinity(-1, sizeof(set), &set), ESRCH); /* no wrong number, as it is elsewhere */
+	EXPECT_ERRNO(sched_setaffinity(-1, sizeof(set), &set), ESRCH);
+	EXPECT_ERRNO(sched_getscheduler(-1), EINVAL);
 	EXPECT(sched_yield() == 0 && sched_getcpu() >= 0);
 	EXPECT_ERRNO(sched_getscheduler(0x7ffffff), ESRCH);
 	EXPECT_ERRNO(getpriority(9, 0), EINVAL);

@@ -119,18 +119,18 @@ class UnpackTest(unittest.TestCase):
     def test_modes_owners_and_links(self) -> None:
         tree = self.unpack(deb({
             "usr/games": ({"type": tarfile.DIRTYPE, "mode": 0o2775, "gid": 60}, b""),
-            "usr/games/one": ({"mode": 0o4755, "uid": 7}, b"text"),
+            "usr/games/one": ({"mode": 0o4755, "uid": 7, "mtime": 1700000000}, b"text"),
             "usr/games/two": ({"type": tarfile.LNKTYPE, "linkname": "./usr/games/one"}, b""),
             "usr/games/soft": ({"type": tarfile.SYMTYPE, "linkname": "one"}, b"")}))
         one = tree.nodes["usr/games/one"]
-        self.assertEqual((one.mode, one.uid, one.data), (stat.S_IFREG | 0o4755, 7, b"text"))
+        self.assertEqual((one.mode, one.uid, one.mtime, one.data), (stat.S_IFREG | 0o4755, 7, 1700000000, b"text"))
         self.assertIs(tree.nodes["usr/games/two"], one)
         self.assertIs(tree.find("/usr/games/soft"), one)
         self.assertEqual((tree.nodes["usr/games"].mode, tree.nodes["usr/games"].gid), (stat.S_IFDIR | 0o2775, 60))
         body = tree.archive()
         self.assertEqual(body.count(b"text"), 1)
         at = body.index(b"usr/games/two\0") - 110
-        self.assertEqual((body[at + 38:at + 46], body[at + 54:at + 62]), (b"%08X" % 2, b"%08X" % 0))
+        self.assertEqual([int(body[at + field:at + field + 8], 16) for field in (38, 46, 54)], [2, 1700000000, 0])
 
     def test_top_folders_are_merged_into_usr(self) -> None:
         tree = self.unpack(deb({"bin": ({"type": tarfile.DIRTYPE}, b""), "bin/sh": b"x", "lib64/ld.so": b"y"}))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""newc cpio archives (cpio(5)), written the same for the same content: no times, numbered inodes."""
+"""newc cpio archives (cpio(5)), written the same for the same content: no times but those given, numbered inodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Archive:
         self.inode = 0
 
     def node(self, names: list[str], mode: int, data: bytes = b"", uid: int = 0, gid: int = 0,
-             device: tuple[int, int] = (0, 0)) -> None:
+             device: tuple[int, int] = (0, 0), mtime: int = 0) -> None:
         """One inode with all its names; folders above them are the caller's. A file's data come with its first name."""
         if len(data) >= 1 << 32:
             raise Failure(f"{names[0]} has {len(data) >> 20} MiB: a cpio archive holds files of less than 4 GiB")
@@ -27,7 +27,7 @@ class Archive:
         links = 2 if stat.S_ISDIR(mode) else len(names)
         for name in names:
             raw = name.encode(errors="surrogateescape") + b"\0"
-            fields = (self.inode, mode, uid, gid, links, 0, len(data), 0, 0, *device, len(raw), 0)
+            fields = (self.inode, mode, uid, gid, links, mtime & 0xFFFFFFFF, len(data), 0, 0, *device, len(raw), 0)
             header = MAGIC + b"".join(b"%08X" % field for field in fields) + raw
             self.parts += [header, b"\0" * (-len(header) % 4), data, b"\0" * (-len(data) % 4)]
             self.names.add(name)

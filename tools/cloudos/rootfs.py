@@ -46,15 +46,15 @@ def _unpack(tree: Tree, data: tarfile.TarFile) -> None:
         name = tree.name(entry.name)
         if LEFT_OUT.match(name):
             continue
-        mode = stat.S_IMODE(entry.mode)
+        mode, mtime = stat.S_IMODE(entry.mode), int(entry.mtime)
         if entry.isdir():
-            tree.put(name, Node(stat.S_IFDIR | mode, b"", entry.uid, entry.gid))
+            tree.put(name, Node(stat.S_IFDIR | mode, b"", entry.uid, entry.gid, mtime=mtime))
         elif entry.isfile():
             file = data.extractfile(entry)
             assert file
-            tree.put(name, Node(stat.S_IFREG | mode, file.read(), entry.uid, entry.gid))
+            tree.put(name, Node(stat.S_IFREG | mode, file.read(), entry.uid, entry.gid, mtime=mtime))
         elif entry.issym():
-            tree.link(name, entry.linkname)
+            tree.link(name, entry.linkname, mtime)
         elif entry.islnk():
             tree.hard_link(name, entry.linkname)
         else:

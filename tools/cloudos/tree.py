@@ -27,6 +27,7 @@ class Node:
     uid: int = 0
     gid: int = 0
     device: tuple[int, int] = (0, 0)
+    mtime: int = 0
 
 
 class Tree:
@@ -68,8 +69,8 @@ class Tree:
     def file(self, text: str, data: bytes, mode: int = 0o644) -> None:
         self.put(text, Node(stat.S_IFREG | mode, data))
 
-    def link(self, text: str, target: str) -> None:
-        self.put(text, Node(stat.S_IFLNK | 0o777, target.encode()))
+    def link(self, text: str, target: str, mtime: int = 0) -> None:
+        self.put(text, Node(stat.S_IFLNK | 0o777, target.encode(), mtime=mtime))
 
     def hard_link(self, text: str, first: str) -> None:
         node = self.nodes.get(self.name(first))
@@ -114,5 +115,5 @@ class Tree:
             node = self.nodes[name]
             same = names[id(node)]
             if name == same[0]:            # the others come with the first
-                archive.node(same, node.mode, node.data, node.uid, node.gid, node.device)
+                archive.node(same, node.mode, node.data, node.uid, node.gid, node.device, node.mtime)
         return archive.bytes()

@@ -20,13 +20,16 @@ int64_t sys_sched_yield(void)
 	return 0;
 }
 
-/* With a reference; pid 0 is the running thread. */
-static int find(int pid, struct task **ret)
+/* With a reference; pid 0 is the running thread. The affinity calls know no wrong numbers, only ones that nobody has. */
+static int find_any(int pid, struct task **ret)
 {
-	if (pid < 0)
-		return -EINVAL;
 	*ret = task_find(pid ? pid : task_self()->tid);
 	return *ret ? 0 : -ESRCH;
+}
+
+static int find(int pid, struct task **ret)
+{
+	return pid < 0 ? -EINVAL : find_any(pid, ret);
 }
 
 /* ---- affinity ---- */
@@ -39,7 +42,7 @@ int64_t sys_sched_getaffinity(int pid, size_t size, uaddr_t mask)
 
 	if (size < sizeof(cpus) || size % sizeof(uint64_t))
 		return -EINVAL;
-	err = find(pid, &t);
+	err = find_any(pid, &t);
 	if (err < 0)
 		return err;
 	cpus = READ_ONCE(t->thread.affinity) & READ_ONCE(cpus_online);
@@ -55,7 +58,7 @@ int64_t sys_sched_setaffinity(int pid, size_t size, uaddr_t mask)
 
 	if (copy_from_user(&cpus, mask, min(size, sizeof(cpus))) < 0)
 		return -EFAULT;
-	err = find(pid, &t);
+	err = find_any(pid, &t);
 	if (err < 0)
 		return err;
 	cpus &= READ_ONCE(cpus_online);
