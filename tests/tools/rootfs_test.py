@@ -4,13 +4,15 @@
 import hashlib
 import io
 import stat
+import struct
+import subprocess
 import tarfile
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from cloudos import debian, initramfs, machine, packages, rootfs
+from cloudos import debian, initramfs, ldcache, machine, packages, rootfs
 from cloudos.tree import Tree
 from cloudos.ui import Failure
 
@@ -105,7 +107,7 @@ class ClosureTest(unittest.TestCase):
             files = packages.bring(chosen, apt)
             with mock.patch.object(apt, "fetch", side_effect=AssertionError("downloaded again")):
                 self.assertEqual(packages.bring(chosen, apt), files)
-            self.assertEqual(rootfs.unpack(files).nodes["usr/share/a"].data, b"a")
+            self.assertEqual(rootfs.unpack(files, "x86_64").nodes["usr/share/a"].data, b"a")
 
 
 class UnpackTest(unittest.TestCase):
@@ -114,7 +116,7 @@ class UnpackTest(unittest.TestCase):
             files = [Path(folder) / f"{number}.deb" for number in range(len(debs))]
             for file, content in zip(files, debs):
                 file.write_bytes(content)
-            return rootfs.unpack(files)
+            return rootfs.unpack(files, "x86_64")
 
     def test_modes_owners_and_links(self) -> None:
         tree = self.unpack(deb({
@@ -183,6 +185,41 @@ def initramfs_like() -> Tree:
     tree.file("etc/passwd", b"filler")
     tree.file("etc/group", b"filler")
     return tree
+
+
+def library(machine_number: int) -> bytes:
+    return b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack("<HH", 3, machine_number) + bytes(44)
+
+
+class CacheTest(unittest.TestCase):
+    def test_names_are_in_the_order_of_the_loader(self) -> None:
+        names = ["libz.so", "liba.so.2", "liba.so.10", "liba.so", "lib2.so", "libA.so"]
+        self.assertEqual(sorted(names, key=ldcache.order, reverse=True),
+                         ["lib2.so", "libz.so", "liba.so.10", "liba.so.2", "liba.so", "libA.so"])
+
+    def test_libraries_of_the_architecture_by_the_first_folder(self) -> None:
+        tree = Tree(merged=True)
+        tree.file("etc/ld.so.conf.d/own.conf", b"# comment\n/opt/own\ninclude nothing\n")
+        for folder in ("opt/own", "usr/lib/aarch64-linux-gnu"):
+            tree.file(f"{folder}/libtwice.so.1", library(183))
+        tree.file("lib/aarch64-linux-gnu/libother.so.1.2", library(62))
+        tree.file("lib/aarch64-linux-gnu/libx.so.1.2", library(183))
+        tree.link("lib/aarch64-linux-gnu/libx.so.1", "libx.so.1.2")
+        tree.file("usr/lib/aarch64-linux-gnu/libtext.so", b"/* GNU ld script */")
+        tree.file("usr/lib/elsewhere/liby.so", library(183))
+        self.assertEqual(ldcache.libraries(tree, "aarch64"), {
+            "libtwice.so.1": "/opt/own/libtwice.so.1", "libx.so.1": "/lib/aarch64-linux-gnu/libx.so.1",
+            "libx.so.1.2": "/lib/aarch64-linux-gnu/libx.so.1.2"})
+
+    def test_ldconfig_reads_it(self) -> None:
+        found = {f"lib{name}.so.{version}": f"/lib/lib{name}.so.{version}" for name in ("a", "b9", "zz") for version in (1, 2, 10)}
+        for arch, shown in (("x86_64", "x86-64"), ("aarch64", "AArch64")):
+            with tempfile.NamedTemporaryFile() as file:
+                file.write(ldcache.cache(found, arch))
+                file.flush()
+                said = subprocess.run(["/sbin/ldconfig", "-p", "-C", file.name], capture_output=True, text=True, check=True).stdout
+            lines = [line.strip() for line in said.splitlines()[1:] if "=>" in line]
+            self.assertEqual(sorted(lines), sorted(f"{name} (libc6,{shown}) => {path}" for name, path in found.items()))
 
 
 class MemoryTest(unittest.TestCase):

@@ -3,7 +3,7 @@
 
 Packages are unpacked as dpkg does, documentation but for copyright files left out. No script of theirs is run; the effects
 that programs need are brought about here: users and groups (base-passwd), defaults below /etc (base-files), the winners of
-update-alternatives. What no package brings comes from the usual root file system: busybox's applets, among them sh.
+update-alternatives, the cache of ld.so. What no package brings comes from the usual root file system: busybox's applets, among them sh.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import tempfile
 import threading
 from pathlib import Path
 
-from . import debian, packages
+from . import debian, ldcache, packages
 from .paths import BUILD
 from .tree import Node, Tree
 from .ui import Failure, say, step
 
 SUMMARY = "make an initramfs of Debian packages"
-ALWAYS = ("base-files", "base-passwd")         # what any package may take for granted: folders, users
+ALWAYS = ("base-files", "base-passwd", "libc-bin")       # what any package may take for granted: folders, users, C.UTF-8
 LEFT_OUT = re.compile(r"usr/share/(?:doc/(?!.*/copyright$)|man/|info/|locale/|lintian/|doc-base/|bug/)")
 # Files that postinst scripts copy from where the package has them
 COPIES = {
@@ -35,7 +35,7 @@ COPIES = {
     "usr/share/base-files/dot.profile": "root/.profile",
     "usr/share/base-files/dot.bashrc": "root/.bashrc",
 }
-PARTS = ("cpio.py", "initramfs.py", "packages.py", "rootfs.py", "tree.py")       # what an archive depends on
+PARTS = ("cpio.py", "initramfs.py", "ldcache.py", "packages.py", "rootfs.py", "tree.py")       # what an archive depends on
 
 
 _lock = threading.Lock()        # two boots side by side may be the first with their packages
@@ -106,7 +106,7 @@ def _postinst(control: tarfile.TarFile) -> str:
     return ""
 
 
-def unpack(files: list[Path]) -> Tree:
+def unpack(files: list[Path], arch: str) -> Tree:
     """The packages unpacked behind each other, and configured."""
     tree, alternatives = Tree(merged=True), Alternatives()
     for file in files:
@@ -121,6 +121,7 @@ def unpack(files: list[Path]) -> Tree:
         if (node := tree.find(source)) and not tree.find(target):
             tree.file(target, node.data)
     alternatives.apply(tree)
+    tree.file("etc/ld.so.cache", ldcache.cache(ldcache.libraries(tree, arch), arch))
     return tree
 
 
@@ -137,7 +138,7 @@ def archive(arch: str, names: tuple[str, ...], filler: Tree) -> bytes:
             # Another process may be making the same: each in a file of its own, and the last rename wins.
             with step(f"unpacking {' '.join(names)} ({debian.ARCHITECTURES[arch]})"), \
                     tempfile.TemporaryDirectory(dir=memory.parent) as own:
-                tree = unpack(packages.bring(packages.closure((*ALWAYS, *names), arch, apt), apt))
+                tree = unpack(packages.bring(packages.closure((*ALWAYS, *names), arch, apt), apt), arch)
                 tree.fill(filler)
                 partial = Path(own) / memory.name
                 partial.write_bytes(tree.archive())
