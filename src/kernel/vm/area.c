@@ -341,7 +341,7 @@ void area_set_prot(struct vm_area *a, uint32_t prot)
 void area_set_flags(struct vm_area *a, uint32_t flags)
 {
 	account_area(a, -1);
-	a->flags = flags;
+	WRITE_ONCE(a->flags, flags); /* who seals the object looks for VM_SHARED, which stays as it is */
 	account_area(a, 1);
 }
 

@@ -81,7 +81,7 @@ int vm_object_seal_writes(struct vm_object *o)
 
 	mutex_lock(&o->lock);
 	list_for_each(a, &o->areas, object_link)
-		if (area_writes_object(a->flags, a->may_prot))
+		if (area_writes_object(READ_ONCE(a->flags), a->may_prot))
 			err = -EBUSY;
 	if (!err)
 		o->write_sealed = true;
