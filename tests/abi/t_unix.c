@@ -386,6 +386,52 @@ static void files_travel(void)
 	close(s[1]);
 }
 
+/* Two control messages with `n` and `more` files each, all of them `fd`. */
+static ssize_t send_twice(int s, int fd, unsigned n, unsigned more)
+{
+	union {
+		char bytes[2 * CMSG_SPACE(sizeof(int) * 253)];
+		struct cmsghdr align;
+	} u = { 0 };
+	struct iovec iov = { (void *)"x", 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u };
+	unsigned counts[2] = { n, more };
+
+	for (int i = 0; i < 2; i++) {
+		struct cmsghdr *c = (struct cmsghdr *)(void *)(u.bytes + m.msg_controllen);
+
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * counts[i]);
+		for (unsigned k = 0; k < counts[i]; k++)
+			memcpy(CMSG_DATA(c) + k * sizeof(int), &fd, sizeof(int));
+		m.msg_controllen += CMSG_SPACE(sizeof(int) * counts[i]);
+	}
+	return sendmsg(s, &m, 0);
+}
+
+static void several_messages_of_files_are_one(void)
+{
+	int s[2], got[3], p[2];
+	unsigned n = 3;
+	char c;
+
+	EXPECT(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0 && pipe(p) == 0);
+	EXPECT(send_twice(s[0], p[1], 1, 2) == 1);
+	close(p[1]);
+	EXPECT(receive_fds(s[1], got, &n, &c, 1, 0, NULL) == 1 && n == 3);
+	EXPECT(write(got[0], "a", 1) == 1 && write(got[2], "b", 1) == 1 && read(p[0], &c, 1) == 1 && c == 'a');
+	for (int i = 0; i < 3; i++)
+		close(got[i]);
+	EXPECT(read(p[0], &c, 1) == 1 && c == 'b' && read(p[0], &c, 1) == 0);
+	EXPECT(send_twice(s[0], p[0], 0, 1) == 1 && send_twice(s[0], p[0], 100, 153) == 1);
+	EXPECT_ERRNO(send_twice(s[0], p[0], 101, 153), EINVAL);
+	EXPECT_ERRNO(send_twice(s[0], -1, 1, 1), EBADF);
+	close(s[0]);
+	close(s[1]);
+	close(p[0]);
+}
+
 static void a_file_in_flight_stays_open(void)
 {
 	int s[2], p[2], got[1];
@@ -588,6 +634,7 @@ int main(void)
 	CASE(datagrams);
 	CASE(datagram_pairs_fill_up);
 	CASE(files_travel);
+	CASE(several_messages_of_files_are_one);
 	CASE(a_file_in_flight_stays_open);
 	CASE(sockets_over_themselves_are_collected);
 	CASE(credentials_travel);

@@ -90,15 +90,17 @@ struct rights *rights_copy(const struct rights *from)
 
 /* ---- from the user ---- */
 
+/* Several messages of files make one bundle. */
 static int rights_from_user(uaddr_t data, uint64_t len, struct socket_control *ret)
 {
-	uint32_t count = (uint32_t)(len / sizeof(int32_t)), got = 0;
-	struct rights *r;
+	struct rights *before = ret->rights, *r;
+	uint32_t first = before ? before->count : 0, got = first, count;
 	int error = 0;
 
-	if (count > SCM_RIGHTS_MAX || ret->rights)
+	if (len / sizeof(int32_t) > SCM_RIGHTS_MAX - first)
 		return -EINVAL;
-	if (count == 0)
+	count = first + (uint32_t)(len / sizeof(int32_t));
+	if (count == first)
 		return 0;
 	r = rights_alloc(count);
 	if (is_err(r))
@@ -106,7 +108,7 @@ static int rights_from_user(uaddr_t data, uint64_t len, struct socket_control *r
 	for (; got < count; got++) {
 		int32_t fd;
 
-		if (get_user(fd, data + got * sizeof(fd)))
+		if (get_user(fd, data + (got - first) * sizeof(fd)))
 			error = -EFAULT;
 		else if (!(r->files[got] = fd_get(fd)))
 			error = -EBADF;
@@ -114,10 +116,14 @@ static int rights_from_user(uaddr_t data, uint64_t len, struct socket_control *r
 			break;
 	}
 	if (!error) {
+		for (uint32_t i = 0; i < first; i++)
+			r->files[i] = before->files[i];
+		if (before)
+			rights_free(before, first);
 		ret->rights = r;
 		return 0;
 	}
-	while (got > 0)
+	while (got > first)
 		file_put(r->files[--got]);
 	rights_free(r, count);
 	return error;
