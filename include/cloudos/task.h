@@ -187,8 +187,9 @@ static inline struct process *process_self(void)
 	return task_self()->process;
 }
 
-/* How many there are now. */
+/* How many there are now, and how many there have been. */
 uint32_t task_total(void);
+uint64_t task_started(void);
 
 /* With a reference, or null. */
 struct task *task_find(int tid);

@@ -184,9 +184,11 @@ void sched_space_retire(struct sched_space *space);
 /* ---- figures ---- */
 
 struct sched_cpu_stats {
-	uint64_t switches, idle_ns, busy_ns, user_ns, system_ns, steals, interrupts;
+	uint64_t switches, idle_ns, busy_ns, user_ns, system_ns, steals, interrupts; /* busy = user + system, of which system is sampled */
 	uint32_t runnable; /* with the running one */
 };
+/* The running user thread has spent so much time in the kernel; called now and then, for all of it. */
+void sched_count_system(uint64_t ns);
 void sched_cpu_get_stats(unsigned cpu, struct sched_cpu_stats *ret);
 unsigned sched_runnable(void);
 /* Load averages over 1, 5, 15 minutes, fixed point with 16 fraction bits. */

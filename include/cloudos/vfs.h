@@ -249,6 +249,7 @@ struct procfs_pid_ops {
 	bool (*exists)(int pid);
 	int (*next_tid)(int pid, int after);	/* threads of a process */
 	int (*self)(int *ret_tid);		/* pid of the running process */
+	uint64_t (*started)(void);		/* processes and threads so far */
 	void (*owner)(int pid, uint32_t *ret_uid, uint32_t *ret_gid);
 	int (*show)(int pid, int tid, const char *file, struct text_out *o); /* "stat", "status", "maps", ...; -ENOENT */
 	ssize_t (*store)(int pid, int tid, const char *file, const char *text, size_t len);

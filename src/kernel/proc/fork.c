@@ -233,6 +233,13 @@ static int link_locked(struct task *t, struct pid_entry *id, struct task *from, 
 	return 0;
 }
 
+static uint64_t started; /* T, read freely */
+
+uint64_t task_started(void)
+{
+	return READ_ONCE(started);
+}
+
 static int clone_link(struct task *t, struct task *from, const struct clone_request *r)
 {
 	struct pid_entry *id = pid_entry_alloc();
@@ -243,6 +250,8 @@ static int clone_link(struct task *t, struct task *from, const struct clone_requ
 		return -ENOMEM;
 	flags = spin_lock_irq(&proc_lock);
 	err = link_locked(t, id, from, r);
+	if (err == 0)
+		ADD_ONCE(started, 1);
 	spin_unlock_irq(&proc_lock, flags);
 	if (err < 0)
 		pid_entry_free(id);

@@ -401,6 +401,7 @@ static const struct procfs_pid_ops pid_ops = {
 	.exists = exists,
 	.next_tid = next_tid,
 	.self = self,
+	.started = task_started,
 	.owner = owner,
 	.show = show,
 	.store = store,

@@ -36,7 +36,10 @@ static void page_fault(struct task *t, const struct hal_exit *exit)
 
 static void sample_end(struct task *t, uint64_t from)
 {
-	WRITE_ONCE(t->thread.system_ns, t->thread.system_ns + (hal_clock_ns() - from) * TIME_SAMPLE);
+	uint64_t ns = (hal_clock_ns() - from) * TIME_SAMPLE;
+
+	WRITE_ONCE(t->thread.system_ns, t->thread.system_ns + ns);
+	sched_count_system(ns);
 	t->sample = TIME_SAMPLE;
 }
 

@@ -261,7 +261,17 @@ void sched_cpu_get_stats(unsigned cpu, struct sched_cpu_stats *ret)
 
 	*ret = rq->stats;
 	ret->runnable = rq->queued + (rq->current != rq->idle);
-	if (rq->current == rq->idle)
-		ret->idle_ns += hal_clock_ns() - rq->idle->run_from_ns;
+	*(rq->current == rq->idle ? &ret->idle_ns : &ret->busy_ns) += hal_clock_ns() - rq->current->run_from_ns;
+	spin_unlock_irq(&rq->lock, irq);
+	ret->system_ns = min(ret->system_ns, ret->busy_ns); /* a sample may say more than there was */
+	ret->user_ns = ret->busy_ns - ret->system_ns;
+}
+
+void sched_count_system(uint64_t ns)
+{
+	struct run_queue *rq = &this_cpu(run_queue); /* and stays so: the kernel is not preempted */
+	unsigned long irq = spin_lock_irq(&rq->lock);
+
+	rq->stats.system_ns += ns;
 	spin_unlock_irq(&rq->lock, irq);
 }

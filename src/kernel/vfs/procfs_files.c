@@ -41,6 +41,22 @@ static int show_meminfo(struct text_out *o, void *arg)
 	return 0;
 }
 
+/* Of Linux's figures those that are known here. */
+static int show_vmstat(struct text_out *o, void *arg)
+{
+	struct mm_stats s;
+
+	(void)arg;
+	mm_get_stats(&s);
+	out_printf(o, "nr_free_pages %lu\nnr_anon_pages %lu\nnr_file_pages %lu\nnr_shmem %lu\n", (unsigned long)s.free_pages,
+		   (unsigned long)s.kind_pages[PAGE_USER], (unsigned long)s.kind_pages[PAGE_CACHE],
+		   (unsigned long)s.kind_pages[PAGE_CACHE]);
+	out_printf(o, "nr_slab_reclaimable 0\nnr_slab_unreclaimable %lu\nnr_page_table_pages %lu\n",
+		   (unsigned long)s.kind_pages[PAGE_SLAB], (unsigned long)s.kind_pages[PAGE_TABLE]);
+	out_printf(o, "nr_dirty 0\nnr_writeback 0\npswpin 0\npswpout 0\n");
+	return 0;
+}
+
 static int show_uptime(struct text_out *o, void *arg)
 {
 	uint64_t up = hal_clock_ns(), idle = 0;
@@ -97,8 +113,9 @@ static int show_stat(struct text_out *o, void *arg)
 		sched_cpu_get_stats(cpu, &s);
 		out_printf(o, "cpu%u %lu 0 %lu %lu 0 0 0 0 0 0\n", cpu, ticks(s.user_ns), ticks(s.system_ns), ticks(s.idle_ns));
 	}
-	out_printf(o, "intr %lu\nctxt %lu\nbtime %lu\nprocesses 0\nprocs_running %u\nprocs_blocked 0\n", (unsigned long)sum.interrupts,
-		   (unsigned long)sum.switches, (unsigned long)((hal_wall_ns() - hal_clock_ns()) / NSEC_PER_SEC), sched_runnable());
+	out_printf(o, "intr %lu\nctxt %lu\nbtime %lu\nprocesses %lu\nprocs_running %u\nprocs_blocked 0\n", (unsigned long)sum.interrupts,
+		   (unsigned long)sum.switches, (unsigned long)((hal_wall_ns() - hal_clock_ns()) / NSEC_PER_SEC),
+		   (unsigned long)(procfs_pid_ops ? procfs_pid_ops->started() : 0), sched_runnable());
 	return 0;
 }
 
@@ -155,10 +172,12 @@ static int show_slabinfo(struct text_out *o, void *arg)
 	struct slab_stats s;
 
 	(void)arg;
-	out_printf(o, "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>\n");
-	for (size_t i = 0; slab_get_stats(i, &s); i++)
-		out_printf(o, "%-17s %6lu %6lu %6lu %4lu %4lu\n", s.name, (unsigned long)s.objects_in_use, (unsigned long)s.objects,
-			   (unsigned long)s.object_size, (unsigned long)(s.pages ? s.objects / s.pages : 0), s.pages ? 1ul : 0ul);
+	out_printf(o, "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
+		      " : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+	for (size_t i = 0; slab_get_stats(i, &s); i++) /* told as if each slab were a page, and nothing can be tuned */
+		out_printf(o, "%-17s %6lu %6lu %6lu %4lu %4lu : tunables    0    0    0 : slabdata %6lu %6lu      0\n", s.name,
+			   (unsigned long)s.objects_in_use, (unsigned long)s.objects, (unsigned long)s.object_size,
+			   (unsigned long)(s.pages ? s.objects / s.pages : 0), 1ul, (unsigned long)s.pages, (unsigned long)s.pages);
 	return 0;
 }
 
@@ -212,6 +231,7 @@ int procfs_add_files(void)
 		const char *arg;
 	} files[] = {
 		{ "meminfo", show_meminfo, NULL },
+		{ "vmstat", show_vmstat, NULL },
 		{ "uptime", show_uptime, NULL },
 		{ "loadavg", show_loadavg, NULL },
 		{ "stat", show_stat, NULL },
