@@ -13,7 +13,8 @@ struct wait_report {
 };
 
 struct wait_query {
-	int type, id;	  /* P_ALL, P_PID or P_PGID */
+	int type, id;	  /* P_ALL, P_PID, P_PGID or P_PIDFD */
+	struct process_handle *handle; /* of P_PIDFD, borrowed */
 	unsigned options; /* WNOHANG, WEXITED, ... */
 	struct wait_report report;
 	struct process *reaped; /* process_wait's own */

@@ -10,10 +10,10 @@ struct clone_request {
 	uint64_t flags; /* CLONE_*, without the signal */
 	int exit_signal;
 	uaddr_t stack;	/* the child's stack pointer; 0: its parent's */
-	uaddr_t tls, parent_tid, child_tid;
+	uaddr_t tls, parent_tid, child_tid, pidfd;
 };
 
-/* clone(2) of the running task: the child's id, or -EINVAL, -EAGAIN, -ENOMEM, -ERESTARTNOINTR. */
+/* clone(2) of the running task: the child's id, or -EINVAL, -EAGAIN, -ENOMEM, -ERESTARTNOINTR; of CLONE_PIDFD -EFAULT, -EMFILE. */
 int64_t task_clone(const struct clone_request *r);
 
 /* unshare(2): CLONE_FILES, CLONE_FS and what is not shared anyway. 0, -EINVAL or -ENOMEM. */

@@ -32,6 +32,7 @@ struct session;
 struct seccomp_filter;
 struct uts_namespace;
 struct namespace;
+struct process_handle;
 
 /* A number in use: as a thread's id, a process's, a process group's, a session's. All T. */
 struct pid_entry {
@@ -96,6 +97,7 @@ struct process {
 	struct group_leftovers left; /* of a reaped one: freed with it */
 	struct pid_entry *left_id;
 	struct wait_queue child_wait;	/* threads in wait() */
+	struct process_handle *handle;	/* T: what pidfds stand for, with a reference; null: there has been none */
 
 	struct spinlock signal_lock;
 	struct signal_actions *actions; /* S (exec); others with proc_lock: LOAD_ACQUIRE, and they may follow it */

@@ -20,6 +20,7 @@ struct dentry;
 struct mount;
 struct vm_object;
 struct vm_map_request;
+struct text_out;
 
 struct path {
 	struct mount *mount;
@@ -63,6 +64,7 @@ struct file_ops {
 	int (*set_flags)(struct file *f, uint32_t flags); /* fcntl(F_SETFL); null: fine */
 	/* Text for /proc/self/fd and fdinfo of files without a path: "pipe:[7]". */
 	int (*name)(struct file *f, char *buf, size_t size);
+	void (*fdinfo)(struct file *f, struct text_out *o); /* further lines of fdinfo */
 };
 
 enum file_mode {

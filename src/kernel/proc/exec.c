@@ -329,13 +329,23 @@ static void set_name(const char *path)
 	task_set_name(slash ? slash + 1 : path);
 }
 
+/* From here on nobody is let in by the rights that he has over the old program (inspect.c). */
+static void forbid_looks(struct process *p)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+
+	WRITE_ONCE(p->dumpable, 0);
+	spin_unlock_irq(&proc_lock, flags);
+}
+
 /* A parent gets SIGCHLD for a new program, whatever it asked of clone(), and may no longer move it to another group. */
-static void tell_relations(struct process *p)
+static void tell_relations(struct process *p, bool secure)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
 	p->exit_signal = SIGCHLD;
 	p->has_execed = true;
+	WRITE_ONCE(p->dumpable, !secure);
 	spin_unlock_irq(&proc_lock, flags);
 }
 
@@ -343,6 +353,7 @@ static void commit(struct exec *x, struct task *t)
 {
 	struct process *p = t->process;
 
+	forbid_looks(p);
 	switch_space(t, x->space);
 	x->space = NULL;
 	fd_table_close_on_exec(t->thread.files);
@@ -353,11 +364,10 @@ static void commit(struct exec *x, struct task *t)
 		WRITE_ONCE(t->death_signal, 0);
 		WRITE_ONCE(p->personality, p->personality & ~(uint32_t)PER_CLEAR_ON_SETID);
 	}
-	WRITE_ONCE(p->dumpable, !x->secure);
 	switch_cred(t, x->cred);
 	x->cred = NULL;
 	set_name(x->name);
-	tell_relations(p);
+	tell_relations(p, x->secure);
 	t->restart.fn = NULL;
 	hal_abi_start(&t->user, x->entry, x->sp);
 }

@@ -119,6 +119,7 @@ static bool tell_parent_locked(struct process *p)
 void process_reap_locked(struct process *p)
 {
 	p->state = PROCESS_REAPED;
+	process_handle_reaped_locked(p);
 	list_del(&p->sibling);
 	group_leave_locked(p, &p->left);
 	p->id->process = NULL;
@@ -190,6 +191,7 @@ static void process_dies_locked(struct process *p, struct list *reaped)
 	if (p->is_init)
 		panic("process 1 (%s) ended with status %#x", p->last_name, (unsigned)p->exit_status);
 	p->state = PROCESS_ZOMBIE;
+	process_handle_ended_locked(p);
 	list_for_each_safe(child, tmp, &p->children, sibling)
 		reparent_locked(child, reaper, reaped);
 	group_hang_up_if_orphaned_locked(p, p->parent, p);

@@ -7,6 +7,7 @@
  */
 #include "proc_internal.h"
 #include <cloudos/clone.h>
+#include <cloudos/pidfd.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
@@ -14,10 +15,12 @@
 #define CLONE_KNOWN                                                                                         \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |    \
 	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED |       \
-	 CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND)
+	 CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND | CLONE_PIDFD)
 
-static int check_flags(uint64_t flags)
+static int check_flags(const struct clone_request *r)
 {
+	uint64_t flags = r->flags;
+
 	if (flags & ~(uint64_t)(CLONE_KNOWN | CLONE_NAMESPACES))
 		return -EINVAL;
 	if ((flags & CLONE_NEWNS) && (flags & CLONE_FS))
@@ -29,6 +32,10 @@ static int check_flags(uint64_t flags)
 	if ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND))
 		return -EINVAL;
 	if ((flags & CLONE_PARENT) && process_self()->is_init)
+		return -EINVAL;
+	if ((flags & CLONE_PIDFD) && (flags & (CLONE_DETACHED | CLONE_THREAD)))
+		return -EINVAL;
+	if ((flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID) && r->pidfd == r->parent_tid)
 		return -EINVAL;
 	return task_check_namespaces(flags);
 }
@@ -144,6 +151,43 @@ static int clone_parts(struct task *t, struct task *from, const struct clone_req
 		return err;
 	clone_registers(t, from, r);
 	return clone_space(t, from, r->flags);
+}
+
+/* CLONE_PIDFD: a file and a number for it, which nobody sees before the child is linked in. */
+struct child_fd {
+	struct file *file; /* null: none was asked for */
+	int fd;
+};
+
+static void child_fd_undo(const struct child_fd *c)
+{
+	if (!c->file)
+		return;
+	fd_release(c->fd);
+	file_put(c->file);
+}
+
+static int clone_pidfd(struct task *t, const struct clone_request *r, struct child_fd *ret)
+{
+	struct child_fd c;
+	int err;
+
+	if (!(r->flags & CLONE_PIDFD))
+		return 0;
+	c.fd = fd_reserve(0, true);
+	if (c.fd < 0)
+		return c.fd;
+	err = pidfd_file_create_new(t->process, &c.file);
+	if (err < 0) {
+		fd_release(c.fd);
+		return err;
+	}
+	if (put_user(c.fd, r->pidfd)) {
+		child_fd_undo(&c);
+		return -EFAULT;
+	}
+	*ret = c;
+	return 0;
 }
 
 /* Drops what a task that never ran holds. */
@@ -285,7 +329,8 @@ void task_vfork_done(struct task *t)
 int64_t task_clone(const struct clone_request *r)
 {
 	struct task *self = task_self(), *t;
-	int tid, err = check_flags(r->flags);
+	struct child_fd pidfd = { NULL, -1 };
+	int tid, err = check_flags(r);
 
 	if (err < 0)
 		return err;
@@ -296,12 +341,17 @@ int64_t task_clone(const struct clone_request *r)
 		return -ENOMEM;
 	err = clone_parts(t, self, r);
 	if (err == 0)
+		err = clone_pidfd(t, r, &pidfd);
+	if (err == 0)
 		err = clone_link(t, self, r);
 	if (err < 0) {
+		child_fd_undo(&pidfd);
 		clone_undo(t);
 		return err;
 	}
 	tid = t->tid; /* the child may be gone once it has started */
+	if (pidfd.file)
+		fd_install(pidfd.fd, pidfd.file);
 	if (r->flags & CLONE_PARENT_SETTID)
 		(void)put_user(tid, r->parent_tid);
 	if (!(r->flags & CLONE_THREAD))

@@ -89,6 +89,8 @@ static inline bool signal_dequeue_locked(struct process *p, struct signal_queue 
 	return true;
 }
 void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64_t mask);
+/* kill(2) of one process, proc_lock held: permission and all. signo 0 only asks. */
+int signal_kill_process_locked(struct process *p, const struct signal_info *info);
 int signal_send_locked(struct process *p, struct task *only, const struct signal_info *info);
 /* S. A timer's signal: its own entry, which is not on a queue now. False: ignored. */
 bool signal_send_entry_locked(struct process *p, struct task *only, struct signal_entry *e);
@@ -137,6 +139,12 @@ void process_usage_locked(struct process *p, struct task_usage *ret); /* proc_lo
 void usage_add(struct task_usage *to, const struct task_usage *more);
 void usage_keep_space(struct task *t);
 void task_usage_now(struct task *t, struct task_usage *ret);
+
+/* ---- pidfd.c ---- */
+
+void process_handle_put(struct process_handle *h);
+void process_handle_ended_locked(struct process *p); /* p has become a zombie */
+void process_handle_reaped_locked(struct process *p);
 
 /* ---- futex.c ---- */
 

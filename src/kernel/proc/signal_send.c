@@ -198,8 +198,7 @@ static bool may_signal_locked(struct process *p, int signo)
 	return signo == SIGCONT && p->session && p->session == process_self()->session;
 }
 
-/* signo 0 only asks for permission. */
-static int kill_process_locked(struct process *p, const struct signal_info *info)
+int signal_kill_process_locked(struct process *p, const struct signal_info *info)
 {
 	if (!may_signal_locked(p, info->signo))
 		return -EPERM;
@@ -214,7 +213,7 @@ static int kill_group_locked(struct pid_entry *group, const struct signal_info *
 	if (!group)
 		return -ESRCH;
 	list_for_each(p, &group->members, group_link) {
-		int err = kill_process_locked(p, info);
+		int err = signal_kill_process_locked(p, info);
 
 		if (result != 0)
 			result = err;
@@ -232,7 +231,7 @@ static int kill_all_locked(const struct signal_info *info)
 
 		if (p == process_self())
 			continue;
-		err = kill_process_locked(p, info);
+		err = signal_kill_process_locked(p, info);
 		if (result == -ESRCH || err != -EPERM)
 			result = err == -EPERM ? -EPERM : 0;
 	}
@@ -250,7 +249,7 @@ static int kill_locked(int pid, const struct signal_info *info)
 	e = pid_lookup_locked(pid);
 	if (!e || (!e->process && !e->task))
 		return -ESRCH;
-	return kill_process_locked(e->process ? e->process : e->task->process, info);
+	return signal_kill_process_locked(e->process ? e->process : e->task->process, info);
 }
 
 int signal_kill(int pid, const struct signal_info *info)

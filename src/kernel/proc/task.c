@@ -136,6 +136,8 @@ void process_put(struct process *p)
 		signal_actions_put(p->actions);
 	if (p->account)
 		account_put(p->account);
+	if (p->handle)
+		process_handle_put(p->handle);
 	group_leftovers_free(&p->left);
 	pid_entry_free(p->left_id);
 	slab_free(process_cache, p);

@@ -12,6 +12,8 @@ static bool matches_locked(const struct process *c, const struct wait_query *q)
 {
 	if (q->type == P_PID && c->pid != q->id)
 		return false;
+	if (q->type == P_PIDFD && (!c->handle || c->handle != q->handle))
+		return false;
 	if (q->type == P_PGID && c->group->number != q->id)
 		return false;
 	if ((q->options & __WNOTHREAD) && c->creator_tid != task_self()->tid)

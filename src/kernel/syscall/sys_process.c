@@ -5,10 +5,12 @@
 #include <cloudos/errno.h>
 #include <cloudos/mm.h>
 #include <cloudos/namespace.h>
+#include <cloudos/pidfd.h>
 #include <cloudos/string.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
+#include <asm/fcntl.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/wait.h>
@@ -24,6 +26,7 @@ int64_t sys_clone(uint64_t flags, uaddr_t stack, uaddr_t parent_tid, uaddr_t fou
 		.exit_signal = (int)(flags & CSIGNAL),
 		.stack = stack,
 		.parent_tid = parent_tid,
+		.pidfd = parent_tid,
 		.tls = HAL_ABI_CLONE_TLS_FOURTH ? fourth : fifth,
 		.child_tid = HAL_ABI_CLONE_TLS_FOURTH ? fifth : fourth,
 	};
@@ -83,7 +86,7 @@ int64_t sys_clone3(uaddr_t args, size_t size)
 	if (a.stack && !user_range_ok(a.stack, a.stack_size))
 		return -EINVAL;
 	r = (struct clone_request){ .flags = a.flags, .exit_signal = (int)a.exit_signal, .parent_tid = a.parent_tid,
-				    .child_tid = a.child_tid, .tls = a.tls, .stack = a.stack + a.stack_size };
+				    .child_tid = a.child_tid, .pidfd = a.pidfd, .tls = a.tls, .stack = a.stack + a.stack_size };
 	return task_clone(&r);
 }
 
@@ -198,18 +201,53 @@ static int put_report(uaddr_t info, const struct wait_report *r, bool found)
 	return copy_to_user(info, &si, offsetof(siginfo_t, _sifields._sigchld._utime));
 }
 
+static int check_waitid(int type, int id, int options)
+{
+	if (((unsigned)options & ~(unsigned)WAITID_OPTIONS) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
+		return -EINVAL;
+	switch (type) {
+	case P_ALL:
+		return 0;
+	case P_PID:
+		return id <= 0 ? -EINVAL : 0;
+	case P_PGID:
+	case P_PIDFD:
+		return id < 0 ? -EINVAL : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* A descriptor that was made not to block does not wait, and says so. */
+static int wait_pidfd(struct wait_query *q)
+{
+	bool put, hang = !(q->options & WNOHANG);
+	struct file *f = fd_begin(q->id, &put);
+	int result = -EBADF;
+
+	if (!f)
+		return -EBADF;
+	q->handle = pidfd_handle(f);
+	if (READ_ONCE(f->flags) & O_NONBLOCK)
+		q->options |= WNOHANG;
+	if (q->handle)
+		result = process_wait(q);
+	if (result == 0 && hang)
+		result = -EAGAIN;
+	fd_end(f, put);
+	return result;
+}
+
 int64_t sys_waitid(int type, int id, uaddr_t info, int options, uaddr_t rusage)
 {
 	struct wait_query q = { .type = type, .id = id, .options = (unsigned)options };
-	int result;
+	int result = check_waitid(type, id, options);
 
-	if (((unsigned)options & ~(unsigned)WAITID_OPTIONS) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
-		return -EINVAL;
-	if ((type != P_ALL && type != P_PID && type != P_PGID) || (type == P_PID && id <= 0) || (type == P_PGID && id < 0))
-		return -EINVAL;
+	if (result < 0)
+		return result;
 	if (type == P_PGID && id == 0)
 		q.id = process_related_id(0, false);
-	result = process_wait(&q);
+	result = type == P_PIDFD ? wait_pidfd(&q) : process_wait(&q);
 	if (result < 0)
 		return result;
 	if (result > 0 && rusage && call_put_rusage(rusage, &q.report.usage) < 0)

@@ -2,9 +2,11 @@
 /* Signals. A mask is one 64-bit word on both architectures; every call that takes one says so by its size argument. */
 #include <cloudos/clock.h>
 #include <cloudos/errno.h>
+#include <cloudos/pidfd.h>
 #include <cloudos/string.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/vfs.h>
 #include "call_wait.h"
 #include "syscalls_gen.h"
 
@@ -47,20 +49,32 @@ int64_t sys_tgkill(int tgid, int tid, int sig)
 	return tgid <= 0 ? -EINVAL : kill_thread(tgid, tid, sig);
 }
 
-/* Another process must not be told that the kernel, or kill(2), sent it. */
-static int get_queued_info(uaddr_t from, int sig, bool to_self, struct signal_info *ret)
+static int get_info(uaddr_t from, struct signal_info *ret)
 {
 	siginfo_t si;
 
 	if (copy_from_user(&si, from, sizeof(si)) < 0)
 		return -EFAULT;
+	memcpy(ret, &si, sizeof(*ret));
+	return 0;
+}
+
+/* Another process must not be told that the kernel, or kill(2), sent it. */
+static int check_info(const struct signal_info *info, int sig, bool to_self)
+{
 	if (sig < 0 || sig > SIGNAL_COUNT)
 		return -EINVAL;
-	if ((si.si_code >= 0 || si.si_code == SI_TKILL) && !to_self)
-		return -EPERM;
-	memcpy(ret, &si, sizeof(*ret));
+	return (info->code >= 0 || info->code == SI_TKILL) && !to_self ? -EPERM : 0;
+}
+
+static int get_queued_info(uaddr_t from, int sig, bool to_self, struct signal_info *ret)
+{
+	int err = get_info(from, ret);
+
+	if (err == 0)
+		err = check_info(ret, sig, to_self);
 	ret->signo = sig;
-	return 0;
+	return err;
 }
 
 int64_t sys_rt_sigqueueinfo(int pid, int sig, uaddr_t from)
@@ -82,6 +96,43 @@ int64_t sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, uaddr_t from)
 		return -EINVAL;
 	err = get_queued_info(from, sig, tid == task_self()->tid, &info);
 	return err < 0 ? err : signal_kill_thread(tgid, tid, &info);
+}
+
+/* The details that the caller gives, or those of kill(2). */
+static int pidfd_info(struct process_handle *h, int sig, uaddr_t from, struct signal_info *ret)
+{
+	int err;
+
+	if (!from) {
+		signal_info_user(ret, sig, SI_USER);
+		return sig < 0 || sig > SIGNAL_COUNT ? -EINVAL : 0;
+	}
+	err = get_info(from, ret);
+	if (err == 0 && ret->signo != sig)
+		err = -EINVAL;
+	return err ? err : check_info(ret, sig, pidfd_is_self(h));
+}
+
+int64_t sys_pidfd_send_signal(int pidfd, int sig, uaddr_t from, unsigned flags)
+{
+	struct process_handle *h;
+	struct signal_info info;
+	struct file *f;
+	int err = -EBADF;
+	bool put;
+
+	if (flags)
+		return -EINVAL;
+	f = fd_begin(pidfd, &put);
+	if (!f)
+		return -EBADF;
+	h = pidfd_handle(f);
+	if (h)
+		err = pidfd_info(h, sig, from, &info);
+	if (err == 0)
+		err = pidfd_kill(h, &info);
+	fd_end(f, put);
+	return err;
 }
 
 /* ---- actions and masks ---- */

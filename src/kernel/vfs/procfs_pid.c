@@ -352,6 +352,8 @@ static int show_fdinfo(const struct pid_node *n, struct text_out *o)
 	out_printf(o, "pos:\t%ld\nflags:\t0%o\n", (long)f->pos, f->flags);
 	if (f->path.mount)
 		out_printf(o, "mnt_id:\t%u\n", f->path.mount->id);
+	if (f->ops->fdinfo)
+		f->ops->fdinfo(f, o);
 	file_put(f);
 	return 0;
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking into other threads, as a debugger does: who may, and at what. */
+#ifndef CLOUDOS_INSPECT_H
+#define CLOUDOS_INSPECT_H
+
+#include <cloudos/types.h>
+
+struct task;
+struct vm_space;
+
+/* By which ids the running thread is judged: those it has, or those that files see. */
+enum inspect_ids { INSPECT_REAL, INSPECT_FS };
+
+/* proc_lock held. May the running thread look into t? 0 or -EPERM. */
+int inspect_check_locked(const struct task *t, enum inspect_ids ids);
+
+/* The space of thread `tid`, with a reference: 0, -ESRCH (also when it has none any more), -EPERM. */
+int inspect_get_vm(int tid, enum inspect_ids ids, struct vm_space **ret);
+
+#endif
