@@ -125,7 +125,6 @@ struct process {
 	struct rlimit64 limits[RLIM_NLIMITS]; /* S for writing; single words are read without */
 	struct user_account *account;	      /* OT: whose RLIMIT_NPROC it counts for */
 	uint64_t start_ns;		      /* C: clock */
-	uint32_t membarriers;		      /* A: MEMBARRIER_CMD_REGISTER_* */
 	uint8_t dumpable;		      /* A */
 	int16_t oom_score_adj;		      /* A */
 	uint32_t personality;		      /* A */
@@ -151,6 +150,8 @@ struct task {
 	bool no_restart;	     /* O: what is in the result register only looks like a call to restart */
 
 	uaddr_t set_child_tid, clear_child_tid; /* O */
+	uaddr_t rseq;		     /* O: the area of rseq(2), or 0 */
+	uint32_t rseq_signature;     /* O */
 	uaddr_t robust_list;	     /* O, read by get_robust_list */
 	struct task *vfork_parent;   /* OT: waits until this one execs or exits; with a reference */
 	bool vfork_pending;	     /* T: its own child has not done so */

@@ -31,6 +31,7 @@ enum thread_work {
 	THREAD_WORK_EXIT = 4,	 /* the process is going down              */
 	THREAD_WORK_TRACE = 8,	 /* system-call tracing                    */
 	THREAD_WORK_RESTORE_MASK = 16, /* a saved signal mask is to be restored  */
+	THREAD_WORK_RSEQ = 32,	 /* it may be in a restartable sequence    */
 };
 
 struct mutex;
@@ -56,6 +57,7 @@ struct thread {
 	uint8_t rt_priority;	      /* Q: 1 .. 99 for FIFO and RR */
 	uint32_t weight;	      /* Q: Linux's weight of `nice` */
 	struct hal_user *user;	      /* C: null for a kernel thread */
+	uint32_t switch_work;	      /* O: bits of work that switching away from it sets */
 	struct sched_space *space;    /* O: null for a kernel thread */
 	struct hal_context context;   /* while not running */
 	struct rb_node queue_node;    /* Q: fair */

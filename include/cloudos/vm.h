@@ -151,6 +151,7 @@ struct vm_space {
 	uint64_t faults_minor, faults_major; /* counted without a lock: nearly right */
 	uint64_t auxv[48];	/* P */
 	uint32_t auxv_words;	/* P */
+	uint32_t membarriers;	/* atomic: MEMBARRIER_CMD_REGISTER_* of the processes that use it */
 	void *exe;		/* S: /proc/self/exe: file with a reference, or null */
 };
 

@@ -8,6 +8,7 @@
  *   int64_t hal_abi_result(const struct hal_regs *)
  *   void hal_abi_restart(struct hal_regs *)        run the same call again: program counter back, first argument as at entry
  *   void hal_abi_restart_as(struct hal_regs *, uint64_t number)            the same with another number (restart_syscall)
+ *   void hal_abi_set_pc(struct hal_regs *, uaddr_t)
  *   uaddr_t hal_abi_pc(const struct hal_regs *), hal_abi_sp(const struct hal_regs *)     the latter after hal_user_sync()
  *   HAL_ABI_MACHINE          "x86_64" or "aarch64": uname's machine and AT_PLATFORM
  *   HAL_ABI_CLONE_TLS_FOURTH 1: clone(2) takes (flags, stack, parent_tid, tls, child_tid); 0: tls last

@@ -369,6 +369,7 @@ static void commit(struct exec *x, struct task *t)
 	set_name(x->name);
 	tell_relations(p, x->secure);
 	t->restart.fn = NULL;
+	rseq_forget(t);
 	hal_abi_start(&t->user, x->entry, x->sp);
 }
 

@@ -123,6 +123,8 @@ static void clone_registers(struct task *t, struct task *from, const struct clon
 	t->blocked = from->blocked;
 	if (!(r->flags & CLONE_VM) || (r->flags & CLONE_VFORK))
 		t->altstack = from->altstack;
+	if (!(r->flags & CLONE_VM))
+		rseq_fork(t, from);
 	if (r->flags & CLONE_CHILD_SETTID)
 		t->set_child_tid = r->child_tid;
 	if (r->flags & CLONE_CHILD_CLEARTID)

@@ -146,6 +146,13 @@ void process_handle_put(struct process_handle *h);
 void process_handle_ended_locked(struct process *p); /* p has become a zombie */
 void process_handle_reaped_locked(struct process *p);
 
+/* ---- rseq.c: of the running thread, but for the child of a fork ---- */
+
+void rseq_resume(struct task *t); /* on the way to user mode, THREAD_WORK_RSEQ being set */
+int rseq_before_handler(struct task *t); /* t has an area: 0, or an errno that is to end in SIGSEGV */
+void rseq_fork(struct task *t, const struct task *from);
+void rseq_forget(struct task *t);
+
 /* ---- futex.c ---- */
 
 void futex_init(void);

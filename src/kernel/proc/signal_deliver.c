@@ -169,18 +169,27 @@ static void fill_signal(struct task *t, const struct taken *s, struct hal_signal
 	memset(ret->siginfo + sizeof(s->info), 0, sizeof(ret->siginfo) - sizeof(s->info));
 }
 
+/* The memory that a handler needs cannot be reached: SIGSEGV, and the end if that was the one to be handled. */
+static void no_handler(struct task *t, int signo)
+{
+	struct signal_info segv;
+
+	signal_info_kernel(&segv, SIGSEGV);
+	if (signo == SIGSEGV)
+		die_of_signal(t, &segv);
+	signal_force(&segv);
+}
+
 static void run_handler(struct task *t, const struct taken *s)
 {
 	uint64_t mask = t->blocked | s->action.mask;
 	struct hal_signal signal;
-	struct signal_info segv;
 
+	if (unlikely(t->rseq) && rseq_before_handler(t) < 0)
+		no_handler(t, s->info.signo);
 	fill_signal(t, s, &signal);
 	if (hal_abi_signal_push(&t->user, &signal) < 0) {
-		signal_info_kernel(&segv, SIGSEGV);
-		if (s->info.signo == SIGSEGV)
-			die_of_signal(t, &segv);
-		signal_force(&segv);
+		no_handler(t, s->info.signo);
 		return;
 	}
 	if (t->altstack.flags & SS_AUTODISARM)

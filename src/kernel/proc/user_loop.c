@@ -82,6 +82,8 @@ static __attribute__((noinline)) void see_to_work(struct task *t, bool from_call
 		schedule();
 	if (work & (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT | THREAD_WORK_RESTORE_MASK))
 		signal_deliver(t, from_call);
+	if (work & THREAD_WORK_RSEQ)
+		rseq_resume(t);
 }
 
 /* A thread that was just cloned writes its id where it was asked to, in its own memory. */

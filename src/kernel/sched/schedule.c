@@ -163,6 +163,8 @@ static void switch_to(struct run_queue *rq, struct thread *prev, struct thread *
 	next->wait_ns += now - next->queued_ns;
 	if (prev->user)
 		hal_user_save(prev->user);
+	if (prev->switch_work)
+		__atomic_fetch_or(&prev->work, prev->switch_work, __ATOMIC_RELAXED);
 	if (next->space)
 		space_activate(rq, next->space);
 	hal_set_current(next);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Limits; what describes the system; random numbers; the end. */
+/* Limits; what describes the system; random numbers; restartable sequences; the end. */
 #define LOG_SUBSYSTEM "syscall"
 #include <cloudos/errno.h>
 #include <cloudos/limits.h>
 #include <cloudos/log.h>
 #include <cloudos/mm.h>
 #include <cloudos/random.h>
+#include <cloudos/rseq.h>
 #include <cloudos/service.h>
 #include <cloudos/string.h>
 #include <cloudos/task.h>
@@ -14,6 +15,7 @@
 #include <linux/capability.h>
 #include <linux/random.h>
 #include <linux/reboot.h>
+#include <linux/rseq.h>
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 #include "syscalls_gen.h"
@@ -139,6 +141,15 @@ int64_t sys_getrandom(uaddr_t buf, size_t len, unsigned flags)
 		sched_point();
 	}
 	return (int64_t)done;
+}
+
+/* ---- restartable sequences ---- */
+
+int64_t sys_rseq(uaddr_t area, unsigned len, int flags, unsigned signature)
+{
+	if (flags == RSEQ_FLAG_UNREGISTER)
+		return rseq_unregister(area, len, signature);
+	return flags ? -EINVAL : rseq_register(area, len, signature);
 }
 
 /* ---- the end ---- */

@@ -2,9 +2,11 @@
 /* Scheduling parameters of threads: policy, priority, nice value, affinity (sched(7)). */
 #include <cloudos/errno.h>
 #include <cloudos/limits.h>
+#include <cloudos/rseq.h>
 #include <cloudos/string.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/vm.h>
 #include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/sched.h>
@@ -311,7 +313,8 @@ static void fence(void *arg)
 
 #define MEMBARRIER_OFFERED                                                                                   \
 	(MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | \
-	 MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+	 MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |                      \
+	 MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ)
 
 /* Every form interrupts every other CPU: more than asked for, never less. */
 static int64_t barrier_everywhere(void)
@@ -323,22 +326,27 @@ static int64_t barrier_everywhere(void)
 
 int64_t sys_membarrier(int command, unsigned flags, int cpu)
 {
-	struct process *p = process_self();
+	struct vm_space *s = thread_current()->vm;
 
-	(void)cpu;
-	if (flags)
+	if (command == MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ ? flags & ~(unsigned)MEMBARRIER_CMD_FLAG_CPU : flags)
 		return -EINVAL;
 	switch (command) {
 	case MEMBARRIER_CMD_QUERY:
 		return MEMBARRIER_OFFERED;
 	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
 	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
-		__atomic_fetch_or(&p->membarriers, (uint32_t)command, __ATOMIC_RELAXED);
+	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ:
+		__atomic_fetch_or(&s->membarriers, (uint32_t)command, __ATOMIC_RELAXED);
 		return 0;
 	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
-		if (!(READ_ONCE(p->membarriers) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+		if (!(READ_ONCE(s->membarriers) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
 			return -EPERM;
 		return barrier_everywhere();
+	case MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ:
+		if (!(READ_ONCE(s->membarriers) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
+			return -EPERM;
+		rseq_restart_others(flags ? cpu : -1);
+		return 0;
 	case MEMBARRIER_CMD_GLOBAL:
 	case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
 		return barrier_everywhere();

@@ -61,6 +61,7 @@ void space_copy_program(struct vm_space *to, const struct vm_space *from)
 	to->data_end = from->data_end;
 	to->vdso = from->vdso;
 	to->auxv_words = from->auxv_words;
+	to->membarriers = READ_ONCE(from->membarriers);
 	memcpy(to->auxv, from->auxv, sizeof(to->auxv[0]) * min(from->auxv_words, (uint32_t)ARRAY_SIZE(to->auxv)));
 	to->exe = from->exe;
 	if (to->exe)

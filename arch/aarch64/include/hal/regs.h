@@ -57,6 +57,11 @@ static inline uaddr_t hal_abi_pc(const struct hal_regs *r)
 	return r->pc;
 }
 
+static inline void hal_abi_set_pc(struct hal_regs *r, uaddr_t pc)
+{
+	r->pc = pc;
+}
+
 static inline uaddr_t hal_abi_sp(const struct hal_regs *r)
 {
 	return r->sp;

@@ -126,6 +126,11 @@ static inline uaddr_t hal_abi_pc(const struct hal_regs *r)
 	return r->rip;
 }
 
+static inline void hal_abi_set_pc(struct hal_regs *r, uaddr_t pc)
+{
+	r->rip = pc;
+}
+
 static inline uaddr_t hal_abi_sp(const struct hal_regs *r)
 {
 	return r->rsp;
