@@ -90,6 +90,11 @@ uint64_t signal_pending_set(void);
 /* sigtimedwait(2): takes a pending signal of `set`, or waits for one. The number, -EAGAIN or -EINTR. */
 int signal_wait(uint64_t set, uint64_t deadline_ns, struct signal_info *ret);
 
+/* signalfd(2): a file with one reference (0, -ENOMEM); another mask (0, or -EINVAL: it is another kind of file). flags: O_NONBLOCK. */
+struct file;
+int signalfd_file_create(uint64_t mask, uint32_t flags, struct file **ret);
+int signalfd_set_mask(struct file *f, uint64_t mask);
+
 /* sigaltstack(2) of the running thread; either may be null. */
 struct hal_altstack;
 int signal_altstack(const struct hal_altstack *new, struct hal_altstack *ret_old);

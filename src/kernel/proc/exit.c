@@ -108,7 +108,7 @@ static bool tell_parent_locked(struct process *p)
 	bool ignored = child && READ_ONCE(action->handler) == SIGNAL_ACTION_IGNORE;
 	struct signal_info info;
 
-	if (signal_valid(p->exit_signal) && !ignored && !signal_ignored(parent, p->exit_signal)) {
+	if (signal_valid(p->exit_signal) && !ignored) { /* what is ignored by default is kept for who blocks it */
 		child_exit_info(&info, p, p->exit_signal);
 		(void)signal_send_process(parent, &info);
 	}

@@ -168,6 +168,7 @@ static int proc_start(void)
 	if (err < 0)
 		return err;
 	futex_init();
+	signalfd_init();
 	account_init();
 	fd_limit = limit_fd;
 	return proc_files_init();

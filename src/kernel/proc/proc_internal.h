@@ -100,6 +100,10 @@ void signal_group_exit_locked(struct process *p, int status, struct task *except
 /* Sees to signals, stops and exits on the way to user mode; from_call: a system call has just returned. May not return. */
 void signal_deliver(struct task *t, bool from_call);
 
+/* signalfd.c */
+void signalfd_init(void);
+void signalfd_notify_locked(struct process *p); /* S: a signal has become pending */
+
 /* stop.c */
 void stop_begin_locked(struct process *p, int signo);
 void stop_continue_locked(struct process *p);

@@ -121,9 +121,12 @@ int signal_send_locked(struct process *p, struct task *only, const struct signal
 	if (dropped_locked(p, target, info->signo))
 		return 0;
 	err = signal_queue_add_locked(p, only ? &only->pending : &p->pending, info);
-	if (err == 0 && target)
+	if (err < 0)
+		return err;
+	if (target)
 		signal_wake(target);
-	return err;
+	signalfd_notify_locked(p);
+	return 0;
 }
 
 bool signal_send_entry_locked(struct process *p, struct task *only, struct signal_entry *e)
@@ -138,6 +141,7 @@ bool signal_send_entry_locked(struct process *p, struct task *only, struct signa
 	WRITE_ONCE(q->set, q->set | bit);
 	if (target)
 		signal_wake(target);
+	signalfd_notify_locked(p);
 	return true;
 }
 

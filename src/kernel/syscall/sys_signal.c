@@ -7,6 +7,9 @@
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
+#include <asm/fcntl.h>
+#include <linux/signalfd.h>
+#include "call_fd.h"
 #include "call_wait.h"
 #include "syscalls_gen.h"
 
@@ -253,6 +256,36 @@ int64_t sys_rt_sigtimedwait(uaddr_t set, uaddr_t info, uaddr_t timeout, size_t s
 	memset(&si, 0, sizeof(si));
 	memcpy(&si, &got, sizeof(got));
 	return put_user(si, info) < 0 ? -EFAULT : signo;
+}
+
+int64_t sys_signalfd4(int fd, uaddr_t set, size_t size, unsigned flags)
+{
+	struct file *f;
+	uint64_t mask;
+	bool put;
+	int err;
+
+	if (size != MASK_SIZE)
+		return -EINVAL;
+	if (get_user(mask, set) < 0)
+		return -EFAULT;
+	if (flags & ~(unsigned)(SFD_CLOEXEC | SFD_NONBLOCK))
+		return -EINVAL;
+	if (fd == -1) {
+		err = signalfd_file_create(mask, flags & O_NONBLOCK, &f);
+		return err ? err : fd_give(f, flags & SFD_CLOEXEC);
+	}
+	f = fd_begin(fd, &put);
+	if (!f)
+		return -EBADF;
+	err = signalfd_set_mask(f, mask);
+	fd_end(f, put);
+	return err ? err : fd;
+}
+
+int64_t sys_signalfd(int fd, uaddr_t set, size_t size)
+{
+	return sys_signalfd4(fd, set, size, 0);
 }
 
 int64_t sys_restart_syscall(void)
