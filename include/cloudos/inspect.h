@@ -17,4 +17,10 @@ int inspect_check_locked(const struct task *t, enum inspect_ids ids);
 /* The space of thread `tid`, with a reference: 0, -ESRCH (also when it has none any more), -EPERM. */
 int inspect_get_vm(int tid, enum inspect_ids ids, struct vm_space **ret);
 
+/*
+ * kcmp(2): do two threads use the same object (KCMP_*; of KCMP_FILE by the descriptors fd1 and fd2)? 0: the same, 1 and 2: an order that
+ * tells nothing of addresses. -ESRCH, -EPERM, -EBADF, -EINVAL, -EOPNOTSUPP.
+ */
+int inspect_compare(int tid1, int tid2, int type, uint64_t fd1, uint64_t fd2);
+
 #endif

@@ -49,6 +49,8 @@ void io_iter_vector(struct io_iter *it, const struct io_vec *vec, uint32_t n, si
  * `fast` (fast_n entries); *ret_vec must be given to io_import_free(ret_vec, fast).
  */
 int io_import(uaddr_t vec, uint64_t n, struct io_vec *fast, uint32_t fast_n, struct io_vec **ret_vec, struct io_iter *ret);
+/* The same for an array whose addresses are of another space: they are not looked at. Lengths are; *ret_total is their sum. */
+int io_import_foreign(uaddr_t vec, uint64_t n, struct io_vec *fast, uint32_t fast_n, struct io_vec **ret_vec, size_t *ret_total);
 void io_import_free(struct io_vec *vec, const struct io_vec *fast);
 
 /* Copy up to len bytes into (read) / out of (write) the iterator and advance it; return the bytes copied: fewer = a bad address. May sleep. */

@@ -9,6 +9,7 @@ struct file;
 struct process;
 struct process_handle;
 struct signal_info;
+struct vm_space;
 
 /*
  * A file for the process numbered `pid`, with one reference; flags: O_NONBLOCK or 0. 0, -ESRCH (nothing has that number), -EINVAL (it is not
@@ -33,5 +34,8 @@ int pidfd_number(struct process_handle *h);
 
 /* Descriptor `fd` of that process, with a reference: 0, -ESRCH (it has ended), -EPERM (see inspect.h), -EBADF. */
 int pidfd_get_file(struct process_handle *h, int fd, struct file **ret);
+
+/* Its space, with a reference: 0, -ESRCH, -EPERM, by INSPECT_FS. */
+int pidfd_get_vm(struct process_handle *h, struct vm_space **ret);
 
 #endif

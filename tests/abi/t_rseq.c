@@ -26,6 +26,7 @@
  */
 #ifdef __x86_64__
 __asm__(".text\n"
+	".globl spin, spin_start, spin_end, spin_abort, spin_other\n"
 	"spin: movq %rsi, 8(%rdi)\n"
 	"spin_start: movl $1, (%rdx)\n"
 	"1: cmpl $0, 4(%rdx)\n"
@@ -40,6 +41,7 @@ __asm__(".text\n"
 	"   ret\n");
 #else
 __asm__(".text\n"
+	".globl spin, spin_start, spin_end, spin_abort, spin_other\n"
 	"spin: str x1, [x0, #8]\n"
 	"spin_start: mov w3, #1\n"
 	"   str w3, [x2]\n"

@@ -15,8 +15,11 @@
  */
 #include "proc_internal.h"
 #include <cloudos/inspect.h>
+#include <cloudos/random.h>
+#include <cloudos/vfs.h>
 #include <cloudos/vm.h>
 #include <linux/capability.h>
+#include <linux/kcmp.h>
 
 static bool same_ids(const struct cred *own, const struct cred *other, enum inspect_ids ids)
 {
@@ -39,10 +42,8 @@ int inspect_check_locked(const struct task *t, enum inspect_ids ids)
 	return 0;
 }
 
-static int get_vm_locked(int tid, enum inspect_ids ids, struct vm_space **ret)
+int inspect_get_vm_locked(const struct task *t, enum inspect_ids ids, struct vm_space **ret)
 {
-	struct pid_entry *e = pid_lookup_locked(tid);
-	struct task *t = e ? e->task : NULL;
 	struct vm_space *s = t && !t->gone ? LOAD_ACQUIRE(t->thread.vm) : NULL;
 	int err;
 
@@ -56,11 +57,99 @@ static int get_vm_locked(int tid, enum inspect_ids ids, struct vm_space **ret)
 	return 0;
 }
 
+static struct task *find_locked(int tid)
+{
+	struct pid_entry *e = pid_lookup_locked(tid);
+
+	return e ? e->task : NULL;
+}
+
 int inspect_get_vm(int tid, enum inspect_ids ids, struct vm_space **ret)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	int err = get_vm_locked(tid, ids, ret);
+	int err = inspect_get_vm_locked(find_locked(tid), ids, ret);
 
 	spin_unlock_irq(&proc_lock, flags);
 	return err;
+}
+
+/* ---- kcmp(2) ---- */
+
+/* Makes an order of pointers that does not give them away: secrets of this boot, one pair a type. */
+static uint64_t disguise(const void *p, int type)
+{
+	static uint64_t secrets[KCMP_TYPES][2];
+
+	if (!secrets[type][1]) { /* by proc_lock */
+		secrets[type][0] = random_u64();
+		secrets[type][1] = random_u64() | 1; /* odd, so that nothing is lost */
+	}
+	return ((uintptr_t)p ^ secrets[type][0]) * secrets[type][1];
+}
+
+static int get_file_locked(const struct task *t, uint64_t fd, const void **ret)
+{
+	struct file *f = t->gone || fd > INT32_MAX ? NULL : fd_table_lookup(LOAD_ACQUIRE(t->thread.files), (int)fd);
+
+	*ret = f;
+	return f ? 0 : -EBADF;
+}
+
+/* What thread t uses; of a file a reference, for the caller to put. Nobody has I/O contexts, so that all have the same. */
+static int get_object_locked(const struct task *t, int type, uint64_t fd, const void **ret)
+{
+	*ret = NULL;
+	switch (type) {
+	case KCMP_FILE:
+		return get_file_locked(t, fd, ret);
+	case KCMP_VM:
+		*ret = t->gone ? NULL : t->thread.vm;
+		return 0;
+	case KCMP_FILES:
+		*ret = t->gone ? NULL : t->thread.files;
+		return 0;
+	case KCMP_FS:
+		*ret = t->gone ? NULL : t->thread.fs;
+		return 0;
+	case KCMP_SIGHAND:
+		*ret = LOAD_ACQUIRE(t->process->actions);
+		return 0;
+	case KCMP_IO:
+		return 0;
+	case KCMP_SYSVSEM:
+	case KCMP_EPOLL_TFD:
+		return -EOPNOTSUPP;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int compare_locked(int tid1, int tid2, int type, const uint64_t fds[2], const void *ret_objects[2])
+{
+	const struct task *tasks[2] = { find_locked(tid1), find_locked(tid2) };
+	uint64_t order[2];
+	int err = tasks[0] && tasks[1] ? 0 : -ESRCH;
+
+	for (int i = 0; i < 2 && err == 0; i++)
+		err = inspect_check_locked(tasks[i], INSPECT_REAL);
+	for (int i = 0; i < 2 && err == 0; i++)
+		err = get_object_locked(tasks[i], type, fds[i], &ret_objects[i]);
+	if (err < 0)
+		return err;
+	for (int i = 0; i < 2; i++)
+		order[i] = disguise(ret_objects[i], type);
+	return (order[0] < order[1]) | (order[0] > order[1]) << 1;
+}
+
+int inspect_compare(int tid1, int tid2, int type, uint64_t fd1, uint64_t fd2)
+{
+	const void *objects[2] = { NULL, NULL };
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int result = compare_locked(tid1, tid2, type, (const uint64_t[2]){ fd1, fd2 }, objects);
+
+	spin_unlock_irq(&proc_lock, flags);
+	for (int i = 0; i < 2 && type == KCMP_FILE; i++)
+		if (objects[i])
+			file_put((struct file *)objects[i]);
+	return result;
 }

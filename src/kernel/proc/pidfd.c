@@ -223,3 +223,12 @@ int pidfd_get_file(struct process_handle *h, int fd, struct file **ret)
 	spin_unlock_irq(&proc_lock, flags);
 	return err;
 }
+
+int pidfd_get_vm(struct process_handle *h, struct vm_space **ret)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int err = inspect_get_vm_locked(h->process ? process_any_task_locked(h->process) : NULL, INSPECT_FS, ret);
+
+	spin_unlock_irq(&proc_lock, flags);
+	return err;
+}

@@ -5,6 +5,7 @@
 
 #include <cloudos/errno.h>
 #include <cloudos/format.h>
+#include <cloudos/inspect.h>
 #include <cloudos/log.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
@@ -143,6 +144,11 @@ void process_usage_locked(struct process *p, struct task_usage *ret); /* proc_lo
 void usage_add(struct task_usage *to, const struct task_usage *more);
 void usage_keep_space(struct task *t);
 void task_usage_now(struct task *t, struct task_usage *ret);
+
+/* ---- inspect.c ---- */
+
+/* As inspect_get_vm(); t may be null. */
+int inspect_get_vm_locked(const struct task *t, enum inspect_ids ids, struct vm_space **ret);
 
 /* ---- pidfd.c ---- */
 

@@ -108,8 +108,8 @@ size_t io_copy_from(struct io_iter *it, void *dst, size_t len)
 
 /* ---- vectors from user programs ---- */
 
-/* Every length and range good, the sum a ssize_t: 0, -EINVAL or -EFAULT. */
-static int check(const struct io_vec *vec, uint64_t n, size_t *ret_total)
+/* The sum of the lengths, a ssize_t: 0 or -EINVAL. */
+static int add_up(const struct io_vec *vec, uint64_t n, size_t *ret_total)
 {
 	size_t total = 0;
 
@@ -118,17 +118,21 @@ static int check(const struct io_vec *vec, uint64_t n, size_t *ret_total)
 			return -EINVAL;
 		total += vec[i].len;
 	}
-	for (uint64_t i = 0; i < n; i++)
-		if (!user_range_ok(vec[i].base, vec[i].len))
-			return -EFAULT;
 	*ret_total = total;
 	return 0;
 }
 
-int io_import(uaddr_t addr, uint64_t n, struct io_vec *fast, uint32_t fast_n, struct io_vec **ret_vec, struct io_iter *ret)
+static bool ranges_ok(const struct io_vec *vec, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (!user_range_ok(vec[i].base, vec[i].len))
+			return false;
+	return true;
+}
+
+int io_import_foreign(uaddr_t addr, uint64_t n, struct io_vec *fast, uint32_t fast_n, struct io_vec **ret_vec, size_t *ret_total)
 {
 	struct io_vec *vec = fast;
-	size_t total;
 	int err;
 
 	if (n > IO_VEC_MAX)
@@ -140,10 +144,26 @@ int io_import(uaddr_t addr, uint64_t n, struct io_vec *fast, uint32_t fast_n, st
 	}
 	err = copy_from_user(vec, addr, n * sizeof(*vec));
 	if (!err)
-		err = check(vec, n, &total);
+		err = add_up(vec, n, ret_total);
 	if (err) {
 		io_import_free(vec, fast);
 		return err;
+	}
+	*ret_vec = vec;
+	return 0;
+}
+
+int io_import(uaddr_t addr, uint64_t n, struct io_vec *fast, uint32_t fast_n, struct io_vec **ret_vec, struct io_iter *ret)
+{
+	struct io_vec *vec;
+	size_t total;
+	int err = io_import_foreign(addr, n, fast, fast_n, &vec, &total);
+
+	if (err)
+		return err;
+	if (!ranges_ok(vec, n)) {
+		io_import_free(vec, fast);
+		return -EFAULT;
 	}
 	io_iter_vector(ret, vec, (uint32_t)n, total, true);
 	*ret_vec = vec;

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking into other processes: process_vm_readv and process_vm_writev, process_madvise, kcmp; who may. */
+#include "cases.h"
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#define NOBODY 65534
+#define PAGE   4096
+
+static char *area; /* three pages, the last of which nobody may touch; the same place in the child */
+static char buffer[4 * PAGE];
+
+static pid_t child_that_waits(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	return pid;
+}
+
+static void end_child(pid_t pid)
+{
+	EXPECT(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+}
+
+static ssize_t move(bool write, pid_t pid, void *local, size_t len, void *remote, size_t remote_len)
+{
+	struct iovec l = { local, len }, r = { remote, remote_len };
+
+	return write ? process_vm_writev(pid, &l, 1, &r, 1, 0) : process_vm_readv(pid, &l, 1, &r, 1, 0);
+}
+
+static void reading_and_writing(void)
+{
+	pid_t pid;
+
+	memset(area, 'a', 2 * PAGE);
+	pid = child_that_waits();
+	memset(area, 'b', 2 * PAGE);
+	EXPECT(move(false, pid, buffer, 2 * PAGE, area, 2 * PAGE) == 2 * PAGE);
+	EXPECT(buffer[0] == 'a' && buffer[2 * PAGE - 1] == 'a');
+	memset(buffer, 'c', sizeof(buffer));
+	EXPECT(move(true, pid, buffer, 100, area + PAGE - 50, 100) == 100);
+	EXPECT(area[PAGE] == 'b'); /* not ours */
+	EXPECT(move(false, pid, buffer, 102, area + PAGE - 51, 102) == 102);
+	EXPECT(buffer[0] == 'a' && buffer[1] == 'c' && buffer[100] == 'c' && buffer[101] == 'a');
+	EXPECT(move(false, getpid(), buffer, 3, area, 3) == 3 && buffer[0] == 'b');
+	end_child(pid);
+	EXPECT_ERRNO(move(false, pid, buffer, 1, area, 1), ESRCH);
+}
+
+static void many_ranges(void)
+{
+	pid_t pid;
+	struct iovec l[12], r[12];
+
+	for (int i = 0; i < 2 * PAGE; i++)
+		area[i] = (char)(i % 251);
+	pid = child_that_waits();
+	memset(buffer, 0, sizeof(buffer));
+	for (int i = 0; i < 12; i++) { /* of different lengths on both sides */
+		l[i] = (struct iovec){ buffer + i * 30, 30 };
+		r[i] = (struct iovec){ area + i * 40, i == 3 ? 0 : 40 };
+	}
+	EXPECT(process_vm_readv(pid, l, 12, r, 12, 0) == 360);
+	for (int i = 0; i < 360; i++) {
+		int from = i < 120 ? i : i + 40;
+
+		EXPECT(buffer[i] == (char)(from % 251));
+	}
+	EXPECT(process_vm_readv(pid, l, 12, r, 2, 0) == 80);
+	EXPECT(process_vm_readv(pid, l, 0, r, 2, 0) == 0);
+	EXPECT(process_vm_readv(pid, l, 2, r, 0, 0) == 0);
+	EXPECT(process_vm_readv(pid, l, 1, r + 3, 1, 0) == 0);
+	end_child(pid);
+}
+
+static void wrong_arguments(void)
+{
+	pid_t pid = child_that_waits();
+	struct iovec l = { buffer, 8 }, r = { area, 8 }, huge = { buffer, (size_t)-1 };
+
+	EXPECT_ERRNO(process_vm_readv(pid, &l, 1, &r, 1, 1), EINVAL);
+	EXPECT_ERRNO(process_vm_writev(pid, &l, 1, &r, 1, 1), EINVAL);
+	EXPECT_ERRNO(process_vm_readv(pid, &l, 1025, &r, 1, 0), EINVAL);
+	EXPECT_ERRNO(process_vm_readv(pid, &l, 1, &r, 1025, 0), EINVAL);
+	EXPECT_ERRNO(process_vm_readv(pid, &huge, 1, &r, 1, 0), EINVAL);
+	EXPECT_ERRNO(process_vm_readv(pid, &l, 1, &huge, 1, 0), EINVAL);
+	for (size_t i = 0; i < ABI_BAD_ADDRESSES; i++) {
+		EXPECT_ERRNO(process_vm_readv(pid, abi_bad_addresses[i], 1, &r, 1, 0), EFAULT);
+		EXPECT_ERRNO(process_vm_readv(pid, &l, 1, abi_bad_addresses[i], 1, 0), EFAULT);
+		EXPECT_ERRNO(move(false, pid, abi_bad_addresses[i], 8, area, 8), EFAULT);
+		EXPECT_ERRNO(move(false, pid, buffer, 8, abi_bad_addresses[i], 8), EFAULT);
+		EXPECT_ERRNO(move(true, pid, buffer, 8, abi_bad_addresses[i], 8), EFAULT);
+	}
+	EXPECT_ERRNO(process_vm_readv(0x3fffffff, &l, 1, &r, 1, 0), ESRCH);
+	EXPECT_ERRNO(process_vm_readv(-1, &l, 1, &r, 1, 0), ESRCH);
+	end_child(pid);
+}
+
+static void partly_there(void)
+{
+	pid_t pid = child_that_waits();
+	struct iovec l = { buffer, 3 * PAGE };
+	struct iovec r[3] = { { area, 10 }, { area + 2 * PAGE - 4, 8 }, { area, 10 } };
+
+	EXPECT(process_vm_readv(pid, &l, 1, r, 3, 0) == 14);
+	EXPECT(move(false, pid, buffer, 3 * PAGE, area, 3 * PAGE) == 2 * PAGE);
+	EXPECT(move(true, pid, buffer, 3 * PAGE, area, 3 * PAGE) == 2 * PAGE);
+	EXPECT_ERRNO(move(true, pid, buffer, 1, area + 2 * PAGE, 1), EFAULT);
+	EXPECT_ERRNO(move(false, pid, buffer, 1, area + 2 * PAGE, 1), EFAULT);
+	end_child(pid);
+}
+
+/* What the other may not write to itself stays as it is. */
+static void protection_counts(void)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	page[0] = 'x';
+	EXPECT(mprotect(page, PAGE, PROT_READ) == 0);
+	pid = child_that_waits();
+	EXPECT_ERRNO(move(true, pid, buffer, 1, page, 1), EFAULT);
+	EXPECT(move(false, pid, buffer, 1, page, 1) == 1 && buffer[0] == 'x');
+	EXPECT(munmap(page, PAGE) == 0); /* ours; the child has its own */
+	EXPECT(move(false, pid, buffer, 1, page, 1) == 1);
+	end_child(pid);
+}
+
+static void zombies_have_none(void)
+{
+	siginfo_t si;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	EXPECT(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT) == 0);
+	EXPECT_ERRNO(move(false, pid, buffer, 1, area, 1), ESRCH);
+	EXPECT(waitpid(pid, NULL, 0) == pid);
+}
+
+/* The other one maps, unmaps and ends while it is read. */
+static void while_it_changes(void)
+{
+	pid_t pid = fork();
+	unsigned i = 0;
+	int error;
+	ssize_t n;
+
+	if (pid == 0) {
+		for (int j = 0; j < 200; j++) {
+			munmap(area, 2 * PAGE);
+			if (mmap(area, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != area)
+				_exit(1);
+			area[j] = 1;
+		}
+		_exit(0);
+	}
+	do {
+		n = move(i++ % 2, pid, buffer, 2 * PAGE, area, 2 * PAGE);
+		error = n < 0 ? errno : 0;
+		EXPECT(n > 0 || error == EFAULT || error == ESRCH);
+	} while (error != ESRCH);
+	EXPECT(waitpid(pid, NULL, 0) == pid);
+}
+
+/* ---- who may ---- */
+
+static pid_t watched;
+
+static int run_as(unsigned uid, void (*fn)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid) || prctl(PR_SET_DUMPABLE, 1))
+			_exit(99);
+		fn();
+		_exit(0);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int madvise_(int pidfd, void *at, size_t len, int advice, unsigned flags)
+{
+	struct iovec v = { at, len };
+
+	return (int)syscall(SYS_process_madvise, pidfd, &v, 1, advice, flags);
+}
+
+static int kcmp_(pid_t a, pid_t b, int type, unsigned long x, unsigned long y)
+{
+	return (int)syscall(SYS_kcmp, a, b, type, x, y);
+}
+
+static void look_at_root(void)
+{
+	int fd = (int)syscall(SYS_pidfd_open, watched, 0);
+
+	if (move(false, watched, buffer, 1, area, 1) != -1 || errno != EPERM)
+		_exit(1);
+	if (move(true, watched, buffer, 1, area, 1) != -1 || errno != EPERM)
+		_exit(2);
+	if (kcmp_(getpid(), watched, KCMP_VM, 0, 0) != -1 || errno != EPERM)
+		_exit(3);
+	if (kcmp_(watched, getpid(), 99, 0, 0) != -1 || errno != EPERM)
+		_exit(4);
+	if (madvise_(fd, area, PAGE, MADV_COLD, 0) != -1 || errno != EACCES)
+		_exit(5);
+}
+
+static void look_at_own(void)
+{
+	pid_t pid = child_that_waits();
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (prctl(PR_GET_DUMPABLE) != 1 || move(false, pid, buffer, 1, area, 1) != 1)
+		_exit(1);
+	if (kcmp_(getpid(), pid, KCMP_VM, 0, 0) <= 0)
+		_exit(2);
+	if (madvise_(fd, area, PAGE, MADV_COLD, 0) != -1 || errno != EPERM) /* CAP_SYS_NICE */
+		_exit(3);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	prctl(PR_SET_DUMPABLE, 0);
+	pid = child_that_waits();
+	if (move(false, pid, buffer, 1, area, 1) != -1 || errno != EPERM)
+		_exit(4);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void permissions(void)
+{
+	if (getuid() != 0)
+		return;
+	watched = child_that_waits();
+	EXPECT(run_as(NOBODY, look_at_root) == 0);
+	EXPECT(run_as(NOBODY, look_at_own) == 0);
+	end_child(watched);
+}
+
+/* ---- advice ---- */
+
+static void advising(void)
+{
+	pid_t pid = child_that_waits();
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct iovec v[2] = { { area, PAGE }, { area + PAGE, PAGE } };
+
+	EXPECT(madvise_(fd, area, 2 * PAGE, MADV_COLD, 0) == 2 * PAGE);
+	EXPECT(madvise_(fd, area, PAGE, MADV_PAGEOUT, 0) == PAGE);
+	EXPECT(syscall(SYS_process_madvise, fd, v, 2, MADV_WILLNEED, 0) == 2 * PAGE);
+	EXPECT_ERRNO(madvise_(fd, area, PAGE, MADV_DONTNEED, 0), EINVAL);
+	EXPECT_ERRNO(madvise_(fd, area, PAGE, 999, 0), EINVAL);
+	EXPECT_ERRNO(madvise_(fd, area, PAGE, MADV_COLD, 1), EINVAL);
+	EXPECT_ERRNO(madvise_(1000, area, PAGE, MADV_COLD, 0), EBADF);
+	EXPECT_ERRNO(madvise_(1, area, PAGE, MADV_COLD, 0), EBADF);
+	EXPECT_ERRNO(madvise_(fd, area + 1, PAGE, MADV_COLD, 0), EINVAL);
+	EXPECT_ERRNO(madvise_(fd, (void *)PAGE, PAGE, MADV_COLD, 0), ENOMEM);
+	EXPECT_ERRNO(syscall(SYS_process_madvise, fd, v, 1025, MADV_COLD, 0), EINVAL);
+	EXPECT_ERRNO(syscall(SYS_process_madvise, fd, 16, 1, MADV_COLD, 0), EFAULT);
+	v[1].iov_base = (void *)PAGE;
+	EXPECT(syscall(SYS_process_madvise, fd, v, 2, MADV_COLD, 0) == PAGE);
+	end_child(pid);
+	EXPECT_ERRNO(madvise_(fd, area, PAGE, MADV_COLD, 0), ESRCH);
+	EXPECT(close(fd) == 0);
+}
+
+/* ---- comparing ---- */
+
+static int share(void *fd)
+{
+	char c;
+
+	_exit(read(*(int *)fd, &c, 1) == 1 ? 0 : 1);
+}
+
+static void comparing(void)
+{
+	static char stack[1 << 14] __attribute__((aligned(64)));
+	int pipes[2], copy, order;
+	pid_t forked = child_that_waits(), self = getpid(), sharing;
+
+	EXPECT(pipe(pipes) == 0);
+	copy = dup(pipes[0]);
+	sharing = clone(share, stack + sizeof(stack), CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_SIGHAND | SIGCHLD, &pipes[0]);
+	EXPECT(kcmp_(self, self, KCMP_FILE, (unsigned long)pipes[0], (unsigned long)copy) == 0);
+	order = kcmp_(self, self, KCMP_FILE, (unsigned long)pipes[0], (unsigned long)pipes[1]);
+	EXPECT(order == 1 || order == 2);
+	EXPECT(kcmp_(self, self, KCMP_FILE, (unsigned long)pipes[1], (unsigned long)pipes[0]) == 3 - order);
+	EXPECT(kcmp_(self, forked, KCMP_FILE, 1, 1) == 0);
+	EXPECT_ERRNO(kcmp_(self, forked, KCMP_FILE, 1, 1000), EBADF);
+	EXPECT_ERRNO(kcmp_(self, forked, KCMP_FILE, 1000, 1), EBADF);
+	for (int type = KCMP_VM; type <= KCMP_SIGHAND; type++) {
+		EXPECT(kcmp_(self, self, type, 0, 0) == 0 && kcmp_(self, sharing, type, 0, 0) == 0);
+		order = kcmp_(self, forked, type, 0, 0);
+		EXPECT(order == 1 || order == 2);
+		EXPECT(kcmp_(forked, self, type, 0, 0) == 3 - order);
+	}
+	EXPECT(kcmp_(self, self, KCMP_IO, 0, 0) == 0);
+	EXPECT_ERRNO(kcmp_(self, self, 8, 0, 0), EINVAL);
+	EXPECT_ERRNO(kcmp_(self, self, -1, 0, 0), EINVAL);
+	EXPECT_ERRNO(kcmp_(self, 0x3fffffff, KCMP_VM, 0, 0), ESRCH);
+	EXPECT_ERRNO(kcmp_(-1, self, 99, 0, 0), ESRCH);
+	EXPECT(write(pipes[1], "x", 1) == 1 && waitpid(sharing, NULL, 0) == sharing);
+	end_child(forked);
+	close(pipes[0]), close(pipes[1]), close(copy);
+}
+
+int main(void)
+{
+	area = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (area == MAP_FAILED || mprotect(area + 2 * PAGE, PAGE, PROT_NONE))
+		return 2;
+	area[0] = area[PAGE] = 1;
+	CASE(reading_and_writing);
+	CASE(many_ranges);
+	CASE(wrong_arguments);
+	CASE(partly_there);
+	CASE(protection_counts);
+	CASE(zombies_have_none);
+	CASE(while_it_changes);
+	CASE(permissions);
+	CASE(advising);
+	CASE(comparing);
+	return abi_result();
+}
