@@ -225,13 +225,13 @@ static void look_and_take(unsigned me)
 	int64_t result;
 	uint64_t pid;
 
-	user_store(info + 8, 0);
+	user_store(info + 16, 0);
 	result = user_call(__NR_waitid, P_ALL, 0, info, WEXITED | WNOWAIT | WNOHANG, 0);
 	if (result < 0) {
 		MODEL_CHECK(result == -ECHILD || (result == -EFAULT && programs_may_die()));
 		return;
 	}
-	pid = user_load(info + 8) >> 32;
+	pid = user_load32(info + 16); /* si_pid */
 	if (pid == 0 || nodes[me].threads)
 		return;
 	MODEL_CHECK(find((int)pid)->pid == (int)pid);

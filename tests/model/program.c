@@ -38,10 +38,10 @@
 #define DEPTH_MAX    16 /* of handlers in handlers that have scratch space */
 
 /* The program's memory: one page of text, of which only the addresses count, and zeroed data. */
-#define TEXT	  UINT64_C(0x400000)
+#define TEXT	  USER_TEXT
 #define CALL	  (TEXT + 0x100) /* a system call instruction, two bytes */
 #define RETURN	  (CALL + 2)
-#define ACCESS	  (TEXT + 0x200)
+#define ACCESS	  USER_ACCESS_PC
 #define RESTORER  (TEXT + 0x300)
 #define HANDLERS  (TEXT + 0x400) /* and 16 bytes a handler */
 #define STACKS	  (USER_GLOBALS + USER_GLOBALS_SIZE)
@@ -66,6 +66,7 @@ struct user {
 	void *stack;
 	int caught; /* the last access was answered with this signal */
 	bool ended; /* it has made its last call */
+	unsigned diversions;
 };
 
 static struct user users[USERS_MAX];
@@ -253,11 +254,17 @@ static void *reach(uaddr_t addr, enum hal_access access)
 		if (p)
 			return p;
 		leave(u, kind);
+		u->diversions += u->user->regs.rip != ACCESS;
 		if (u->caught) {
 			u->caught = 0;
 			return NULL;
 		}
 	}
+}
+
+unsigned user_diversions(void)
+{
+	return self()->diversions;
 }
 
 static void *must_reach(uaddr_t addr, enum hal_access access)

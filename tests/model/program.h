@@ -45,6 +45,10 @@ bool programs_may_die(void);
 
 /* ---- for programs ---- */
 
+/* One page of text, zeros but for its head: only the addresses count. Accesses of memory are made at USER_ACCESS_PC. */
+#define USER_TEXT      UINT64_C(0x400000)
+#define USER_ACCESS_PC (USER_TEXT + 0x200)
+
 #define USER_GLOBALS	  UINT64_C(0x10000000) /* zeroed memory, private to the process (copied in fork) */
 #define USER_GLOBALS_SIZE UINT64_C(0x100000)
 #define USER_FREE	  UINT64_C(0x200000000) /* from here on to USER_FREE_END nothing is mapped by itself */
@@ -101,6 +105,9 @@ void user_place(unsigned worker);
 /* The stack pointer; and makes all pages of the stack the process's own, so that no handler dies for want of one. */
 uaddr_t user_stack_pointer(void);
 void user_prepare_stack(void);
+
+/* How often the kernel has sent the running thread elsewhere from an access, as it does out of a restartable sequence. */
+unsigned user_diversions(void);
 
 /* A number for the running thread that no other one of the run ever has. */
 unsigned user_number(void);

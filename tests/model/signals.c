@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Signals. The model's program has three children of two threads each; all send signals to each other (kill, tgkill, sigqueue,
- * process groups, timers), change their masks, wait for signals, and sleep in calls that signals interrupt. The
+ * process groups, timers), change their masks, wait for signals, read them, and sleep in calls that signals interrupt. The
  * program itself stops and continues its children.
  *
  * S1  A queued real-time signal arrives exactly once, with its value, at the thread or process that it was sent to; those of one sender
  *     in order (not looked at where two threads, or handlers that may nest, take them).
  * S2  A standard signal arrives at least once after it was sent, and not more often than it was sent.
- * S3  No handler runs for a signal that the thread blocks, and sigtimedwait gives only what it was asked for.
+ * S3  No handler runs for a signal that the thread blocks, and sigtimedwait and signalfd give only what they were asked for.
  * S4  EINTR only if a handler ran; with SA_RESTART a call that can be restarted never gives it.
  * S5  A child that is reported as stopped does nothing until it is continued; the statuses of wait4 are right.
  * S6  SA_ONSTACK handlers run on the alternate stack; an SA_RESETHAND handler runs once for each time that it is set.
@@ -17,12 +17,14 @@
  */
 #include "program.h"
 
+#include <asm/poll.h>
 #include <asm/siginfo.h>
 #include <asm/signal.h>
 #include <cloudos/errno.h>
 #include <cloudos/string.h>
 #include <hal/hal.h>
 #include <linux/sched.h>
+#include <linux/signalfd.h>
 #include <linux/time.h>
 #include <linux/wait.h>
 #include <sim/trace.h>
@@ -297,6 +299,36 @@ static void set_alarm(uint64_t us)
 	MODEL_EQUAL(user_call(__NR_setitimer, ITIMER_REAL, at, 0), 0);
 }
 
+/* The same through a descriptor, which is polled for a while first. */
+static void read_signals(struct model_op *op)
+{
+	uint64_t set = model_draw(op) & ALL_BITS & ~BIT(SIGWINCH), ns = model_below(op, DELAY_MAX);
+	uaddr_t at = user_scratch(), read = at + 64, info = at + 256;
+	int64_t fd, result;
+	uint32_t signo;
+
+	user_store(at, set);
+	fd = user_call(__NR_signalfd4, UINT64_MAX, at, 8, SFD_NONBLOCK);
+	if (fd < 0) {
+		MODEL_CHECK(programs_may_die());
+		return;
+	}
+	user_store(at, (uint32_t)fd | (uint64_t)POLLIN << 32);
+	user_store(at + 8, 0);
+	user_store(at + 16, ns);
+	result = user_call(__NR_ppoll, at, 1, at + 8, 0, 0);
+	MODEL_CHECK(result == 0 || result == 1 || result == -EINTR || (result == -ENOMEM && programs_may_die()));
+	result = user_call(__NR_read, (uint64_t)fd, read, sizeof(struct signalfd_siginfo));
+	if (result != -EAGAIN) {
+		MODEL_EQUAL(result, sizeof(struct signalfd_siginfo));
+		signo = user_load32(read + offsetof(struct signalfd_siginfo, ssi_signo));
+		MODEL_CHECK(signo > 0 && signo < 65 && set & BIT(signo));
+		user_store(info + 24, user_load(read + offsetof(struct signalfd_siginfo, ssi_ptr)));
+		receive((int)signo, info, false);
+	}
+	MODEL_EQUAL(user_call(__NR_close, (uint64_t)fd), 0);
+}
+
 /* Of the first thread alone: there is one alarm clock a process. */
 static void suspend(struct group *g, struct member *m, struct model_op *op)
 {
@@ -383,7 +415,7 @@ static void set_timer(struct group *g, struct model_op *op)
 static void work(struct group *g, struct member *m, struct model_op *op)
 {
 	m->steps++;
-	switch (model_below(op, 14)) {
+	switch (model_below(op, 16)) {
 	case 0:
 	case 1:
 	case 2:
@@ -417,6 +449,9 @@ static void work(struct group *g, struct member *m, struct model_op *op)
 		break;
 	case 13:
 		set_timer(g, op);
+		break;
+	default:
+		read_signals(op);
 		break;
 	}
 }
@@ -617,5 +652,5 @@ static void run(void)
 	MODEL_CHECK(programs_ended_well());
 }
 
-MODEL_DEFINE(signals, .what = "kill, sigqueue, masks, handlers, restarted calls, stops", .prepare = programs_prepare, .run = run,
+MODEL_DEFINE(signals, .what = "kill, sigqueue, masks, handlers, descriptors, restarted calls, stops", .prepare = programs_prepare, .run = run,
 	     .cpus = 4, .operations = 12);

@@ -80,6 +80,23 @@ int pid_next_locked(int after)
 	return -1;
 }
 
+int pid_last(void)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int last = (int)pid_next - 1;
+
+	spin_unlock_irq(&proc_lock, flags);
+	return last;
+}
+
+void pid_set_last(int last)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+
+	pid_next = last + 1 < PID_LIMIT ? (size_t)last + 1 : PID_WRAP_TO;
+	spin_unlock_irq(&proc_lock, flags);
+}
+
 static struct slab_cache *pid_cache;
 
 struct pid_entry *pid_entry_alloc(void)

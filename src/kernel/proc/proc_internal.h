@@ -21,6 +21,9 @@ struct pid_entry *pid_drop_locked(struct pid_entry *e);
 struct pid_entry *pid_entry_alloc(void); /* or null */
 void pid_entry_free(struct pid_entry *e); /* null: nothing */
 int pid_next_locked(int after); /* the smallest number of a process above `after`, or -1 */
+/* The number before the one that is tried next; 0 .. PID_LIMIT-1. */
+int pid_last(void);
+void pid_set_last(int last);
 int pid_init(void);
 
 /* ---- task.c, process.c: storage ---- */

@@ -61,6 +61,33 @@ static int show_threads_max(struct text_out *o, void *arg)
 	return 0;
 }
 
+static int show_last_pid(struct text_out *o, void *arg)
+{
+	(void)arg;
+	out_printf(o, "%d\n", pid_last());
+	return 0;
+}
+
+/* Where numbers go on from: for who restores processes with the numbers that they had. */
+static int store_last_pid(const char *text, size_t len, void *arg)
+{
+	char digits[8] = "";
+	uint64_t last;
+
+	(void)arg;
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (!cred_capable(thread_current()->cred, CAP_SYS_ADMIN) && !cred_capable(thread_current()->cred, CAP_CHECKPOINT_RESTORE))
+		return -EPERM;
+	if (len >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, len);
+	if (str_to_u64(digits, 10, &last) || last >= PID_LIMIT)
+		return -EINVAL;
+	pid_set_last((int)last);
+	return 0;
+}
+
 /* A random (version 4) identifier: RFC 9562 section 5.4. */
 static void out_uuid(struct text_out *o, uint8_t id[16])
 {
@@ -109,6 +136,7 @@ static int sysctl_start(void)
 		{ "sys/kernel/hostname", 0644, show_uts, store_uts, UTS(nodename) },
 		{ "sys/kernel/domainname", 0644, show_uts, store_uts, UTS(domainname) },
 		{ "sys/kernel/pid_max", 0444, show_number, NULL, NUMBER(PID_LIMIT) },
+		{ "sys/kernel/ns_last_pid", 0666, show_last_pid, store_last_pid, NULL },
 		{ "sys/kernel/threads-max", 0444, show_threads_max, NULL, NULL },
 		{ "sys/kernel/ngroups_max", 0444, show_number, NULL, NUMBER(CRED_GROUPS_MAX) },
 		{ "sys/kernel/cap_last_cap", 0444, show_number, NULL, NUMBER(CAP_LAST_CAP) },
