@@ -28,6 +28,7 @@
 #define POSIX_TIMERS_MAX  256	/* timers of a process: EAGAIN beyond */
 
 struct user_account;
+struct sem_undo_list;
 struct session;
 struct seccomp_filter;
 struct uts_namespace;
@@ -161,6 +162,7 @@ struct task {
 	struct uts_namespace *uts;   /* O; others with proc_lock: LOAD_ACQUIRE. With a reference; null: it is exiting */
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
+	struct sem_undo_list *sem_undo; /* O: ipc's, or null */
 	struct {
 		uint64_t (*fn)(struct task *); /* O: what restart_syscall(2) goes on with; null: nothing */
 		uint64_t deadline_ns;
@@ -189,6 +191,13 @@ static inline struct process *process_self(void)
 {
 	return task_self()->process;
 }
+
+/* How proc keeps undo lists of semaphores without knowing them; filled by ipc. */
+struct task_sem_undo_ops {
+	int (*share)(struct task *child, struct task *from); /* CLONE_SYSVSEM: 0 or -ENOMEM */
+	void (*leave)(struct task *t);			     /* the end of the task, or of its sharing; may sleep */
+};
+extern const struct task_sem_undo_ops *task_sem_undo_ops; /* null: there are none */
 
 /* How many there are now, and how many there have been. */
 uint32_t task_total(void);

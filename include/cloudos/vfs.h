@@ -57,6 +57,12 @@ struct file_ops {
 	int64_t (*ioctl)(struct file *f, unsigned cmd, uaddr_t arg); /* -ENOTTY for an unknown command */
 	/* Completes the request: object (borrowed), may_prot; -ENODEV when null. */
 	int (*mmap)(struct file *f, struct vm_map_request *r);
+	/*
+	 * One area of memory more, or less, maps the file. mapped() is called with the space locked, and must not sleep; unmapped() may sleep,
+	 * and the file is there until it returns. null: nobody asks.
+	 */
+	void (*mapped)(struct file *f);
+	void (*unmapped)(struct file *f);
 	int (*readdir)(struct file *f, struct dir_emitter *e, uint64_t *pos);
 	int (*fsync)(struct file *f, bool data_only);
 	int (*open)(struct file *f);	 /* after the file is set up; may put other ops in place */

@@ -196,6 +196,11 @@ struct vm_map_request {
 /* 0 and the address; -ENOMEM, -EINVAL, -EEXIST, -EPERM (a low address; an object sealed against writing). */
 int vm_map(struct vm_space *s, const struct vm_map_request *r, uaddr_t *ret);
 int vm_unmap(struct vm_space *s, uaddr_t start, uint64_t len);
+/*
+ * Unmaps what is left of the mapping of an object that began at `start` with the object's first page, where is(file) holds for the
+ * mapping file (shmdt(2)). -EINVAL: there is none.
+ */
+int vm_unmap_object(struct vm_space *s, uaddr_t start, bool (*is)(const void *file));
 int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);
 int vm_remap(struct vm_space *s, uaddr_t old, uint64_t old_len, uint64_t new_len, uint32_t flags, uaddr_t new_addr, uaddr_t *ret);
 uaddr_t vm_brk(struct vm_space *s, uaddr_t wanted); /* the (new or old) break */

@@ -293,6 +293,8 @@ void task_exit(int status)
 		usage_keep_space(t);
 		session_leader_exit(p);
 	}
+	if (t->sem_undo)
+		task_sem_undo_ops->leave(t);
 	give_back(t);
 	unlink_task(t);
 	thread_exit();

@@ -146,6 +146,11 @@ static int clone_parts(struct task *t, struct task *from, const struct clone_req
 	}
 	cred_get(from->thread.cred);
 	t->thread.cred = from->thread.cred;
+	if ((r->flags & CLONE_SYSVSEM) && task_sem_undo_ops) {
+		err = task_sem_undo_ops->share(t, from);
+		if (err < 0)
+			return err;
+	}
 	err = clone_files(t, from, r->flags);
 	if (err == 0)
 		err = task_clone_uts(t, from, r->flags);
@@ -202,6 +207,8 @@ static void clone_undo(struct task *t)
 	if (t->thread.fs)
 		fs_context_put(t->thread.fs);
 	task_uts_put(t);
+	if (t->sem_undo)
+		task_sem_undo_ops->leave(t);
 	task_discard(t);
 }
 

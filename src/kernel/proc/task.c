@@ -15,6 +15,8 @@
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
 
+const struct task_sem_undo_ops *task_sem_undo_ops;
+
 static struct slab_cache *task_cache, *process_cache, *actions_cache;
 
 static size_t fpu_offset(void)

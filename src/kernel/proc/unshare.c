@@ -159,11 +159,14 @@ int task_unshare(uint64_t flags)
 	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && READ_ONCE(t->process->live) > 1)
 		return -EINVAL;
 	err = make_parts(t, flags, &new);
-	if (err == 0)
-		commit(t, &new);
-	else
+	if (err < 0) {
 		parts_put(&new);
-	return err;
+		return err;
+	}
+	commit(t, &new);
+	if ((flags & CLONE_SYSVSEM) && t->sem_undo)
+		task_sem_undo_ops->leave(t);
+	return 0;
 }
 
 int task_unshare_files(void)

@@ -305,12 +305,20 @@ const struct file_ops cached_file_ops = {
 
 static void mapping_get(void *file)
 {
-	file_get(file);
+	struct file *f = file;
+
+	file_get(f);
+	if (f->ops->mapped)
+		f->ops->mapped(f);
 }
 
 static void mapping_put(void *file)
 {
-	file_put(file);
+	struct file *f = file;
+
+	if (f->ops->unmapped)
+		f->ops->unmapped(f);
+	file_put(f);
 }
 
 static int mapping_path(void *file, char *buf, size_t size)

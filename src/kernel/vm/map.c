@@ -169,6 +169,43 @@ int vm_unmap(struct vm_space *s, uaddr_t start, uint64_t len)
 	return err;
 }
 
+/* Does the area show what a mapping of its object's first page at `start` would show there? */
+static bool continues(const struct vm_area *a, uaddr_t start)
+{
+	return a->start >= start && a->object_page == (a->start - start) >> PAGE_SHIFT;
+}
+
+static int unmap_object_locked(struct vm_space *s, uaddr_t start, bool (*is)(const void *file))
+{
+	struct vm_area *a, *next;
+	struct vm_object *o;
+	uaddr_t end;
+
+	for (a = area_find(s, start); a; a = area_next(a))
+		if (a->file && is(a->file) && continues(a, start))
+			break;
+	if (!a)
+		return -EINVAL;
+	o = a->object;
+	end = start + align_up(min(READ_ONCE(o->size), HAL_USER_TOP - start), PAGE_SIZE);
+	for (; a && a->start < end; a = next) {
+		next = area_next(a);
+		if (a->object == o && continues(a, start))
+			(void)unmap_locked(s, a->start, a->end); /* whole areas: nothing is cut */
+	}
+	return 0;
+}
+
+int vm_unmap_object(struct vm_space *s, uaddr_t start, bool (*is)(const void *file))
+{
+	int err;
+
+	space_lock(s);
+	err = start < HAL_USER_TOP ? unmap_object_locked(s, start, is) : -EINVAL;
+	space_unlock(s);
+	return err;
+}
+
 /* ---- the heap ---- */
 
 static const struct vm_map_request heap = {

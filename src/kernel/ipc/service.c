@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* The first IPC namespace with its limits, and what /proc shows of it: /proc/sysvipc, and limits in /proc/sys/kernel. */
+#include <cloudos/format.h>
+#include <cloudos/service.h>
+#include <cloudos/string.h>
+#include "ipc_internal.h"
+#include "sem_internal.h"
+
+#define MSG_MAX_LIMIT (UINT64_C(1) << 20) /* what a message's largest size may be set to */
+
+struct ipc_namespace ipc_first;
+
+struct ipc_namespace *ipc_current(void)
+{
+	return &ipc_first;
+}
+
+/* ---- /proc/sysvipc ---- */
+
+static int show_shm(struct text_out *o, void *arg)
+{
+	(void)arg;
+	out_printf(o, "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime"
+		      "      ctime                   rss                  swap\n");
+	ipc_for_each(&ipc_current()->shm, shm_show, o);
+	return 0;
+}
+
+static int show_sem(struct text_out *o, void *arg)
+{
+	(void)arg;
+	out_printf(o, "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n");
+	ipc_for_each(&ipc_current()->sem, sem_show, o);
+	return 0;
+}
+
+static int show_msg(struct text_out *o, void *arg)
+{
+	(void)arg;
+	out_printf(o, "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime"
+		      "      ctime\n");
+	ipc_for_each(&ipc_current()->msg, msg_show, o);
+	return 0;
+}
+
+/* ---- limits: numbers that are read and set ---- */
+
+struct limit {
+	const char *name;
+	uint64_t *wide; /* one of the two */
+	uint32_t *narrow;
+	uint64_t max;
+};
+
+static const struct limit limits[] = {
+	{ "sys/kernel/shmmax", &ipc_first.shm_max, NULL, UINT64_MAX },
+	{ "sys/kernel/shmall", &ipc_first.shm_all, NULL, UINT64_MAX },
+	{ "sys/kernel/shmmni", NULL, &ipc_first.shm.max, IPC_INDEX_MAX },
+	{ "sys/kernel/msgmax", &ipc_first.msg_max, NULL, MSG_MAX_LIMIT },
+	{ "sys/kernel/msgmnb", &ipc_first.msg_room, NULL, INT32_MAX },
+	{ "sys/kernel/msgmni", NULL, &ipc_first.msg.max, IPC_INDEX_MAX },
+};
+
+static int show_limit(struct text_out *o, void *arg)
+{
+	const struct limit *l = arg;
+
+	out_printf(o, "%lu\n", (unsigned long)(l->wide ? READ_ONCE(*l->wide) : READ_ONCE(*l->narrow)));
+	return 0;
+}
+
+/* A decimal number at *text, and what follows it is behind *text then. -EINVAL: there is none, or it is above `max`. */
+static int parse(const char **text, uint64_t max, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	while (**text == ' ' || **text == '\t')
+		++*text;
+	if (**text < '0' || **text > '9')
+		return -EINVAL;
+	for (; **text >= '0' && **text <= '9'; ++*text) {
+		uint64_t digit = (uint64_t)(**text - '0');
+
+		if (n > (max - digit) / 10)
+			return -EINVAL;
+		n = n * 10 + digit;
+	}
+	*ret = n;
+	return 0;
+}
+
+static bool ends(const char *text)
+{
+	return *text == '\0' || (*text == '\n' && text[1] == '\0');
+}
+
+static int store_limit(const char *text, size_t len, void *arg)
+{
+	const struct limit *l = arg;
+	uint64_t n;
+	int error = parse(&text, l->max, &n);
+
+	(void)len;
+	if (error || !ends(text))
+		return -EINVAL;
+	if (l->wide)
+		WRITE_ONCE(*l->wide, n);
+	else
+		WRITE_ONCE(*l->narrow, (uint32_t)n);
+	return 0;
+}
+
+/* The four of semaphores stand in one file: of a set, of all, of a call, sets. */
+static int show_sem_limits(struct text_out *o, void *arg)
+{
+	struct ipc_namespace *ns = ipc_current();
+
+	(void)arg;
+	out_printf(o, "%lu\t%lu\t%lu\t%u\n", (unsigned long)READ_ONCE(ns->sem_per_set), (unsigned long)READ_ONCE(ns->sem_all),
+		   (unsigned long)READ_ONCE(ns->sem_per_call), READ_ONCE(ns->sem.max));
+	return 0;
+}
+
+static int store_sem_limits(const char *text, size_t len, void *arg)
+{
+	static const uint64_t largest[4] = { SEM_PER_SET_MAX, INT32_MAX, SEM_PER_CALL_MAX, IPC_INDEX_MAX };
+	struct ipc_namespace *ns = ipc_current();
+	uint64_t n[4];
+
+	(void)len;
+	(void)arg;
+	for (unsigned i = 0; i < ARRAY_SIZE(n); i++)
+		if (parse(&text, largest[i], &n[i]))
+			return -EINVAL;
+	if (!ends(text))
+		return -EINVAL;
+	WRITE_ONCE(ns->sem_per_set, n[0]);
+	WRITE_ONCE(ns->sem_all, n[1]);
+	WRITE_ONCE(ns->sem_per_call, n[2]);
+	WRITE_ONCE(ns->sem.max, (uint32_t)n[3]);
+	return 0;
+}
+
+static int add_limits(void)
+{
+	int error = procfs_add("sys/kernel/sem", 0644, show_sem_limits, store_sem_limits, NULL);
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits) && !error; i++)
+		error = procfs_add(limits[i].name, 0644, show_limit, store_limit, (void *)(uintptr_t)&limits[i]);
+	return error;
+}
+
+static int ipc_start(void)
+{
+	struct ipc_namespace *ns = &ipc_first;
+	int error;
+
+	ns->shm_max = ns->shm_all = SHM_BYTES_MAX;
+	ns->sem_per_set = SEMMSL;
+	ns->sem_all = SEMMNS;
+	ns->sem_per_call = SEMOPM;
+	ns->msg_max = MSGMAX;
+	ns->msg_room = MSGMNB;
+	ipc_ids_init(&ns->shm, ns, SHMMNI, shm_free_object);
+	ipc_ids_init(&ns->sem, ns, SEMMNI, sem_free_object);
+	ipc_ids_init(&ns->msg, ns, MSGMNI, msg_free_object);
+	error = sem_undo_init();
+	if (!error)
+		error = add_limits();
+	if (!error)
+		error = procfs_add("sysvipc/shm", 0444, show_shm, NULL, NULL);
+	if (!error)
+		error = procfs_add("sysvipc/sem", 0444, show_sem, NULL, NULL);
+	return error ? error : procfs_add("sysvipc/msg", 0444, show_msg, NULL, NULL);
+}
+SERVICE_DEFINE(ipc, .requires = SERVICE_REQUIRES("procfs", "proc"), .start = ipc_start);
