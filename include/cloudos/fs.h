@@ -116,6 +116,8 @@ enum inode_flags {
 	INODE_SEALS = 8,     /* file with `data` that keeps seals                     */
 };
 
+struct watched;
+
 /* Fields: C = constant once attached; L = lock, but read freely (whole words); T = tree lock, writing; A = atomic. */
 struct inode {
 	struct refcount refs;
@@ -136,6 +138,7 @@ struct inode {
 	int32_t write_count;		 /* A: > 0 files open for writing; < 0 executions that forbid it (ETXTBSY) */
 	uint32_t seals;			 /* L: F_SEAL_* of a file with INODE_SEALS */
 	void *private;			 /* the file system's             */
+	struct watched *watched;	 /* by inotify; null: nobody watches it */
 	void *attached;			 /* L: the pipe of a FIFO, the socket bound here; by their owners */
 };
 

@@ -223,7 +223,9 @@ static void receive_some(struct model_op *op, unsigned worker)
 {
 	int64_t type = (int64_t)model_below(op, 2 * WORKERS + 1) - WORKERS;
 
-	(void)receive(worker, type, IPC_NOWAIT | (type > 0 && model_chance(op, 40) ? MSG_EXCEPT : 0));
+	uint64_t flags = (type > 0 && model_chance(op, 40) ? MSG_EXCEPT : 0) | (model_chance(op, 60) ? IPC_NOWAIT : 0);
+
+	(void)receive(worker, type, programs_may_die() ? flags | IPC_NOWAIT : flags); /* the first process sees to it that none waits for ever */
 }
 
 /* ---- memory ---- */
@@ -346,6 +348,33 @@ static void removal(struct model_op *op, unsigned worker)
 		MODEL_EQUAL(user_call(__NR_semctl, (uint64_t)id, 0, GETVAL, 0), -EINVAL);
 }
 
+/* ---- one change for several that wait ---- */
+
+static void take_one(uint64_t worker)
+{
+	MODEL_CHECK(operate(doomed[worker], &(struct sembuf){1, -1, 0}, 1, 0) == 0 || programs_may_die());
+	user_exit(0);
+}
+
+static void crowd(struct model_op *op, unsigned worker)
+{
+	int64_t id = user_call(__NR_semget, IPC_PRIVATE, 2, 0600), children[2];
+
+	if (id < 0) {
+		MODEL_CHECK(id == -ENOMEM && model_may_fail());
+		return;
+	}
+	doomed[worker] = (int)id;
+	for (unsigned i = 0; i < 2; i++)
+		children[i] = user_fork(take_one, worker);
+	rest(op);
+	rest(op);
+	(void)operate((int)id, &(struct sembuf){1, 2, 0}, 1, 0);
+	for (unsigned i = 0; i < 2; i++)
+		reap(children[i]);
+	MODEL_EQUAL(user_call(__NR_semctl, (uint64_t)id, 0, IPC_RMID, 0), 0);
+}
+
 /* ---- all of it ---- */
 
 static void nothing(int signo, uaddr_t info, uaddr_t context)
@@ -363,7 +392,7 @@ static void interrupt(int64_t pid)
 
 static void operation(struct model_op *op, unsigned worker)
 {
-	switch (model_below(op, 14)) {
+	switch (model_below(op, 15)) {
 	case 0:
 	case 1:
 		return lock(op);
@@ -387,6 +416,8 @@ static void operation(struct model_op *op, unsigned worker)
 		return inheritance(op, worker);
 	case 12:
 		return removal(op, worker);
+	case 13:
+		return crowd(op, worker);
 	default:
 		return interrupt(pids[model_below(op, WORKERS)]);
 	}
@@ -422,7 +453,16 @@ static void set_up(void)
 	MODEL_EQUAL(user_call(__NR_msgctl, (uint64_t)queue, IPC_SET, at), 0);
 }
 
-/* A sender that waits for room while nobody receives is helped by the first process. */
+static void nap(void)
+{
+	uaddr_t at = user_scratch();
+
+	user_store(at, 0);
+	user_store(at + 8, 100000);
+	user_call(__NR_nanosleep, at, 0);
+}
+
+/* A sender that waits for room while nobody receives is helped by the first process, and a receiver is interrupted. */
 static void wait_for_workers(unsigned n)
 {
 	while (n > 0) {
@@ -431,7 +471,9 @@ static void wait_for_workers(unsigned n)
 		if (pid > 0)
 			n--;
 		else if (receive(WORKERS, 0, IPC_NOWAIT) < 0)
-			user_call(__NR_nanosleep, (user_store(user_scratch(), 0), user_store(user_scratch() + 8, 100000), user_scratch()), 0);
+			nap();
+		for (unsigned i = 0; i < WORKERS; i++)
+			interrupt(pids[i]);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <linux/mount.h>
 #include <linux/stat.h>
 #include <linux/time_types.h>
+#include <cloudos/inotify.h>
 #include <cloudos/thread.h>
 #include "call_name.h"
 #include "syscalls_gen.h"
@@ -71,7 +72,11 @@ static int do_truncate(const struct path *path, const void *arg)
 		error = -EROFS;
 	if (!error && READ_ONCE(inode->write_count) < 0)
 		error = -ETXTBSY;
-	return error ? error : vfs_truncate(inode, *(const uint64_t *)arg);
+	if (!error)
+		error = vfs_truncate(inode, *(const uint64_t *)arg);
+	if (!error)
+		notify_path(path, IN_MODIFY);
+	return error;
 }
 
 int64_t sys_truncate(uaddr_t name, int64_t size)
@@ -98,6 +103,8 @@ int64_t sys_ftruncate(int fd, int64_t size)
 		error = -EINVAL;
 	else
 		error = vfs_truncate(f->inode, (uint64_t)size);
+	if (!error)
+		notify_file(f, IN_MODIFY);
 	fd_end(f, put);
 	return error;
 }
@@ -138,6 +145,8 @@ int64_t sys_fallocate(int fd, unsigned mode, int64_t offset, int64_t len)
 	if (!f)
 		return -EBADF;
 	error = do_fallocate(f, mode, offset, len);
+	if (!error)
+		notify_file(f, IN_MODIFY);
 	fd_end(f, put);
 	return error;
 }

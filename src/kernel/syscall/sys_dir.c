@@ -4,6 +4,7 @@
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
+#include <cloudos/inotify.h>
 #include <cloudos/string.h>
 #include <cloudos/thread.h>
 #include "call_name.h"
@@ -83,6 +84,8 @@ static int list_folder(struct file *f, struct listing *l)
 	error = f->ops->readdir(f, &l->emitter, &pos);
 	f->pos = (int64_t)pos;
 	mutex_unlock(&f->pos_lock);
+	if (!error)
+		notify_file(f, IN_ACCESS);
 	return error;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Attributes of a file by its path: reading them, changing them with the rules of chmod(2), chown(2), utimensat(2), truncate(2). */
+#include <cloudos/inotify.h>
 #include <cloudos/vm.h>
 #include "vfs_internal.h"
 
@@ -113,6 +114,18 @@ static int setattr_locked(struct inode *inode, const struct file_attr *attr)
 	return 0;
 }
 
+/* What changing attributes is to those who watch the file. */
+static uint32_t events_of(const struct file_attr *attr)
+{
+	uint32_t times = attr->set & (ATTR_ATIME | ATTR_MTIME), events = attr->set & (ATTR_MODE | ATTR_UID | ATTR_GID) ? IN_ATTRIB : 0;
+
+	if (times == (ATTR_ATIME | ATTR_MTIME))
+		events |= IN_ATTRIB;
+	else if (times)
+		events |= times == ATTR_ATIME ? IN_ACCESS : IN_MODIFY;
+	return events | (attr->set & ATTR_SIZE ? IN_MODIFY : 0);
+}
+
 int vfs_setattr(const struct path *path, const struct file_attr *attr)
 {
 	struct inode *inode = path->dentry->inode;
@@ -123,6 +136,8 @@ int vfs_setattr(const struct path *path, const struct file_attr *attr)
 	mutex_lock(&inode->lock);
 	error = setattr_locked(inode, attr);
 	mutex_unlock(&inode->lock);
+	if (!error)
+		notify_path(path, events_of(attr));
 	return error;
 }
 

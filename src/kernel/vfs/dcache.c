@@ -18,6 +18,7 @@
  * D3  At most DENTRY_UNUSED_MAX dentries are on the LRU list; the one unused for longest goes. One that is in use again
  *     stays on the list until it is met there.
  */
+#include <cloudos/inotify.h>
 #include <cloudos/mm.h>
 #include <cloudos/random.h>
 #include <cloudos/string.h>
@@ -184,8 +185,10 @@ static struct dentry *dentry_free(struct dentry *d)
 {
 	struct dentry *parent = d->parent == d ? NULL : d->parent;
 
-	if (d->inode)
+	if (d->inode) {
+		notify_removed(d->inode);
 		inode_put(d->inode);
+	}
 	if (d->name != d->name_inline)
 		kfree(d->name);
 	slab_free(dentry_cache, d);

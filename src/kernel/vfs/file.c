@@ -6,6 +6,7 @@
  * somebody else could use the file at the same time (sys_rw.c).
  */
 #include <cloudos/epoll.h>
+#include <cloudos/inotify.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
 #include <cloudos/vm.h>
@@ -66,6 +67,8 @@ void file_put(struct file *f)
 		return;
 	if (unlikely(f->epoll_links.next))
 		epoll_file_gone(f);
+	if (!(f->mode & FILE_PATH))
+		notify_file(f, f->mode & FILE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	if (f->inode && unlikely(READ_ONCE(f->inode->locks)))
 		locks_release_owner(f->inode, NULL, f);
 	if (f->ops->release)
@@ -138,20 +141,30 @@ static int no_operation(const struct file *f)
 
 ssize_t file_read(struct file *f, struct io_iter *to, int64_t *pos)
 {
+	ssize_t n;
+
 	if (unlikely(!(f->mode & FILE_READ)))
 		return -EBADF;
 	if (unlikely(!f->ops->read))
 		return no_operation(f);
-	return f->ops->read(f, to, pos);
+	n = f->ops->read(f, to, pos);
+	if (n > 0)
+		notify_file(f, IN_ACCESS);
+	return n;
 }
 
 ssize_t file_write(struct file *f, struct io_iter *from, int64_t *pos)
 {
+	ssize_t n;
+
 	if (unlikely(!(f->mode & FILE_WRITE)))
 		return -EBADF;
 	if (unlikely(!f->ops->write))
 		return no_operation(f);
-	return f->ops->write(f, from, pos);
+	n = f->ops->write(f, from, pos);
+	if (n > 0)
+		notify_file(f, IN_MODIFY);
+	return n;
 }
 
 ssize_t file_read_kernel(struct file *f, void *buf, size_t len, int64_t pos)

@@ -6,6 +6,7 @@
  * Locking: the folder's inode lock; rename across folders takes rename_lock first, so that the tree above both folders stands
  * still, then the folder nearer to the root (else the lower address) first; a folder that is to go is locked last.
  */
+#include <cloudos/inotify.h>
 #include <cloudos/string.h>
 #include "vfs_internal.h"
 
@@ -115,6 +116,8 @@ static int target_made(struct target *t, int error)
 {
 	if (!error && !(t->dentry->flags & DENTRY_HASHED))
 		dentry_publish(t->dentry);
+	if (!error)
+		notify_name(t->walk.at.dentry->inode, t->walk.last.text, t->walk.last.len, t->dentry->inode, IN_CREATE, 0);
 	target_end(t);
 	return error;
 }
@@ -139,6 +142,7 @@ int create_locked(const struct path *dir, const struct name *name, uint32_t mode
 	}
 	if (!(d->flags & DENTRY_HASHED))
 		dentry_publish(d);
+	notify_name(inode, name->text, name->len, d->inode, IN_CREATE, 0);
 	*ret = d;
 	return 0;
 }
@@ -204,6 +208,7 @@ int vfs_symlink(const char *target, int dirfd, const char *name)
 static int link_target(struct target *t, const struct path *old)
 {
 	struct inode *inode = old->dentry->inode, *dir = t->walk.at.dentry->inode;
+	int error;
 
 	if (inode->sb != dir->sb || old->mount != t->walk.at.mount)
 		return -EXDEV;
@@ -213,7 +218,10 @@ static int link_target(struct target *t, const struct path *old)
 		return -ENOENT;
 	if (READ_ONCE(inode->nlink) >= LINK_COUNT_MAX)
 		return -EMLINK;
-	return dir->ops->link(inode, dir, t->dentry);
+	error = dir->ops->link(inode, dir, t->dentry);
+	if (!error)
+		notify_inode(inode, IN_ATTRIB);
+	return error;
 }
 
 static int link_path(const struct path *old, int new_dirfd, const char *name)
@@ -239,6 +247,17 @@ int vfs_link(int old_dirfd, const char *old_name, int new_dirfd, const char *nam
 
 /* ---- removing ---- */
 
+/* The name is gone from the file system. Who uses the file by it keeps it: only then is it said later that it is gone, too. */
+static void target_deleted(struct target *t)
+{
+	struct dentry *d = t->dentry;
+
+	dentry_delete(d);
+	if (READ_ONCE(d->refs) == 1)
+		notify_removed(d->inode);
+	notify_name(t->walk.at.dentry->inode, t->walk.last.text, t->walk.last.len, d->inode, IN_DELETE, 0);
+}
+
 static int unlink_target(struct target *t)
 {
 	struct inode *dir = t->walk.at.dentry->inode;
@@ -253,9 +272,11 @@ static int unlink_target(struct target *t)
 	if (error)
 		return error;
 	error = dir->ops->unlink ? dir->ops->unlink(dir, d) : -EPERM;
-	if (!error)
-		dentry_delete(d);
-	return error;
+	if (error)
+		return error;
+	notify_inode(d->inode, IN_ATTRIB); /* it has a name less */
+	target_deleted(t);
+	return 0;
 }
 
 int vfs_unlink(int dirfd, const char *name)
@@ -291,7 +312,7 @@ static int rmdir_target(struct target *t)
 		WRITE_ONCE(d->inode->flags, d->inode->flags | INODE_DEAD);
 	mutex_unlock(&d->inode->lock);
 	if (!error)
-		dentry_delete(d);
+		target_deleted(t);
 	return error;
 }
 
@@ -408,6 +429,18 @@ static int rename_check_permission(const struct rename *r)
 	return error;
 }
 
+/* One that moved, `from` where `to` was, to those who watch. */
+static void tell_moved(struct target *from, struct target *to, struct inode *moved, struct inode *victim)
+{
+	uint32_t cookie = notify_cookie();
+
+	notify_name(from->walk.at.dentry->inode, from->walk.last.text, from->walk.last.len, moved, IN_MOVED_FROM, cookie);
+	notify_name(to->walk.at.dentry->inode, to->walk.last.text, to->walk.last.len, moved, IN_MOVED_TO, cookie);
+	if (victim)
+		notify_inode(victim, IN_ATTRIB);
+	notify_inode(moved, IN_MOVE_SELF);
+}
+
 static void move_dentries(struct rename *r)
 {
 	struct dentry *drop[3];
@@ -424,6 +457,7 @@ static int rename_locked(struct rename *r)
 {
 	struct inode *from_dir = r->from.walk.at.dentry->inode, *to_dir = r->to.walk.at.dentry->inode;
 	struct inode *victim = r->flags & RENAME_EXCHANGE ? NULL : r->to.dentry->inode;
+	struct inode *moved = r->from.dentry->inode, *other = r->flags & RENAME_EXCHANGE ? r->to.dentry->inode : NULL;
 	int error = rename_check_names(r);
 
 	if (error)
@@ -442,9 +476,13 @@ static int rename_locked(struct rename *r)
 		victim->flags |= INODE_DEAD;
 	if (victim && inode_is_dir(victim))
 		mutex_unlock(&victim->lock);
-	if (!error)
-		move_dentries(r);
-	return error;
+	if (error)
+		return error;
+	move_dentries(r);
+	tell_moved(&r->from, &r->to, moved, victim);
+	if (other)
+		tell_moved(&r->to, &r->from, other, NULL);
+	return 0;
 }
 
 static int rename_found(struct rename *r)

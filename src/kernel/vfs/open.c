@@ -3,6 +3,7 @@
  * open(2) and what stands behind it. An open is two steps: the flags and the name give a path (made on the way, O_CREAT), then the
  * path and the flags give a file. Only the second knows about types, permissions on the file itself, and truncation.
  */
+#include <cloudos/inotify.h>
 #include <cloudos/string.h>
 #include <cloudos/vm.h>
 #include "vfs_internal.h"
@@ -88,9 +89,14 @@ static int choose_ops(struct file *f)
 
 static int truncate_at_open(struct file *f)
 {
+	int error;
+
 	if (!f->inode->data)
 		return 0; /* devices and the like have nothing to cut */
-	return vfs_truncate(f->inode, 0);
+	error = vfs_truncate(f->inode, 0);
+	if (!error)
+		notify_file(f, IN_MODIFY);
+	return error;
 }
 
 static int start_file(struct file *f, uint32_t flags)
@@ -144,6 +150,8 @@ int open_path(struct path path, uint32_t flags, bool created, struct file **ret)
 		file_free(f);
 		return error;
 	}
+	if (!(flags & O_PATH))
+		notify_file(f, IN_OPEN);
 	*ret = f;
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* File-system types, and the super blocks that they make. Types are registered at boot and stay; the table is only appended to. */
+#include <cloudos/inotify.h>
 #include <cloudos/string.h>
 #include "vfs_internal.h"
 
@@ -63,6 +64,7 @@ void super_put(struct super_block *sb)
 
 	if (!refcount_put(&sb->refs))
 		return;
+	notify_unmounted(sb);
 	dentry_drop_tree(root);
 	dentry_put(root);
 	sb->ops->destroy(sb);
