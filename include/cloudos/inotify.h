@@ -9,6 +9,9 @@
 
 /* ---- for the system calls ---- */
 
+/* Limits: instances and watches of a user, events of an instance; atomic. */
+extern uint32_t inotify_instances_max, inotify_watches_max, inotify_queue_max;
+
 int inotify_file_create(uint32_t flags, struct file **ret); /* O_NONBLOCK; -EMFILE, -ENOMEM */
 bool inotify_is(const struct file *f); /* the calls below are for such files alone */
 /* The watch's number, or -EEXIST, -ENOSPC, -ENOMEM. `mask` was checked to have known bits only. */

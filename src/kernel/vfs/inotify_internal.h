@@ -58,7 +58,6 @@ struct watch {
 };
 
 extern struct spinlock inotify_lock;
-extern uint32_t inotify_instances_max, inotify_watches_max, inotify_queue_max; /* atomic: limits, of a user, and of an instance */
 
 /* ---- inotify.c; inotify_lock held ---- */
 
