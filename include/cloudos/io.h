@@ -20,6 +20,7 @@ struct io_iter {
 	const struct io_vec *vec;
 	uint32_t vecs;
 	bool user;
+	bool append; /* a write goes to the file's end, as with O_APPEND */
 	size_t offset; /* in vec[0] */
 	size_t count;  /* bytes left in all */
 	struct io_vec one; /* storage of a single buffer */
@@ -31,6 +32,7 @@ static inline void io_iter_user(struct io_iter *it, uaddr_t base, size_t len)
 	it->vec = &it->one;
 	it->vecs = 1;
 	it->user = true;
+	it->append = false;
 	it->offset = 0;
 	it->count = len;
 }

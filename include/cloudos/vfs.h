@@ -68,10 +68,13 @@ struct file_ops {
 	int (*open)(struct file *f);	 /* after the file is set up; may put other ops in place */
 	void (*release)(struct file *f); /* the last reference is gone; may sleep */
 	int (*set_flags)(struct file *f, uint32_t flags); /* fcntl(F_SETFL); null: fine */
+	uint8_t splice; /* SPLICE_*: may splice(2) read it, or write to it? */
 	/* Text for /proc/self/fd and fdinfo of files without a path: "pipe:[7]". */
 	int (*name)(struct file *f, char *buf, size_t size);
 	void (*fdinfo)(struct file *f, struct text_out *o); /* further lines of fdinfo */
 };
+
+enum { SPLICE_READ = 1, SPLICE_WRITE = 2 };
 
 enum file_mode {
 	FILE_READ = 1,

@@ -193,4 +193,5 @@ static const struct file_ops socket_file_ops = {
 	.ioctl = socket_ioctl,
 	.release = socket_release,
 	.name = socket_name,
+	.splice = SPLICE_READ | SPLICE_WRITE,
 };

@@ -20,6 +20,7 @@ struct transfer {
 	bool put, write;
 	bool own_pos;	/* the file's position is used, and moves */
 	bool locked;
+	unsigned flags; /* RWF_* */
 	int64_t pos;
 };
 
@@ -139,6 +140,21 @@ int64_t sys_pwrite64(int fd, uaddr_t buf, size_t count, int64_t pos)
 
 /* ---- several buffers ---- */
 
+#define RWF_DONE (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
+
+/* What preadv2 and pwritev2 ask for. RWF_NOWAIT is for files that can promise it; none does. */
+static int check_flags(unsigned flags)
+{
+	return flags & ~(unsigned)RWF_DONE ? -EOPNOTSUPP : 0;
+}
+
+static int sync_written(struct file *f, unsigned flags)
+{
+	if (!(flags & (RWF_DSYNC | RWF_SYNC)) || !f->ops->fsync)
+		return 0;
+	return f->ops->fsync(f, !(flags & RWF_SYNC));
+}
+
 static ssize_t move_vectors(struct transfer *t, uaddr_t vec, uint64_t n)
 {
 	struct io_vec fast[VECS_FAST], *v;
@@ -150,14 +166,20 @@ static ssize_t move_vectors(struct transfer *t, uaddr_t vec, uint64_t n)
 	result = io_import(vec, n, fast, VECS_FAST, &v, &it);
 	if (result)
 		return result;
+	it.append = t->flags & RWF_APPEND;
 	result = move(t, &it);
 	io_import_free(v, fast);
+	if (result > 0 && t->write && unlikely(t->flags)) {
+		int error = sync_written(t->f, t->flags);
+
+		return error ? error : result;
+	}
 	return result;
 }
 
-static int64_t transfer_vectors(int fd, uaddr_t vec, uint64_t n, bool write)
+static int64_t transfer_vectors(int fd, uaddr_t vec, uint64_t n, bool write, unsigned flags)
 {
-	struct transfer t = { .write = write, .own_pos = true };
+	struct transfer t = { .write = write, .own_pos = true, .flags = flags };
 	ssize_t result;
 
 	t.f = fd_begin(fd, &t.put);
@@ -168,9 +190,9 @@ static int64_t transfer_vectors(int fd, uaddr_t vec, uint64_t n, bool write)
 	return finish(result, &t);
 }
 
-static int64_t transfer_vectors_at(int fd, uaddr_t vec, uint64_t n, int64_t pos, bool write)
+static int64_t transfer_vectors_at(int fd, uaddr_t vec, uint64_t n, int64_t pos, bool write, unsigned flags)
 {
-	struct transfer t = { .write = write };
+	struct transfer t = { .write = write, .flags = flags };
 	ssize_t result = begin_at(&t, fd, pos);
 
 	if (result)
@@ -182,39 +204,43 @@ static int64_t transfer_vectors_at(int fd, uaddr_t vec, uint64_t n, int64_t pos,
 
 int64_t sys_readv(int fd, uaddr_t vec, size_t n)
 {
-	return transfer_vectors(fd, vec, n, false);
+	return transfer_vectors(fd, vec, n, false, 0);
 }
 
 int64_t sys_writev(int fd, uaddr_t vec, size_t n)
 {
-	return transfer_vectors(fd, vec, n, true);
+	return transfer_vectors(fd, vec, n, true, 0);
 }
 
 int64_t sys_preadv(int fd, uaddr_t vec, size_t n, int64_t pos)
 {
-	return transfer_vectors_at(fd, vec, n, pos, false);
+	return transfer_vectors_at(fd, vec, n, pos, false, 0);
 }
 
 int64_t sys_pwritev(int fd, uaddr_t vec, size_t n, int64_t pos)
 {
-	return transfer_vectors_at(fd, vec, n, pos, true);
+	return transfer_vectors_at(fd, vec, n, pos, true, 0);
 }
 
 /* The position is one register on 64-bit machines; the next one is Linux's unused high half. */
 int64_t sys_preadv2(int fd, uaddr_t vec, size_t n, int64_t pos, uint64_t high, unsigned flags)
 {
+	int error = check_flags(flags);
+
 	(void)high;
-	if (flags)
-		return -EOPNOTSUPP;
-	return pos == -1 ? sys_readv(fd, vec, n) : sys_preadv(fd, vec, n, pos);
+	if (error)
+		return error;
+	return pos == -1 ? transfer_vectors(fd, vec, n, false, flags) : transfer_vectors_at(fd, vec, n, pos, false, flags);
 }
 
 int64_t sys_pwritev2(int fd, uaddr_t vec, size_t n, int64_t pos, uint64_t high, unsigned flags)
 {
+	int error = check_flags(flags);
+
 	(void)high;
-	if (flags)
-		return -EOPNOTSUPP;
-	return pos == -1 ? sys_writev(fd, vec, n) : sys_pwritev(fd, vec, n, pos);
+	if (error)
+		return error;
+	return pos == -1 ? transfer_vectors(fd, vec, n, true, flags) : transfer_vectors_at(fd, vec, n, pos, true, flags);
 }
 
 /* ---- positions ---- */

@@ -283,7 +283,7 @@ static ssize_t cached_write(struct file *f, struct io_iter *from, int64_t *pos)
 	if (!from->count)
 		return 0;
 	mutex_lock(&inode->lock);
-	if (f->flags & O_APPEND)
+	if ((f->flags & O_APPEND) || from->append)
 		*pos = (int64_t)inode->data->size;
 	if (unlikely(inode_mode(inode) & (S_ISUID | S_ISGID)))
 		inode_clear_setid_locked(inode);
@@ -312,6 +312,7 @@ const struct file_ops cached_file_ops = {
 	.write = cached_write,
 	.seek = cached_seek,
 	.mmap = cached_mmap,
+	.splice = SPLICE_READ | SPLICE_WRITE,
 };
 
 /* ---- how vm names mapping files ---- */

@@ -9,6 +9,8 @@
  * P2  A writer sleeps only while less than PIPE_BUF bytes are free, a reader only while the ring is empty. Whoever makes one of
  *     these untrue wakes one sleeper; one that was woken and leaves something over for another wakes the next.
  * P3  Wakers change the ring first and wake without the lock; sleepers look again under the lock.
+ * P4  While bytes are on their way into a file that is no pipe (splice.c), nobody else takes any out, and while they come from one
+ *     nobody else puts any in: `reading`, `writing`.
  *
  * Locking: pipe.lock (RANK_PIPE), held over the copy, which may fault pages in. fifo_lock guards the slots of inodes and `users`.
  */
@@ -26,21 +28,7 @@
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include <cloudos/wait.h>
-
-#define PIPE_SLOTS (PIPE_BYTES_DEFAULT / PAGE_SIZE)
-
-/* Fields: L = by lock; F = by fifo_lock; C = constant. */
-struct pipe {
-	struct mutex lock;
-	struct ring ring;		  /* L */
-	uint32_t readers, writers;	  /* L: open files */
-	uint32_t reader_opens, writer_opens; /* L: how many there ever were, for those that wait in open(2) */
-	uint32_t users;			  /* F */
-	uint32_t number;		  /* C: for its name */
-	struct pipe **slot;		  /* C: of the FIFO's inode, or null */
-	struct wait_queue can_read, can_write;
-	void *slots[PIPE_SLOTS];	  /* the ring's, unless fcntl made it another size */
-};
+#include "pipe_internal.h"
 
 static struct mutex fifo_lock = MUTEX_INIT(fifo_lock, RANK_PIPE);
 
@@ -99,16 +87,6 @@ static void pipe_release(struct file *f)
 
 /* ---- reading and writing ---- */
 
-static inline bool may_read(const struct pipe *p)
-{
-	return ring_used(&p->ring) > 0 || READ_ONCE(p->writers) == 0;
-}
-
-static inline bool may_write(const struct pipe *p)
-{
-	return ring_space(&p->ring) >= PIPE_BUF || READ_ONCE(p->readers) == 0;
-}
-
 static ssize_t pipe_read(struct file *f, struct io_iter *to, int64_t *pos)
 {
 	struct pipe *p = f->private;
@@ -119,8 +97,8 @@ static ssize_t pipe_read(struct file *f, struct io_iter *to, int64_t *pos)
 	if (unlikely(to->count == 0))
 		return 0;
 	mutex_lock(&p->lock);
-	while (unlikely(ring_used(&p->ring) == 0)) {
-		bool ended = p->writers == 0;
+	while (unlikely(ring_used(&p->ring) == 0 || p->reading)) {
+		bool ended = p->writers == 0 && !p->reading;
 		int error;
 
 		mutex_unlock(&p->lock);
@@ -128,7 +106,7 @@ static ssize_t pipe_read(struct file *f, struct io_iter *to, int64_t *pos)
 			return 0;
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		error = wait_event_interruptible(&p->can_read, may_read(p));
+		error = wait_event_interruptible(&p->can_read, pipe_may_read(p));
 		if (error)
 			return error;
 		slept = true;
@@ -138,7 +116,7 @@ static ssize_t pipe_read(struct file *f, struct io_iter *to, int64_t *pos)
 	n = ring_get(&p->ring, to, to->count);
 	more = slept && ring_used(&p->ring) > 0;
 	mutex_unlock(&p->lock);
-	if (unlikely(was_full) && may_write(p))
+	if (unlikely(was_full) && pipe_may_write(p))
 		wake_events(&p->can_write, POLLOUT | POLLWRNORM, true);
 	if (more)
 		wake_events(&p->can_read, POLLIN | POLLRDNORM, true);
@@ -152,7 +130,7 @@ static inline ssize_t put_some(struct pipe *p, struct io_iter *from, bool whole)
 
 	if (unlikely(p->readers == 0))
 		return -EPIPE;
-	if (whole ? space < from->count : space == 0)
+	if (unlikely(p->writing) || (whole ? space < from->count : space == 0))
 		return 0;
 	if (whole && !ring_fits_page(&p->ring, from->count) && ring_reserve(&p->ring, (uint32_t)from->count))
 		return -ENOMEM;
@@ -186,7 +164,7 @@ static ssize_t pipe_write(struct file *f, struct io_iter *from, int64_t *pos)
 			n = -EAGAIN;
 			break;
 		}
-		n = wait_event_interruptible(&p->can_write, may_write(p));
+		n = wait_event_interruptible(&p->can_write, pipe_may_write(p));
 		if (n)
 			break;
 		slept = true;
@@ -372,7 +350,7 @@ const struct file_ops fifo_file_ops = { .open = fifo_open };
 
 /* ---- capacity ---- */
 
-static struct pipe *pipe_of(struct file *f)
+struct pipe *pipe_of(const struct file *f)
 {
 	return f->ops == &pipe_ops ? f->private : NULL;
 }
@@ -429,7 +407,7 @@ int64_t pipe_set_capacity(struct file *f, uint64_t bytes)
 		return -EPERM;
 	capacity = capacity_for(bytes);
 	mutex_lock(&p->lock);
-	if (ring_used(&p->ring) > capacity)
+	if (ring_used(&p->ring) > capacity || p->reading || p->writing)
 		error = -EBUSY;
 	else if (capacity != ring_capacity(&p->ring))
 		error = replace_ring(p, capacity);

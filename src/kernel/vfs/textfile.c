@@ -191,6 +191,7 @@ const struct file_ops text_file_ops = {
 	.write = text_file_write,
 	.seek = text_seek,
 	.release = text_release,
+	.splice = SPLICE_READ,
 };
 
 /* ---- adding files to a kernel-made tree ---- */

@@ -243,4 +243,5 @@ const struct file_ops tty_file_ops = {
 	.poll = tty_poll,
 	.ioctl = tty_ioctl,
 	.release = tty_release,
+	.splice = SPLICE_READ | SPLICE_WRITE,
 };
