@@ -117,6 +117,7 @@ enum inode_flags {
 };
 
 struct watched;
+struct xattrs;
 
 /* Fields: C = constant once attached; L = lock, but read freely (whole words); T = tree lock, writing; A = atomic. */
 struct inode {
@@ -138,6 +139,7 @@ struct inode {
 	int32_t write_count;		 /* A: > 0 files open for writing; < 0 executions that forbid it (ETXTBSY) */
 	uint32_t seals;			 /* L: F_SEAL_* of a file with INODE_SEALS */
 	void *private;			 /* the file system's             */
+	struct xattrs *xattrs;		 /* L: extended attributes, or null */
 	struct watched *watched;	 /* by inotify; null: nobody watches it */
 	void *attached;			 /* L: the pipe of a FIFO, the socket bound here; by their owners */
 };
@@ -245,6 +247,7 @@ enum super_flags {
 	SB_SINGLE = 2,	 /* one instance for all mounts; never destroyed             */
 	SB_UNCACHED = 4, /* dentries that lookup() fills are not kept                */
 	SB_RDONLY = 8,
+	SB_XATTR = 16,	 /* extended attributes in memory: inodes stay while they have names */
 };
 
 struct super_block {
@@ -339,6 +342,16 @@ int vfs_truncate(struct inode *inode, uint64_t size); /* of a file with `data`; 
 int vfs_chmod(const struct path *path, uint32_t mode);
 int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid);
 int vfs_utimes(const struct path *path, const struct file_attr *times, bool to_now);
+
+/*
+ * Extended attributes (xattr(7)): a name with its prefix, a value. A buffer of size 0 asks for the length alone. -EOPNOTSUPP, -ENODATA, -EEXIST,
+ * -ERANGE (the buffer is too small), -ENOSPC (an inode's take more than XATTR_INODE_MAX bytes), -EPERM.
+ */
+#define XATTR_INODE_MAX (UINT32_C(256) << 10)
+int vfs_xattr_set(const struct path *path, const char *name, const void *value, size_t size, unsigned flags);
+int vfs_xattr_remove(const struct path *path, const char *name);
+ssize_t vfs_xattr_get(const struct path *path, const char *name, void *buf, size_t size);
+ssize_t vfs_xattr_list(const struct path *path, char *buf, size_t size);
 
 struct open_request {
 	uint32_t flags, mode; /* O_*; permissions before the umask */

@@ -207,6 +207,21 @@ static void moving_with_flags(void)
 	EXPECT_ERRNO(rename2("g/b", "g/b/inside", RENAME_EXCHANGE), EINVAL);
 }
 
+static void whiteout(void)
+{
+	struct stat st;
+
+	EXPECT(touch("shown") == 0);
+	EXPECT_ERRNO(rename2("shown", "hidden", RENAME_WHITEOUT | RENAME_EXCHANGE), EINVAL);
+	EXPECT(rename2("shown", "hidden", RENAME_WHITEOUT) == 0);
+	EXPECT(stat("hidden", &st) == 0 && S_ISREG(st.st_mode));
+	EXPECT(stat("shown", &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0 && st.st_nlink == 1);
+	EXPECT_ERRNO(rename2("hidden", "shown", RENAME_WHITEOUT | RENAME_NOREPLACE), EEXIST);
+	EXPECT(rename2("hidden", "shown", RENAME_WHITEOUT) == 0);
+	EXPECT(stat("hidden", &st) == 0 && S_ISCHR(st.st_mode) && stat("shown", &st) == 0 && S_ISREG(st.st_mode));
+	EXPECT(unlink("hidden") == 0 && unlink("shown") == 0);
+}
+
 static void where_am_i(void)
 {
 	char buf[PATH_MAX], want[128];
@@ -265,6 +280,7 @@ int main(void)
 	CASE(linking);
 	CASE(moving);
 	CASE(moving_with_flags);
+	CASE(whiteout);
 	CASE(where_am_i);
 	CASE(many_in_one_folder);
 	scratch_leave();

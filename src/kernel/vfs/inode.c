@@ -32,6 +32,8 @@ void inode_put(struct inode *inode)
 		return;
 	if (inode->locks)
 		locks_free(inode->locks);
+	if (inode->xattrs)
+		xattrs_free(inode->xattrs);
 	inode->sb->ops->inode_free(inode);
 }
 

@@ -10,6 +10,8 @@
 #include <cloudos/string.h>
 #include "vfs_internal.h"
 
+#define WHITEOUT_DEVICE 0 /* 0:0: a name that hides another (overlayfs); anybody may make it */
+
 static struct mutex rename_lock = MUTEX_INIT(rename_lock, RANK_RENAME);
 
 /* ---- permission ---- */
@@ -162,7 +164,7 @@ int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint64_t rdev)
 		return error;
 	dir = t.walk.at.dentry->inode;
 	mode = mode_apply_umask(mode);
-	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !cred_capable(thread_current()->cred, CAP_MKNOD))
+	if ((S_ISBLK(mode) || (S_ISCHR(mode) && rdev != WHITEOUT_DEVICE)) && !cred_capable(thread_current()->cred, CAP_MKNOD))
 		error = -EPERM;
 	else if (S_ISREG(mode))
 		error = dir->ops->create ? dir->ops->create(dir, t.dentry, mode) : -EPERM;
@@ -347,6 +349,7 @@ static struct dentry *child_towards(struct dentry *top, struct dentry *d)
 struct rename {
 	struct target from, to;
 	struct dentry *from_trap, *to_trap; /* folder of `from` that holds to's, and the other way round */
+	struct dentry *whiteout; /* what comes where `from` was, or null */
 	unsigned flags;
 };
 
@@ -453,6 +456,36 @@ static void move_dentries(struct rename *r)
 			dentry_put(drop[i]);
 }
 
+/* RENAME_WHITEOUT: what takes the old name is made before anything moves, so that nothing is left to fail after that. */
+static int whiteout_make(struct rename *r)
+{
+	struct dentry *dir = r->from.walk.at.dentry, *d;
+	int error;
+
+	if (!(r->flags & RENAME_WHITEOUT))
+		return 0;
+	if (!dir->inode->ops->mknod)
+		return -EINVAL;
+	d = dentry_create(dir, &r->from.walk.last);
+	error = d ? dir->inode->ops->mknod(dir->inode, d, S_IFCHR, WHITEOUT_DEVICE) : -ENOMEM;
+	if (!error)
+		r->whiteout = d;
+	else if (d)
+		dentry_put(d);
+	return error;
+}
+
+static void whiteout_finish(struct rename *r, bool moved)
+{
+	if (!r->whiteout)
+		return;
+	if (moved)
+		dentry_publish(r->whiteout);
+	else
+		(void)r->from.walk.at.dentry->inode->ops->unlink(r->from.walk.at.dentry->inode, r->whiteout);
+	dentry_put(r->whiteout);
+}
+
 static int rename_locked(struct rename *r)
 {
 	struct inode *from_dir = r->from.walk.at.dentry->inode, *to_dir = r->to.walk.at.dentry->inode;
@@ -469,16 +502,21 @@ static int rename_locked(struct rename *r)
 		return error;
 	if (!from_dir->ops->rename)
 		return -EPERM;
+	error = whiteout_make(r);
+	if (error)
+		return error;
 	if (victim && inode_is_dir(victim))
 		mutex_lock_beside(&victim->lock);
-	error = from_dir->ops->rename(from_dir, r->from.dentry, to_dir, r->to.dentry, r->flags);
+	error = from_dir->ops->rename(from_dir, r->from.dentry, to_dir, r->to.dentry, r->flags & ~(unsigned)RENAME_WHITEOUT);
 	if (!error && victim && inode_is_dir(victim))
 		victim->flags |= INODE_DEAD;
 	if (victim && inode_is_dir(victim))
 		mutex_unlock(&victim->lock);
+	if (!error)
+		move_dentries(r);
+	whiteout_finish(r, !error);
 	if (error)
 		return error;
-	move_dentries(r);
 	tell_moved(&r->from, &r->to, moved, victim);
 	if (other)
 		tell_moved(&r->to, &r->from, other, NULL);
@@ -507,7 +545,7 @@ int vfs_rename(int old_dirfd, const char *old, int new_dirfd, const char *name, 
 	struct rename r = { .flags = flags };
 	int error;
 
-	if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) || ((flags & RENAME_EXCHANGE) && flags != RENAME_EXCHANGE))
 		return -EINVAL;
 	error = target_find(&r.from, old_dirfd, old);
 	if (error)

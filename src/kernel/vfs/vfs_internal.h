@@ -21,6 +21,8 @@ static inline bool inode_is_dir(const struct inode *inode)
 	return S_ISDIR(inode_mode(inode));
 }
 
+void xattrs_free(struct xattrs *xs); /* xattr.c */
+
 /* ---- dcache.c ---- */
 
 /* One component of a path; `text` is not terminated. */

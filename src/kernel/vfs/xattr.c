@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Extended attributes in memory, as xattr(7) has them: names and values that hang on an inode.
+ *
+ * A file system says by SB_XATTR that its inodes stay as long as they have names, so that what hangs on them does. As Linux 6.1's tmpfs they
+ * have trusted.* (for CAP_SYS_ADMIN alone; others do not see it) and security.*, but no user.* and no system.*. security.capability is
+ * refused: exec does not heed it, and who sets it shall know.
+ *
+ * Locking: inode->lock for the list. On failure nothing has changed.
+ */
+#include <cloudos/inotify.h>
+#include <cloudos/list.h>
+#include <cloudos/mm.h>
+#include <cloudos/string.h>
+#include <linux/xattr.h>
+#include "vfs_internal.h"
+
+struct xattr {
+	struct list link;
+	size_t size;
+	size_t name_len;
+	char *name; /* behind the value */
+	char value[];
+};
+
+/* By the inode's lock. */
+struct xattrs {
+	struct list all;
+	size_t bytes; /* names and values */
+};
+
+static size_t xattr_bytes(const struct xattr *x)
+{
+	return x->size + x->name_len + 1;
+}
+
+void xattrs_free(struct xattrs *xs)
+{
+	struct xattr *x, *next;
+
+	list_for_each_safe(x, next, &xs->all, link)
+		kfree(x);
+	kfree(xs);
+}
+
+/* ---- who may ---- */
+
+static bool begins(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* Is the name one that this file system keeps? */
+static int check_name(const struct inode *inode, const char *name)
+{
+	size_t prefix = begins(name, XATTR_TRUSTED_PREFIX) ? XATTR_TRUSTED_PREFIX_LEN :
+			begins(name, XATTR_SECURITY_PREFIX) ? XATTR_SECURITY_PREFIX_LEN : 0;
+
+	if (!prefix || !(inode->sb->flags & SB_XATTR) || strcmp(name, XATTR_NAME_CAPS) == 0)
+		return -EOPNOTSUPP;
+	return name[prefix] ? 0 : -EINVAL;
+}
+
+static int check_access(struct inode *inode, const char *name, unsigned mask)
+{
+	bool admin = cred_capable(thread_current()->cred, CAP_SYS_ADMIN), write = mask & MAY_WRITE;
+	uint32_t mode = inode_mode(inode);
+
+	if (begins(name, XATTR_TRUSTED_PREFIX))
+		return admin ? 0 : write ? -EPERM : -ENODATA;
+	if (begins(name, XATTR_SECURITY_PREFIX))
+		return admin || !write ? 0 : -EPERM;
+	if (begins(name, XATTR_USER_PREFIX) && !S_ISREG(mode) && !S_ISDIR(mode))
+		return write ? -EPERM : -ENODATA;
+	return begins(name, XATTR_SYSTEM_PREFIX) ? 0 : inode_permission(inode, mask, thread_current()->cred);
+}
+
+static int check(struct inode *inode, const char *name, unsigned mask)
+{
+	int error = check_access(inode, name, mask);
+
+	return error ? error : check_name(inode, name);
+}
+
+/* ---- the list; the inode is locked ---- */
+
+static struct xattr *find(const struct inode *inode, const char *name)
+{
+	struct xattr *x;
+
+	if (inode->xattrs)
+		list_for_each(x, &inode->xattrs->all, link)
+			if (strcmp(x->name, name) == 0)
+				return x;
+	return NULL;
+}
+
+static struct xattr *create(const char *name, const void *value, size_t size)
+{
+	size_t len = strlen(name);
+	struct xattr *x = kmalloc(sizeof(*x) + size + len + 1);
+
+	if (!x)
+		return NULL;
+	x->size = size;
+	x->name_len = len;
+	x->name = x->value + size;
+	memcpy(x->value, value, size);
+	memcpy(x->name, name, len + 1);
+	return x;
+}
+
+static int list_ready(struct inode *inode)
+{
+	struct xattrs *xs;
+
+	if (inode->xattrs)
+		return 0;
+	xs = kmalloc(sizeof(*xs));
+	if (!xs)
+		return -ENOMEM;
+	list_init(&xs->all);
+	xs->bytes = 0;
+	inode->xattrs = xs;
+	return 0;
+}
+
+static void drop(struct inode *inode, struct xattr *x)
+{
+	if (!x)
+		return;
+	inode->xattrs->bytes -= xattr_bytes(x);
+	list_del(&x->link);
+	kfree(x);
+}
+
+static int set_locked(struct inode *inode, struct xattr *new, unsigned flags)
+{
+	struct xattr *old = find(inode, new->name);
+	int error;
+
+	if (old && (flags & XATTR_CREATE))
+		return -EEXIST;
+	if (!old && (flags & XATTR_REPLACE))
+		return -ENODATA;
+	error = list_ready(inode);
+	if (error)
+		return error;
+	if (inode->xattrs->bytes - (old ? xattr_bytes(old) : 0) + xattr_bytes(new) > XATTR_INODE_MAX)
+		return -ENOSPC;
+	drop(inode, old);
+	list_add_tail(&inode->xattrs->all, &new->link);
+	inode->xattrs->bytes += xattr_bytes(new);
+	return 0;
+}
+
+/* ---- calls ---- */
+
+static void changed(const struct path *path)
+{
+	WRITE_ONCE(path->dentry->inode->ctime_ns, inode_now());
+	notify_path(path, IN_ATTRIB);
+}
+
+int vfs_xattr_set(const struct path *path, const char *name, const void *value, size_t size, unsigned flags)
+{
+	struct inode *inode = path->dentry->inode;
+	int error = mount_want_write(path->mount);
+	struct xattr *x;
+
+	if (!error)
+		error = check(inode, name, MAY_WRITE);
+	if (error)
+		return error;
+	x = create(name, value, size);
+	if (!x)
+		return -ENOMEM;
+	mutex_lock(&inode->lock);
+	error = set_locked(inode, x, flags);
+	mutex_unlock(&inode->lock);
+	if (error)
+		kfree(x);
+	else
+		changed(path);
+	return error;
+}
+
+int vfs_xattr_remove(const struct path *path, const char *name)
+{
+	struct inode *inode = path->dentry->inode;
+	int error = mount_want_write(path->mount);
+	struct xattr *x;
+
+	if (!error)
+		error = check(inode, name, MAY_WRITE);
+	if (error)
+		return error;
+	mutex_lock(&inode->lock);
+	x = find(inode, name);
+	drop(inode, x);
+	mutex_unlock(&inode->lock);
+	if (!x)
+		return -ENODATA;
+	changed(path);
+	return 0;
+}
+
+ssize_t vfs_xattr_get(const struct path *path, const char *name, void *buf, size_t size)
+{
+	struct inode *inode = path->dentry->inode;
+	int error = check(inode, name, MAY_READ);
+	const struct xattr *x;
+	ssize_t n = -ENODATA;
+
+	if (error)
+		return error;
+	mutex_lock(&inode->lock);
+	x = find(inode, name);
+	if (x)
+		n = size && size < x->size ? -ERANGE : (ssize_t)x->size;
+	if (n > 0 && size)
+		memcpy(buf, x->value, x->size);
+	mutex_unlock(&inode->lock);
+	return n;
+}
+
+static bool visible(const struct xattr *x)
+{
+	return !begins(x->name, XATTR_TRUSTED_PREFIX) || cred_capable(thread_current()->cred, CAP_SYS_ADMIN);
+}
+
+static ssize_t list_locked(const struct inode *inode, char *buf, size_t size)
+{
+	const struct xattr *x;
+	size_t n = 0;
+
+	if (!inode->xattrs)
+		return 0;
+	list_for_each(x, &inode->xattrs->all, link) {
+		if (!visible(x))
+			continue;
+		if (size && size - n < x->name_len + 1)
+			return -ERANGE;
+		if (size)
+			memcpy(buf + n, x->name, x->name_len + 1);
+		n += x->name_len + 1;
+	}
+	return n > XATTR_LIST_MAX ? -E2BIG : (ssize_t)n;
+}
+
+ssize_t vfs_xattr_list(const struct path *path, char *buf, size_t size)
+{
+	struct inode *inode = path->dentry->inode;
+	ssize_t n;
+
+	mutex_lock(&inode->lock);
+	n = list_locked(inode, buf, size);
+	mutex_unlock(&inode->lock);
+	return n;
+}
