@@ -212,7 +212,7 @@ void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now)
 		return;
 	}
 	rq->stats.busy_ns += delta;
-	if (!t->space) /* a kernel thread */
+	if (!READ_ONCE(t->space)) /* a kernel thread */
 		rq->stats.system_ns += delta;
 	t->vruntime += likely(weight_of(t) == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / weight_of(t);
 	raise_minimum(rq);

@@ -53,7 +53,7 @@ void thread_set_space(struct thread *t, struct sched_space *space)
 	unsigned long irq = hal_irq_save();
 
 	ASSERT(t == thread_current());
-	t->space = space;
+	WRITE_ONCE(t->space, space); /* others ask whether there is one, when they charge it */
 	space_activate(this_run_queue(), space);
 	hal_irq_restore(irq);
 }
