@@ -14,6 +14,9 @@ enum inspect_ids { INSPECT_REAL, INSPECT_FS };
 /* proc_lock held. May the running thread look into t? 0 or -EPERM. */
 int inspect_check_locked(const struct task *t, enum inspect_ids ids);
 
+/* Thread `tid` (0: the running one), with a reference: 0, -ESRCH, -EPERM. */
+int inspect_get_task(int tid, enum inspect_ids ids, struct task **ret);
+
 /* The space of thread `tid`, with a reference: 0, -ESRCH (also when it has none any more), -EPERM. */
 int inspect_get_vm(int tid, enum inspect_ids ids, struct vm_space **ret);
 

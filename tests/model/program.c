@@ -529,11 +529,16 @@ static void do_job(void)
 
 static void first_program(uint64_t arg)
 {
+	int64_t fd;
+
 	(void)arg;
 	user_store(user_scratch(), UINT64_C(1) << (WAKE_SIGNAL - 1));
 	user_call(__NR_rt_sigprocmask, SIG_BLOCK, user_scratch(), 0, 8);
 	if (user_fork(nothing, 0) < 0 || user_call(__NR_wait4, UINT64_MAX) < 0) /* the first time that these are used */
 		panic("process 1 cannot have children");
+	fd = user_call(__NR_pidfd_open, 1, 0); /* what stands for process 1 stays */
+	if (fd < 0 || user_call(__NR_close, (uint64_t)fd) < 0)
+		panic("process 1 cannot have a descriptor of itself");
 	for (;;) {
 		job.done = true;
 		wake_all(&job.wait);

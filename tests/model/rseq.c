@@ -27,7 +27,8 @@
 #define SECTION	     (USER_GLOBALS + 0x3000) /* the one description */
 #define WORD	     (USER_GLOBALS + 0x4000)
 #define ABORT	     (USER_TEXT + 0x280)
-#define ACCESSES_MAX 6
+#define ACCESSES_MAX 6 /* of a short sequence */
+#define LONGER	     10 /* times: a long one */
 #define REST_NS	     20000
 #define TURNS_MAX    20
 
@@ -99,7 +100,7 @@ static uint64_t switches(void)
 static void run_section(unsigned w, struct model_op *op)
 {
 	struct member *m = &members[w];
-	unsigned from, handlers, left = 1 + (unsigned)model_below(op, ACCESSES_MAX);
+	unsigned from, handlers, left = 1 + (unsigned)model_below(op, ACCESSES_MAX * (model_chance(op, 40) ? LONGER : 1));
 	bool diverted = false, must, barring = bars_under_way > 0;
 	uint64_t before, bars_before = bars;
 
@@ -145,6 +146,7 @@ static void bar(unsigned w)
 static void register_again(unsigned w)
 {
 	struct member *m = &members[w];
+	int64_t result;
 
 	if (!m->registered) {
 		MODEL_EQUAL(rseq(w, 0), 0);
@@ -153,7 +155,12 @@ static void register_again(unsigned w)
 	}
 	MODEL_EQUAL(rseq(w, 0), -EBUSY);
 	m->registered = false;
-	MODEL_EQUAL(rseq(w, RSEQ_FLAG_UNREGISTER), 0);
+	result = rseq(w, RSEQ_FLAG_UNREGISTER);
+	if (starved(result)) {
+		m->registered = true;
+		return;
+	}
+	MODEL_EQUAL(result, 0);
 	MODEL_EQUAL(user_load(AREA(w)) >> 32, (uint32_t)RSEQ_CPU_ID_UNINITIALIZED);
 	MODEL_EQUAL(rseq(w, RSEQ_FLAG_UNREGISTER), -EINVAL);
 }
@@ -168,10 +175,12 @@ static void move(struct model_op *op)
 static void child_main(uint64_t w)
 {
 	uint64_t ids = user_load(AREA(w)), here = hal_cpu_id();
+	int64_t result;
 
 	if (members[w].registered)
 		MODEL_EQUAL(ids, here | here << 32);
-	MODEL_EQUAL(rseq((unsigned)w, RSEQ_FLAG_UNREGISTER), members[w].registered ? 0 : -EINVAL);
+	result = rseq((unsigned)w, RSEQ_FLAG_UNREGISTER);
+	MODEL_CHECK(result == (members[w].registered ? 0 : -EINVAL) || starved(result));
 	user_exit(0);
 }
 
@@ -229,8 +238,10 @@ static void work(uint64_t worker)
 	struct model_op op = MODEL_OPS(worker);
 
 	worker_of[user_number()] = w;
-	MODEL_EQUAL(rseq(w, RSEQ_FLAG_UNREGISTER), -EINVAL);
-	register_again(w);
+	if (w) {
+		MODEL_EQUAL(rseq(w, RSEQ_FLAG_UNREGISTER), -EINVAL);
+		register_again(w);
+	}
 	members[w].tid = (int)user_call(__NR_gettid);
 	while (model_next(&op)) {
 		act(w, &op);
@@ -263,6 +274,7 @@ static void program(uint64_t arg)
 	sim_faults_arm(false);
 	user_prepare_stack();
 	set_up();
+	register_again(0); /* first: the others do not inherit it */
 	working = WORKERS;
 	for (uint64_t i = 1; i < WORKERS; i++)
 		MODEL_CHECK(user_clone(USER_THREAD, 0, work, i) > 0);

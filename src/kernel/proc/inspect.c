@@ -73,6 +73,20 @@ int inspect_get_vm(int tid, enum inspect_ids ids, struct vm_space **ret)
 	return err;
 }
 
+int inspect_get_task(int tid, enum inspect_ids ids, struct task **ret)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct task *t = tid ? find_locked(tid) : task_self();
+	int err = t ? inspect_check_locked(t, ids) : -ESRCH;
+
+	if (err == 0) {
+		refcount_get(&t->refs);
+		*ret = t;
+	}
+	spin_unlock_irq(&proc_lock, flags);
+	return err;
+}
+
 /* ---- kcmp(2) ---- */
 
 /* Makes an order of pointers that does not give them away: secrets of this boot, one pair a type. */
@@ -103,16 +117,16 @@ static int get_object_locked(const struct task *t, int type, uint64_t fd, const 
 	case KCMP_FILE:
 		return get_file_locked(t, fd, ret);
 	case KCMP_VM:
-		*ret = t->gone ? NULL : t->thread.vm;
+		*ret = t->gone ? NULL : READ_ONCE(t->thread.vm);
 		return 0;
 	case KCMP_FILES:
-		*ret = t->gone ? NULL : t->thread.files;
+		*ret = t->gone ? NULL : READ_ONCE(t->thread.files);
 		return 0;
 	case KCMP_FS:
-		*ret = t->gone ? NULL : t->thread.fs;
+		*ret = t->gone ? NULL : READ_ONCE(t->thread.fs);
 		return 0;
 	case KCMP_SIGHAND:
-		*ret = LOAD_ACQUIRE(t->process->actions);
+		*ret = READ_ONCE(t->process->actions);
 		return 0;
 	case KCMP_IO:
 		return 0;

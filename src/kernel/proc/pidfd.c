@@ -26,7 +26,7 @@
 /* Fields: T = proc_lock; A = atomic. */
 struct process_handle {
 	struct refcount refs;
-	struct process *process; /* T */
+	struct process *process; /* T; compared without */
 	bool ended;		 /* A, written under T */
 	struct wait_queue end;	 /* woken when `ended` becomes true */
 };
@@ -74,7 +74,7 @@ void process_handle_ended_locked(struct process *p)
 void process_handle_reaped_locked(struct process *p)
 {
 	if (p->handle)
-		p->handle->process = NULL;
+		WRITE_ONCE(p->handle->process, NULL);
 }
 
 /* ---- the file ---- */

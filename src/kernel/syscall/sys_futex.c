@@ -3,9 +3,9 @@
 #include <cloudos/clock.h>
 #include <cloudos/errno.h>
 #include <cloudos/futex.h>
+#include <cloudos/inspect.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
-#include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/time_types.h>
 #include "syscalls_gen.h"
@@ -74,25 +74,20 @@ int64_t sys_set_robust_list(uaddr_t head, size_t size)
 {
 	if (size != sizeof(struct robust_list_head))
 		return -EINVAL;
-	task_self()->robust_list = head;
+	WRITE_ONCE(task_self()->robust_list, head);
 	return 0;
 }
 
 int64_t sys_get_robust_list(int tid, uaddr_t head, uaddr_t size)
 {
-	const struct cred *own = thread_current()->cred;
-	struct task *t = tid ? task_find(tid) : task_find(task_self()->tid);
+	struct task *t;
 	uaddr_t list;
-	int err = 0;
+	int err = inspect_get_task(tid, INSPECT_REAL, &t);
 
-	if (!t)
-		return -ESRCH;
-	if (t->process != process_self() && !cred_capable(own, CAP_SYS_PTRACE))
-		err = -EPERM;
-	list = READ_ONCE(t->robust_list);
-	task_put(t);
 	if (err < 0)
 		return err;
+	list = READ_ONCE(t->robust_list);
+	task_put(t);
 	if (put_user(sizeof(struct robust_list_head), size) < 0 || put_user(list, head) < 0)
 		return -EFAULT;
 	return 0;
