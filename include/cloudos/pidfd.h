@@ -38,4 +38,7 @@ int pidfd_get_file(struct process_handle *h, int fd, struct file **ret);
 /* Its space, with a reference: 0, -ESRCH, -EPERM, by INSPECT_FS. */
 int pidfd_get_vm(struct process_handle *h, struct vm_space **ret);
 
+/* The same of a process that has been told to end: -ESRCH, -EINVAL (it, or another that shares the space, has not). */
+int pidfd_get_dying_vm(struct process_handle *h, struct vm_space **ret);
+
 #endif

@@ -151,6 +151,7 @@ struct vm_space {
 	uint64_t faults_minor, faults_major; /* counted without a lock: nearly right */
 	uint64_t auxv[48];	/* P */
 	uint32_t auxv_words;	/* P */
+	bool released;		/* atomic: see vm_release() */
 	uint32_t membarriers;	/* atomic: MEMBARRIER_CMD_REGISTER_* of the processes that use it */
 	void *exe;		/* S: /proc/self/exe: file with a reference, or null */
 };
@@ -212,6 +213,8 @@ int vm_sync(struct vm_space *s, uaddr_t start, uint64_t len, int flags);
 /* mlock, munlock: marks the areas, and unless `on_fault` brings their pages in. `limit`: RLIMIT_MEMLOCK in bytes. */
 int vm_lock(struct vm_space *s, uaddr_t start, uint64_t len, bool lock, bool on_fault, uint64_t limit);
 int vm_lock_all(struct vm_space *s, bool now, bool future, bool on_fault, uint64_t limit);
+/* Takes the private pages of a space whose processes all end; none comes back. May sleep. */
+void vm_release(struct vm_space *s);
 /* Brings the pages of a range in, writable ones as if written to. 0, -ENOMEM (a hole in the range, or no memory), -EFAULT. */
 int vm_populate(struct vm_space *s, uaddr_t start, uint64_t len);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking into other processes: process_vm_readv and process_vm_writev, process_madvise, kcmp; who may. */
+/* Looking into other processes: process_vm_readv and process_vm_writev, process_madvise, process_mrelease, kcmp; who may. */
 #include "cases.h"
 #include <fcntl.h>
 #include <linux/kcmp.h>
@@ -282,6 +282,58 @@ static void advising(void)
 	EXPECT(close(fd) == 0);
 }
 
+static int release(int pidfd, unsigned flags)
+{
+	return (int)syscall(SYS_process_mrelease, pidfd, flags);
+}
+
+static int share_until_killed(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void releasing(void)
+{
+	static char stack[1 << 14] __attribute__((aligned(64)));
+	pid_t pid = fork(), sharing;
+	int fd, self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	siginfo_t si;
+
+	if (pid == 0) { /* with much to give back */
+		char *much = mmap(NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+		for (;;)
+			if (much)
+				pause();
+	}
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	EXPECT_ERRNO(release(fd, 1), EINVAL);
+	EXPECT_ERRNO(release(fd, 0), EINVAL);
+	EXPECT_ERRNO(release(self, 0), EINVAL);
+	EXPECT_ERRNO(release(1, 0), EBADF);
+	EXPECT_ERRNO(release(1000, 0), EBADF);
+	usleep(20000);
+	EXPECT(kill(pid, SIGKILL) == 0);
+	errno = 0;
+	EXPECT(release(fd, 0) == 0 || errno == ESRCH); /* it may have been quicker */
+	EXPECT(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT) == 0 && si.si_status == SIGKILL);
+	EXPECT_ERRNO(release(fd, 0), ESRCH);
+	EXPECT(waitpid(pid, NULL, 0) == pid);
+	EXPECT_ERRNO(release(fd, 0), ESRCH);
+	close(fd);
+	sharing = clone(share_until_killed, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL); /* with us, who live on */
+	fd = (int)syscall(SYS_pidfd_open, sharing, 0);
+	EXPECT(kill(sharing, SIGKILL) == 0);
+	area[0] = 's';
+	errno = 0;
+	EXPECT(release(fd, 0) == -1 && (errno == EINVAL || errno == ESRCH));
+	EXPECT(waitpid(sharing, NULL, 0) == sharing && area[0] == 's');
+	close(fd), close(self);
+}
+
 /* ---- comparing ---- */
 
 static int share(void *fd)
@@ -338,6 +390,7 @@ int main(void)
 	CASE(while_it_changes);
 	CASE(permissions);
 	CASE(advising);
+	CASE(releasing);
 	CASE(comparing);
 	return abi_result();
 }

@@ -21,6 +21,7 @@
 #include <cloudos/inspect.h>
 #include <cloudos/pidfd.h>
 #include <cloudos/vfs.h>
+#include <cloudos/vm.h>
 #include <cloudos/wait.h>
 
 /* Fields: T = proc_lock; A = atomic. */
@@ -228,6 +229,68 @@ int pidfd_get_vm(struct process_handle *h, struct vm_space **ret)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 	int err = inspect_get_vm_locked(h->process ? process_any_task_locked(h->process) : NULL, INSPECT_FS, ret);
+
+	spin_unlock_irq(&proc_lock, flags);
+	return err;
+}
+
+/* ---- process_mrelease(2) ---- */
+
+/* The space that p's threads use still, and how many do; null: none. */
+static struct vm_space *used_space_locked(struct process *p, uint32_t *ret_users)
+{
+	struct vm_space *s = NULL;
+	struct task *t;
+
+	*ret_users = 0;
+	list_for_each(t, &p->tasks, process_link) {
+		if (t->gone)
+			continue;
+		s = LOAD_ACQUIRE(t->thread.vm);
+		++*ret_users;
+	}
+	return s;
+}
+
+/* All threads of a process have the same space: one of them tells. */
+static bool lives_in_locked(struct process *p, const struct vm_space *s)
+{
+	uint32_t users;
+
+	return used_space_locked(p, &users) == s && !READ_ONCE(p->group_exit);
+}
+
+static bool others_live_in_locked(const struct process *p, const struct vm_space *s)
+{
+	for (int pid = pid_next_locked(0); pid > 0; pid = pid_next_locked(pid)) {
+		struct process *other = pid_lookup_locked(pid)->process;
+
+		if (other != p && lives_in_locked(other, s))
+			return true;
+	}
+	return false;
+}
+
+static int get_dying_vm_locked(struct process *p, struct vm_space **ret)
+{
+	uint32_t users;
+	struct vm_space *s = p ? used_space_locked(p, &users) : NULL;
+
+	if (!s)
+		return -ESRCH;
+	if (!READ_ONCE(p->group_exit))
+		return -EINVAL;
+	if (refcount_read(&s->users) > users && others_live_in_locked(p, s)) /* the count is high for passers-by, too */
+		return -EINVAL;
+	vm_space_get(s);
+	*ret = s;
+	return 0;
+}
+
+int pidfd_get_dying_vm(struct process_handle *h, struct vm_space **ret)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int err = get_dying_vm_locked(h->process, ret);
 
 	spin_unlock_irq(&proc_lock, flags);
 	return err;

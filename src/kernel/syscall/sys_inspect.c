@@ -116,7 +116,7 @@ int64_t sys_process_vm_writev(int pid, uaddr_t vec, size_t n, uaddr_t remote, si
 	return process_vm(pid, vec, n, remote, remote_n, flags, true);
 }
 
-/* ---- process_madvise ---- */
+/* ---- process_madvise, process_mrelease ---- */
 
 /* Advice that costs the other process time at most. */
 static bool advice_for_others(int advice)
@@ -124,8 +124,8 @@ static bool advice_for_others(int advice)
 	return advice == MADV_COLD || advice == MADV_PAGEOUT || advice == MADV_WILLNEED;
 }
 
-/* The space of what a descriptor stands for, with a reference. */
-static int get_space(int pidfd, struct vm_space **ret)
+/* The space of what a descriptor stands for, by one of the functions of pidfd.h. */
+static int get_space(int pidfd, int (*get)(struct process_handle *, struct vm_space **), struct vm_space **ret)
 {
 	struct process_handle *h;
 	bool put;
@@ -136,7 +136,7 @@ static int get_space(int pidfd, struct vm_space **ret)
 		return -EBADF;
 	h = pidfd_handle(f);
 	if (h)
-		err = pidfd_get_vm(h, ret);
+		err = get(h, ret);
 	fd_end(f, put);
 	return err;
 }
@@ -158,7 +158,7 @@ static int64_t advise_all(struct vm_space *s, const struct io_vec *ranges, uint6
 static int64_t advise(int pidfd, const struct io_vec *ranges, uint64_t n, int advice)
 {
 	struct vm_space *s;
-	int64_t result = get_space(pidfd, &s);
+	int64_t result = get_space(pidfd, pidfd_get_vm, &s);
 
 	if (result == -EBADF)
 		return result;
@@ -188,6 +188,21 @@ int64_t sys_process_madvise(int pidfd, uaddr_t vec, size_t n, int advice, unsign
 	result = advise(pidfd, ranges, n, advice);
 	io_import_free(ranges, fast);
 	return result;
+}
+
+int64_t sys_process_mrelease(int pidfd, unsigned flags)
+{
+	struct vm_space *s;
+	int err;
+
+	if (flags)
+		return -EINVAL;
+	err = get_space(pidfd, pidfd_get_dying_vm, &s);
+	if (err < 0)
+		return err;
+	vm_release(s);
+	vm_space_put(s);
+	return 0;
 }
 
 /* ---- kcmp ---- */

@@ -233,6 +233,8 @@ int fault_area(struct vm_area *a, uaddr_t addr, enum hal_access access)
 	hal_pte_t pte = slot ? pte_read(slot) : 0;
 
 	addr &= PAGE_MASK;
+	if (unlikely(READ_ONCE(a->space->released)) && area_is_private(a))
+		return -EFAULT;
 	if (!pte)
 		return a->object ? fault_object(a, addr, slot, write) : fault_anonymous(a, addr, slot, write);
 	if (write && !hal_pte_writable(pte))
