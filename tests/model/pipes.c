@@ -6,6 +6,7 @@
  *           order; at the end of file all that was written has been read
  *   whole   a write of up to PIPE_BUF bytes is followed by no other writer's before its end
  *   ends    0 comes only when no writer is left, EPIPE only when no reader is
+ *   splice  what is read by way of another pipe or of a file, or written from a file, is the same; a tee leaves it where it is
  *   poll    POLLIN seen by the only reader: a read finds something; POLLOUT seen by the only writer: a small write succeeds
  */
 #include "model.h"
@@ -13,9 +14,11 @@
 #include <asm/fcntl.h>
 #include <asm/poll.h>
 #include <cloudos/errno.h>
+#include <cloudos/fs.h>
 #include <cloudos/lock.h>
 #include <cloudos/pipe.h>
 #include <cloudos/poll.h>
+#include <cloudos/splice.h>
 #include <cloudos/string.h>
 #include <cloudos/thread.h>
 #include <cloudos/vfs.h>
@@ -27,6 +30,8 @@
 #define WORKERS	   (WRITERS + READERS)
 #define BYTES_MAX  9000 /* of one write or read */
 #define RECORDS	   128	/* remembered of a writer: more than there are operations */
+#define AT_CWD	   (-100)
+#define FOLDER	   "/model-pipes"
 #define PATIENCE_NS (5 * NSEC_PER_MSEC)
 
 struct record {
@@ -48,6 +53,8 @@ static struct tried {
 } pipes[PIPES];
 
 static bool exclusive[2];
+static struct file *own[WORKERS][2]; /* a pipe of each worker's, that nobody else uses */
+static struct file *files[WORKERS];  /* and a file */
 static char buffers[WORKERS][BYTES_MAX];
 static bool left[WORKERS][PIPES];
 
@@ -89,6 +96,46 @@ static ssize_t write_bytes(struct tried *p, unsigned writer, size_t len)
 	else
 		WRITE_ONCE(p->writers[writer].count, p->writers[writer].count - 1);
 	return n;
+}
+
+/* The bytes go in by way of a file, as many as there is space for. */
+static ssize_t write_spliced(struct tried *p, unsigned writer, size_t len)
+{
+	char *buf = buffers[writer];
+	uint64_t at = p->writers[writer].written;
+	struct io_iter from;
+	int64_t pos = 0, start = 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < len; i++)
+		buf[i] = byte_of(writer, at + i);
+	io_iter_kernel(&from, buf, len);
+	n = file_write(files[writer], &from, &pos);
+	if (n != (ssize_t)len) {
+		MODEL_CHECK(model_may_fail());
+		return 0;
+	}
+	n = splice_from_file(files[writer], &start, p->ends[1], len, p->ends[1]->flags & O_NONBLOCK);
+	if (n > 0)
+		p->writers[writer].written += (uint64_t)n;
+	MODEL_CHECK(n != 0 && n <= (ssize_t)len && start == max(n, (ssize_t)0));
+	return n;
+}
+
+static void do_splice_in(struct model_op *op, struct tried *p, unsigned writer)
+{
+	size_t len = 1 + model_below(op, BYTES_MAX - 1);
+	ssize_t n;
+
+	begin(p, 1);
+	n = write_spliced(p, writer, len);
+	if (n == -EAGAIN)
+		MODEL_CHECK(p->ends[1]->flags & O_NONBLOCK);
+	else if (n == -EPIPE)
+		MODEL_EQUAL(READ_ONCE(p->users[0]), 0);
+	else
+		MODEL_CHECK(n > 0 || model_may_fail());
+	end(p, 1);
 }
 
 static void do_write(struct model_op *op, struct tried *p, unsigned writer)
@@ -156,7 +203,55 @@ static void count_bytes(struct tried *p, const char *buf, size_t len)
 	}
 }
 
-static ssize_t do_read(struct tried *p, unsigned reader, size_t len)
+/* All of what was spliced into the worker's own pipe, or file. */
+static void collect(struct file *f, int64_t pos, char *buf, ssize_t n)
+{
+	struct io_iter to;
+
+	io_iter_kernel(&to, buf, (size_t)n);
+	MODEL_EQUAL(file_read(f, &to, &pos), n);
+}
+
+static ssize_t read_spliced(struct tried *p, unsigned reader, size_t len, bool by_file)
+{
+	bool nonblock = p->ends[0]->flags & O_NONBLOCK;
+	char *buf = buffers[WRITERS + reader];
+	struct file **mine = own[WRITERS + reader], *file = files[WRITERS + reader];
+	int64_t pos = 0;
+	ssize_t n;
+
+	n = by_file ? splice_to_file(p->ends[0], file, &pos, len, nonblock) : splice_between(p->ends[0], mine[1], len, nonblock, false);
+	if (n > 0)
+		collect(by_file ? file : mine[0], 0, buf, n);
+	return n;
+}
+
+/* What a tee shows a reader that is alone is what it reads next. */
+static void look_ahead(struct tried *p, unsigned reader)
+{
+	static char seen[READERS][64];
+	struct file **mine = own[WRITERS + reader];
+	char *buf = buffers[WRITERS + reader];
+	struct io_iter to;
+	ssize_t n;
+
+	if (!exclusive[0])
+		return;
+	begin(p, 0);
+	n = splice_between(p->ends[0], mine[1], sizeof(seen[0]), true, true);
+	if (n > 0) {
+		collect(mine[0], 0, seen[reader], n);
+		io_iter_kernel(&to, buf, (size_t)n);
+		MODEL_EQUAL(file_read(p->ends[0], &to, NULL), n);
+		MODEL_EQUAL(memcmp(buf, seen[reader], (size_t)n), 0);
+		check_bytes(p, buf, (size_t)n);
+	}
+	end(p, 0);
+}
+
+enum { BY_READ, BY_PIPE, BY_FILE };
+
+static ssize_t do_read(struct tried *p, unsigned reader, size_t len, unsigned how)
 {
 	bool nonblock = p->ends[0]->flags & O_NONBLOCK;
 	char *buf = buffers[WRITERS + reader];
@@ -167,8 +262,10 @@ static ssize_t do_read(struct tried *p, unsigned reader, size_t len)
 	begin(p, 0);
 	ready = file_poll(p->ends[0], NULL);
 	io_iter_kernel(&to, buf, len);
-	n = file_read(p->ends[0], &to, NULL);
-	if (n == -EAGAIN)
+	n = how == BY_READ ? file_read(p->ends[0], &to, NULL) : read_spliced(p, reader, len, how == BY_FILE);
+	if (n == -ENOMEM || n == -ENOSPC)
+		MODEL_CHECK(model_may_fail() && how != BY_READ);
+	else if (n == -EAGAIN)
 		MODEL_CHECK(nonblock && !(exclusive[0] && (ready & (POLLIN | POLLHUP))));
 	else if (n == 0)
 		MODEL_EQUAL(READ_ONCE(p->users[1]), 0);
@@ -220,7 +317,7 @@ static void leave(unsigned worker, unsigned i)
 static void operation(struct model_op *op, unsigned worker, unsigned i)
 {
 	unsigned which = worker < WRITERS;
-	uint64_t what = model_below(op, 32), size = 1 + (model_below(op, BYTES_MAX) >> model_below(op, 10));
+	uint64_t what = model_below(op, 40), size = 1 + (model_below(op, BYTES_MAX) >> model_below(op, 10));
 	struct tried *p = &pipes[i];
 
 	if (left[worker][i])
@@ -228,13 +325,19 @@ static void operation(struct model_op *op, unsigned worker, unsigned i)
 	if (what < 24 && which)
 		do_write(op, p, worker);
 	else if (what < 24)
-		(void)do_read(p, worker - WRITERS, size);
+		(void)do_read(p, worker - WRITERS, size, BY_READ);
 	else if (what < 29)
 		wait_ready(p, which, which ? POLLOUT : POLLIN);
 	else if (what < 31 && !exclusive[1]) /* smaller is another way to no room */
 		change_capacity(op, p, which);
 	else if (what == 31)
 		leave(worker, i);
+	else if (what >= 32 && which)
+		do_splice_in(op, p, worker);
+	else if (what >= 38)
+		look_ahead(p, worker - WRITERS);
+	else if (what >= 32)
+		(void)do_read(p, worker - WRITERS, size, what & 1 ? BY_PIPE : BY_FILE);
 }
 
 /* A reader that is still there at the end reads until there is no more. */
@@ -245,7 +348,7 @@ static void drain(unsigned reader, unsigned i)
 
 	if (left[WRITERS + reader][i])
 		return;
-	while ((n = do_read(p, reader, BYTES_MAX)) != 0)
+	while ((n = do_read(p, reader, BYTES_MAX, BY_READ)) != 0)
 		if (n == -EAGAIN)
 			wait_ready(p, 0, POLLIN);
 	p->ended = true;
@@ -291,12 +394,27 @@ static void run(void)
 	exclusive[1] = model_chance(&op, 30);
 	for (unsigned i = 0; i < PIPES; i++)
 		make(&pipes[i], i ? O_NONBLOCK : 0, PAGE_SIZE << model_below(&op, 3));
+	for (unsigned i = 0; i < WORKERS; i++) {
+		MODEL_EQUAL(pipe_create(O_NONBLOCK, &own[i][0], &own[i][1]), 0);
+		MODEL_EQUAL(vfs_open(AT_CWD, FOLDER, O_RDWR | __O_TMPFILE | O_DIRECTORY, 0600, &files[i]), 0);
+	}
 	sim_faults_arm(true);
 	model_workers(WORKERS, work);
 	model_recover();
+	for (unsigned i = 0; i < WORKERS; i++) {
+		file_put(own[i][0]);
+		file_put(own[i][1]);
+		file_put(files[i]);
+	}
 	for (unsigned i = 0; i < PIPES; i++)
 		for (unsigned w = 0; pipes[i].ended && w < WRITERS; w++)
 			MODEL_EQUAL(pipes[i].writers[w].read, pipes[i].writers[w].written);
 }
 
-MODEL_DEFINE(pipes, .what = "pipes", .run = run, .cpus = 4, .operations = 40);
+static void prepare(void)
+{
+	MODEL_EQUAL(vfs_adopt_kernel_thread(), 0);
+	MODEL_EQUAL(vfs_mkdir(AT_CWD, FOLDER, 0700), 0);
+}
+
+MODEL_DEFINE(pipes, .what = "pipes", .prepare = prepare, .run = run, .cpus = 4, .operations = 40);

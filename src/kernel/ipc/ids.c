@@ -267,7 +267,7 @@ static int reserve_locked(struct ipc_ids *ids, uint32_t index)
 		memcpy(slots, old, ids->capacity * sizeof(slots[0]));
 	spin_lock(&ids->find_lock);
 	ids->slots = slots;
-	ids->capacity = capacity;
+	WRITE_ONCE(ids->capacity, capacity);
 	spin_unlock(&ids->find_lock);
 	kfree(old);
 	return 0;
@@ -299,7 +299,7 @@ static void shrink_locked(struct ipc_ids *ids)
 		return;
 	spin_lock(&ids->find_lock);
 	ids->slots = NULL;
-	ids->capacity = 0;
+	WRITE_ONCE(ids->capacity, 0);
 	spin_unlock(&ids->find_lock);
 	kfree(old);
 }

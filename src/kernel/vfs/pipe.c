@@ -187,14 +187,14 @@ static uint32_t pipe_poll(struct file *f, struct poll_table *pt)
 
 	if (f->mode & FILE_READ) {
 		poll_wait(pt, &p->can_read);
-		if (ring_used(&p->ring) > 0)
+		if (ring_used(&p->ring) > 0 && !READ_ONCE(p->reading))
 			ready |= POLLIN | POLLRDNORM;
 		if (hung_up(f, p))
 			ready |= POLLHUP;
 	}
 	if (f->mode & FILE_WRITE) {
 		poll_wait(pt, &p->can_write);
-		if (ring_space(&p->ring) >= PIPE_BUF)
+		if (ring_space(&p->ring) >= PIPE_BUF && !READ_ONCE(p->writing))
 			ready |= POLLOUT | POLLWRNORM;
 		if (READ_ONCE(p->readers) == 0)
 			ready |= POLLERR;
