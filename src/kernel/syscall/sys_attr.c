@@ -131,6 +131,24 @@ static int do_fallocate(struct file *f, unsigned mode, int64_t offset, int64_t l
 	return error;
 }
 
+#define FALLOCATE_KNOWN                                                                                          \
+	(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |          \
+	 FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE)
+
+/* Which modes go together, before the file system says which of them it has. */
+static int check_fallocate(unsigned mode)
+{
+	if ((mode & ~(unsigned)FALLOCATE_KNOWN) || ((mode & FALLOC_FL_PUNCH_HOLE) && (mode & FALLOC_FL_ZERO_RANGE)))
+		return -EOPNOTSUPP;
+	if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	if ((mode & FALLOC_FL_COLLAPSE_RANGE) && mode != FALLOC_FL_COLLAPSE_RANGE)
+		return -EINVAL;
+	if ((mode & FALLOC_FL_INSERT_RANGE) && mode != FALLOC_FL_INSERT_RANGE)
+		return -EINVAL;
+	return (mode & FALLOC_FL_UNSHARE_RANGE) && (mode & ~(unsigned)(FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE)) ? -EINVAL : 0;
+}
+
 int64_t sys_fallocate(int fd, unsigned mode, int64_t offset, int64_t len)
 {
 	bool put;
@@ -139,12 +157,12 @@ int64_t sys_fallocate(int fd, unsigned mode, int64_t offset, int64_t len)
 
 	if (offset < 0 || len <= 0)
 		return -EINVAL;
-	if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
-		return -EOPNOTSUPP;
 	f = fd_begin(fd, &put);
 	if (!f)
 		return -EBADF;
-	error = do_fallocate(f, mode, offset, len);
+	error = check_fallocate(mode);
+	if (!error)
+		error = do_fallocate(f, mode, offset, len);
 	if (!error)
 		notify_file(f, IN_MODIFY);
 	fd_end(f, put);
