@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -162,6 +163,22 @@ static void waiting(void)
 	close(fd), close(p[0]), close(p[1]), close(q[0]), close(q[1]);
 }
 
+static void sending(void)
+{
+	int fd = file_with("0123456789"), p[2], e = eventfd(1, 0), zero = open("/dev/null", O_WRONLY);
+	off_t at = 3;
+
+	EXPECT(pipe(p) == 0);
+	EXPECT(sendfile(p[1], fd, &at, 4) == 4 && at == 7 && read(p[0], buf, 10) == 4 && !memcmp(buf, "3456", 4));
+	EXPECT(sendfile(zero, fd, &at, 100) == 3 && at == 10 && sendfile(zero, fd, &at, 100) == 0);
+	at = 0;
+	EXPECT_ERRNO(sendfile(e, fd, &at, 8), EINVAL);
+	EXPECT_ERRNO(sendfile(zero, p[0], NULL, 8), EINVAL);
+	EXPECT_ERRNO(sendfile(zero, e, NULL, 8), EINVAL);
+	EXPECT_ERRNO(sendfile(fd, -1, NULL, 8), EBADF);
+	close(fd), close(p[0]), close(p[1]), close(e), close(zero);
+}
+
 static void flags(void)
 {
 	int fd = file_with("12345"), p[2];
@@ -191,6 +208,7 @@ int main(void)
 	CASE(sockets);
 	CASE(memory);
 	CASE(waiting);
+	CASE(sending);
 	CASE(flags);
 	scratch_leave();
 	return abi_result();

@@ -268,6 +268,34 @@ static void shm_is_memory(void)
 	EXPECT(shmdt(a) == 0 && shmctl(id, IPC_RMID, NULL) == 0);
 }
 
+/* A line of /proc/sysvipc/WHAT: is the object of this id in it? */
+static bool listed(const char *what, int id)
+{
+	char path[64], line[512];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/sysvipc/%s", what);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		int key, seen;
+
+		found |= sscanf(line, "%d %d", &key, &seen) == 2 && seen == id;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void lists(void)
+{
+	int shm = shmget(IPC_PRIVATE, 1, 0600), sem = semget(IPC_PRIVATE, 1, 0600), msg = msgget(IPC_PRIVATE, 0600);
+
+	EXPECT(listed("shm", shm) && listed("sem", sem) && listed("msg", msg));
+	EXPECT(shmctl(shm, IPC_RMID, NULL) == 0 && semctl(sem, 0, IPC_RMID) == 0 && msgctl(msg, IPC_RMID, NULL) == 0);
+	EXPECT(!listed("shm", shm) && !listed("sem", sem) && !listed("msg", msg));
+}
+
 /* ---- semaphores ---- */
 
 static int sem_value(int id, int n)
@@ -709,6 +737,7 @@ int main(void)
 	CASE(shm_permissions);
 	CASE(shm_exec_and_exit);
 	CASE(shm_is_memory);
+	CASE(lists);
 	CASE(sem_keys);
 	CASE(sem_operations);
 	CASE(sem_control);

@@ -246,6 +246,7 @@ static const struct file_ops node_ops = {
 	.fsync = node_fsync,
 	.open = node_open,
 	.release = node_release,
+	.splice = SPLICE_READ | SPLICE_WRITE,
 };
 
 int block_node_add(struct block_device *d)

@@ -6,6 +6,7 @@
 #include <cloudos/fs.h>
 #include <cloudos/mm.h>
 #include <cloudos/proc.h>
+#include <cloudos/splice.h>
 #include <cloudos/uaccess.h>
 #include "syscalls_gen.h"
 
@@ -113,6 +114,14 @@ static ssize_t copy_range(struct end *in, struct end *out, size_t count)
 	return n;
 }
 
+/* As Linux, which splices: from files with positions, to what can be spliced to. */
+static int check_sendfile(const struct file *in, const struct file *out)
+{
+	if (!(in->mode & FILE_SEEKABLE) || !(in->ops->splice & SPLICE_READ) || (out->flags & O_APPEND))
+		return -EINVAL;
+	return splice_is_pipe(out) || (out->ops->splice & SPLICE_WRITE) ? 0 : -EINVAL;
+}
+
 int64_t sys_sendfile(int out_fd, int in_fd, uaddr_t offset, size_t count)
 {
 	struct end in, out;
@@ -126,7 +135,9 @@ int64_t sys_sendfile(int out_fd, int in_fd, uaddr_t offset, size_t count)
 		fd_end(in.f, in.put);
 		return n;
 	}
-	n = out.f->flags & O_APPEND ? -EINVAL : copy_range(&in, &out, count);
+	n = check_sendfile(in.f, out.f);
+	if (!n)
+		n = copy_range(&in, &out, count);
 	end_finish(&out, 0);
 	error = end_finish(&in, offset);
 	if (n == -EPIPE)

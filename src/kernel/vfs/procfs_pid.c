@@ -532,4 +532,5 @@ static const struct file_ops text_ops_file = {
 	.write = text_write_file,
 	.seek = text_seek,
 	.release = text_release,
+	.splice = SPLICE_READ,
 };

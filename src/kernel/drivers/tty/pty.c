@@ -380,6 +380,7 @@ static const struct file_ops master_ops = {
 	.poll = master_poll,
 	.ioctl = master_ioctl,
 	.release = master_release,
+	.splice = SPLICE_READ | SPLICE_WRITE,
 };
 
 /* ---- making pairs ---- */
