@@ -91,19 +91,19 @@ static bool is_change(uint64_t point)
 	return false;
 }
 
-static bool others_wait_too_long(unsigned self)
+static unsigned waited_too_long(unsigned self)
 {
 	for (unsigned cpu = 0; cpu < sim_machine.cpus; cpu++)
 		if (cpu != self && det_cpus[cpu].state == DET_READY && plan.points - plan.ran_at[cpu] >= PATIENCE)
-			return true;
-	return false;
+			return cpu;
+	return SIM_CPU_MAX;
 }
 
 /* PCT and BOUNDED: at a change, when somebody became ready, or every PATIENCE points. */
 static bool ordered_preempts(void)
 {
 	unsigned self = sim_self()->id;
-	bool drops = is_change(plan.points) || others_wait_too_long(self), look = plan.look;
+	bool drops = is_change(plan.points) || waited_too_long(self) != SIM_CPU_MAX, look = plan.look;
 
 	plan.look = false;
 	if (drops && plan.strategy == SIM_STRATEGY_PCT)
@@ -191,6 +191,9 @@ unsigned det_choose_other(unsigned cpu)
 
 	if (plan.strategy == SIM_STRATEGY_PCT)
 		return choose_highest(cpu);
+	other = waited_too_long(cpu); /* perhaps one that spins, while the others neither spin nor wait */
+	if (other != SIM_CPU_MAX)
+		return other;
 	other = plan.strategy == SIM_STRATEGY_RANDOM ? choose_random(cpu, false) : choose_next(cpu, false);
 	if (other == SIM_CPU_MAX && (det_cpus[cpu].spins || det_cpus[cpu].state != DET_READY))
 		other = plan.strategy == SIM_STRATEGY_RANDOM ? choose_random(cpu, true) : choose_next(cpu, true);

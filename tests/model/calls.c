@@ -18,7 +18,10 @@
 #include <hal/hal.h>
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
+#include <linux/msg.h>
 #include <linux/resource.h>
+#include <linux/sem.h>
+#include <linux/shm.h>
 #include <linux/wait.h>
 #include <syscall_internal.h>
 
@@ -490,9 +493,29 @@ static void set_up(uint64_t arg)
 	MODEL_EQUAL(user_call(__NR_chmod, string(WILD), 0777), 0);
 }
 
+/* Objects of System V IPC outlive who made them. */
+static void remove_objects(uint64_t control, uint64_t info, uint64_t stat, bool semaphores)
+{
+	uint64_t zero = 0;
+	int64_t last;
+
+	user_write(BUFFER, &zero, sizeof(zero));
+	last = semaphores ? user_call(control, 0, 0, info, BUFFER) : user_call(control, 0, info, BUFFER);
+	MODEL_CHECK(last >= 0);
+	for (int64_t i = 0; i <= last; i++) {
+		int64_t id = semaphores ? user_call(control, (uint64_t)i, 0, stat, BUFFER) : user_call(control, (uint64_t)i, stat, BUFFER);
+
+		if (id >= 0)
+			MODEL_EQUAL(semaphores ? user_call(control, (uint64_t)id, 0, IPC_RMID, 0) : user_call(control, (uint64_t)id, IPC_RMID, 0), 0);
+	}
+}
+
 static void clean_up(uint64_t arg)
 {
 	(void)arg;
+	remove_objects(__NR_shmctl, SHM_INFO, SHM_STAT, false);
+	remove_objects(__NR_semctl, SEM_INFO, SEM_STAT, true);
+	remove_objects(__NR_msgctl, MSG_INFO, MSG_STAT, false);
 	user_write(STRINGS, strings, sizeof(strings));
 	MODEL_EQUAL(user_call(__NR_umount2, string(WILD), 0), 0);
 	MODEL_EQUAL(user_call(__NR_rmdir, string(WILD)), 0);

@@ -24,6 +24,7 @@
 
 #define WORKERS	  3
 #define PAIR_SUM  6
+#define WORDS_EACH 2
 #define ROOM	  64 /* bytes that the queue takes */
 #define TEXT_MAX  40
 #define INDICES	  64 /* of ids: more objects than there are at a time */
@@ -45,7 +46,7 @@ static struct {
 	uint64_t last[WORKERS + 1][WORKERS]; /* by receiver and sender */
 } mail;
 
-static uint64_t words[8]; /* of the shared segment */
+static uint64_t words[WORKERS * WORDS_EACH]; /* of the shared segment: each worker's own, or two would store in another order than they note */
 
 /* ---- semaphores ---- */
 
@@ -232,7 +233,7 @@ static void receive_some(struct model_op *op, unsigned worker)
 
 static void attach(struct model_op *op, unsigned worker)
 {
-	unsigned i = (unsigned)model_below(op, 3), word = (unsigned)model_below(op, 8);
+	unsigned i = (unsigned)model_below(op, 3), word = worker * WORDS_EACH + (unsigned)model_below(op, WORDS_EACH);
 	uaddr_t at = ATTACH_AT(worker, i);
 	int64_t result = user_call(__NR_shmat, (uint64_t)segment, at, 0);
 
@@ -490,7 +491,7 @@ static void take_down(void)
 	}
 	MODEL_CHECK(attached(segment) == 0 || programs_may_die()); /* children of the dead may be left */
 	MODEL_EQUAL(user_call(__NR_shmat, (uint64_t)segment, ATTACH_AT(0, 0), 0), ATTACH_AT(0, 0));
-	for (unsigned i = 0; i < 8 && !programs_may_die(); i++)
+	for (unsigned i = 0; i < WORKERS * WORDS_EACH && !programs_may_die(); i++)
 		MODEL_EQUAL(user_load(ATTACH_AT(0, 0) + 0x1000 * (i & 1) + 8 * i), words[i]);
 	MODEL_EQUAL(user_call(__NR_shmctl, (uint64_t)segment, IPC_RMID, 0), 0);
 	MODEL_EQUAL(user_call(__NR_semctl, (uint64_t)set, 0, IPC_RMID, 0), 0);
