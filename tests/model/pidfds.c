@@ -9,7 +9,8 @@
  * D3  A signal through it arrives at its child and at nobody else: who dies of SIGKILL was killed.
  * D4  What waitid reports through it is its child, once, with the status that it ended with.
  * D5  A file that is taken is the child's file of that number.
- * D6  Numbers are unique among what was not reaped. In the end nothing is left over.
+ * D6  process_mrelease takes the memory of a process that is about to end, and of no other.
+ * D7  Numbers are unique among what was not reaped. In the end nothing is left over.
  *
  * A call that reaps may have done so before its caller can note it: while one is under way, a child may be gone without a note.
  */
@@ -44,6 +45,8 @@ struct child {
 	int pid; /* 0: not known yet */
 	bool made, ends, killed, reaped;
 	bool seen_end; /* somebody has seen that it has ended */
+	bool shares;   /* the program's memory */
+	bool told;     /* SIGKILL has been sent, and the call is over */
 	unsigned code;
 	struct sim_generator draws;
 };
@@ -105,6 +108,8 @@ static void learn_pid(struct child *c, int pid)
 {
 	MODEL_CHECK(!c->pid || c->pid == pid);
 	c->pid = pid;
+	if (c->reaped) /* before the call that made it came back: the number may be another's now */
+		return;
 	for (unsigned i = 0; i < child_count; i++)
 		if (&children[i] != c && children[i].pid == pid && !may_be_gone(&children[i], 0))
 			model_failed(__FILE__, __LINE__, "process id %d is given twice", pid);
@@ -121,6 +126,7 @@ static int make_child(struct model_op *op, uint64_t flags, int *ret_fd)
 		return -1;
 	child_count++;
 	*c = (struct child){.made = true, .ends = model_chance(op, 50), .code = (unsigned)model_below(op, CODES)};
+	c->shares = flags & CLONE_VM;
 	c->draws = sim_generator(model_draw(op), 0);
 	user_store(user_scratch(), UINT64_MAX);
 	pid = user_clone(flags | SIGCHLD, user_scratch(), child_main, number);
@@ -213,7 +219,7 @@ static void make_with_fd(struct model_op *op)
 	if (!h)
 		return;
 	h->busy = true;
-	child = make_child(op, CLONE_PIDFD, &fd);
+	child = make_child(op, model_chance(op, 30) ? CLONE_PIDFD | CLONE_VM : CLONE_PIDFD, &fd);
 	h->busy = false;
 	if (child >= 0)
 		hold(h, fd, child);
@@ -262,6 +268,7 @@ static void send(const struct held *h, int signo)
 	result = user_call(__NR_pidfd_send_signal, (uint64_t)h->fd, (uint64_t)signo, 0, 0);
 	MODEL_CHECK(result == 0 || result == -ESRCH);
 	check_gone(c, result, -ESRCH, was_reaped, 0);
+	c->told |= signo == SIGKILL;
 }
 
 /* timeout_ms -1: until it ends, which it must be about to. */
@@ -342,6 +349,17 @@ static void take_file(struct model_op *op, const struct held *h)
 	MODEL_EQUAL(user_call(__NR_close, (uint64_t)fd), 0);
 }
 
+static void release(const struct held *h)
+{
+	struct child *c = &children[h->child];
+	bool told = c->told, ended = c->seen_end;
+	int64_t result = user_call(__NR_process_mrelease, (uint64_t)h->fd, 0);
+
+	MODEL_CHECK(result == 0 || result == -EINVAL || result == -ESRCH);
+	if (result == 0 ? ended || c->shares || !may_end(c) : result == -EINVAL ? told && !c->shares : !may_end(c) && !may_be_gone(c, 0))
+		model_failed(__FILE__, __LINE__, "taking the memory of process %d gives %ld", c->pid, (long)result);
+}
+
 /* The next child gets the number of one that is gone, if nobody has it. */
 static void rewind_numbers(struct model_op *op)
 {
@@ -377,6 +395,8 @@ static void use_held(struct model_op *op, struct held *h, unsigned what)
 		wait_held(h, model_chance(op, 30));
 	else if (what == 5)
 		take_file(op, h);
+	else if (what == 7)
+		release(h);
 	h->busy = false;
 	if (what == 6)
 		close_held(h);
@@ -412,7 +432,7 @@ static void act(struct model_op *op)
 	default:
 		h = choose(op);
 		if (h)
-			use_held(op, h, what - 8 < 7 ? what - 8 : 2);
+			use_held(op, h, what - 8);
 	}
 }
 
