@@ -239,8 +239,8 @@ static void attach(struct model_op *op, unsigned worker)
 
 	MODEL_CHECK(result == (int64_t)at || (result == -ENOMEM && model_may_fail()) || result == -EINVAL);
 	if (result == -EINVAL || result == (int64_t)at) {
-		words[word] = op->number + 1;
-		user_store(at + 0x1000 * (word & 1) + 8 * word, words[word]);
+		user_store(at + 0x1000 * (word & 1) + 8 * word, op->number + 1);
+		words[word] = op->number + 1; /* nothing comes between the two */
 	}
 	if (model_chance(op, 50) && result != -ENOMEM)
 		MODEL_EQUAL(user_call(__NR_shmdt, at), 0);
