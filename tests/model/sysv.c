@@ -27,6 +27,7 @@
 #define WORDS_EACH 2
 #define ROOM	  64 /* bytes that the queue takes */
 #define TEXT_MAX  40
+#define NAP_MAX_NS UINT64_C(100000000)
 #define INDICES	  64 /* of ids: more objects than there are at a time */
 #define ATTACH_AT(worker, i) (USER_FREE + (uaddr_t)(worker) * 0x100000 + (uaddr_t)(i) * 0x10000)
 
@@ -454,25 +455,27 @@ static void set_up(void)
 	MODEL_EQUAL(user_call(__NR_msgctl, (uint64_t)queue, IPC_SET, at), 0);
 }
 
-static void nap(void)
+static void nap(uint64_t ns)
 {
 	uaddr_t at = user_scratch();
 
 	user_store(at, 0);
-	user_store(at + 8, 100000);
+	user_store(at + 8, ns);
 	user_call(__NR_nanosleep, at, 0);
 }
 
 /* A sender that waits for room while nobody receives is helped by the first process, and a receiver is interrupted. */
 static void wait_for_workers(unsigned n)
 {
+	uint64_t ns = 50000;
+
 	while (n > 0) {
 		int64_t pid = user_call(__NR_wait4, UINT64_MAX, 0, WNOHANG, 0);
 
 		if (pid > 0)
 			n--;
 		else if (receive(WORKERS, 0, IPC_NOWAIT) < 0)
-			nap();
+			nap(ns = min(ns * 2, NAP_MAX_NS)); /* slow CPUs must get on between two signals */
 		for (unsigned i = 0; i < WORKERS; i++)
 			interrupt(pids[i]);
 	}
