@@ -35,11 +35,11 @@ struct inotify {
 	struct list events;
 	uint32_t queued; /* events in the list, but the overflow */
 	bool overflowed; /* the list ends in `overflow`, or holds it */
+	struct wait_queue changed;
 	struct inotify_item {
 		struct list link;
 		struct inotify_event e; /* len: of the name with its zeros, 0 without one */
 	} overflow;
-	struct wait_queue changed;
 };
 
 struct watched {
