@@ -260,6 +260,7 @@ struct super_block {
 	uint64_t max_bytes;   /* largest file: EFBIG beyond */
 	struct dentry *root;  /* with a reference */
 	void *private;
+	uint32_t watches_dropped; /* inotify_lock: inodes whose last watch is gone, but not yet its reference */
 };
 
 /* Fills *sb (not root, private): one reference, a device number of its own. */

@@ -266,6 +266,7 @@ struct procfs_pid_ops {
 	ssize_t (*store)(int pid, int tid, const char *file, const char *text, size_t len);
 	const char *const *files;		/* names that show() knows, null terminated */
 	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root": one of the two, with a reference */
+	bool (*may_look)(int pid);		/* by ptrace's rule */
 	struct fd_table *(*fds)(int pid);	/* with a reference, or null */
 	struct fs_context *(*fs)(int pid);	/* likewise */
 	const char *const *namespaces;		/* names in ns/, null terminated */

@@ -68,12 +68,13 @@ static void look_at_program(int signo)
 {
 	static struct progress progress;
 	static uint64_t from;
+	static int last_pid;
 	uint64_t limit = sim_scenario.user_limit_s ? sim_scenario.user_limit_s : USER_LIMIT_S;
 	int pid = host_stub_running();
 	uint64_t now = pid ? cpu_seconds(pid) : 0;
 
 	(void)signo;
-	if (!stands(&progress) || !pid)
+	if (!stands(&progress) || !pid || pid != last_pid)
 		from = now;
 	else if (now - from >= limit)
 		sim_verdict("livelock",
@@ -81,6 +82,7 @@ static void look_at_program(int signo)
 			    "stands still meanwhile. If it waits in a loop, let it sleep or yield there; if it computes, allow it more "
 			    "(--set 'user-limit S')",
 			    (unsigned long long)(now - from));
+	last_pid = pid;
 }
 
 static void every_period(int timer, int signo, struct sigaction *action)

@@ -56,6 +56,20 @@ static bool same_ns(pid_t a, pid_t b, const char *name)
 	return ns_text(a, name, of_a) && ns_text(b, name, of_b) && strcmp(of_a, of_b) == 0;
 }
 
+/* In a chroot that is no mount of its own, Linux neither exchanges roots nor makes mounts private. */
+static bool root_is_a_mount(void)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "r");
+	char line[1024], place[1024];
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f))
+		found |= sscanf(line, "%*d %*d %*s %*s %1023s", place) == 1 && strcmp(place, "/") == 0;
+	if (f)
+		fclose(f);
+	return found;
+}
+
 /* Mounts of a namespace of our own do not show elsewhere, on Linux only if they are private. */
 static void own_mounts(void)
 {
@@ -196,6 +210,8 @@ static void mounts_child(void)
 
 static void mounts_are_apart(void)
 {
+	if (!root_is_a_mount())
+		return;
 	EXPECT(mount("outer", in_base("outer"), "tmpfs", 0, NULL) == 0);
 	EXPECT(mkdir(in_base("outer/there"), 0755) == 0);
 	EXPECT(ends(mounts_child) == 0);
@@ -264,6 +280,8 @@ static void threads_share(void)
 
 static void mounts_are_entered(void)
 {
+	if (!root_is_a_mount())
+		return;
 	EXPECT(ends(directories_go_along) == 0);
 	EXPECT(ends(enters_mounts) == 0);
 	EXPECT(ends(threads_share) == 0);
@@ -289,6 +307,7 @@ static void pivots(void)
 	make_new_root();
 	NEED(pipe(go) == 0);
 	pid = fork(); /* a process of the same namespace with the same root moves along */
+	close(pid == 0 ? go[1] : go[0]);
 	if (pid == 0)
 		_exit(read(go[0], &c, 1) == 1 && exists("/here") && exists("/old/tmp") ? 0 : 1);
 	NEED(chdir(in_base("point")) == 0);
@@ -327,6 +346,8 @@ static void pivots_wrongly(void)
 
 static void roots_are_exchanged(void)
 {
+	if (!root_is_a_mount())
+		return;
 	EXPECT(ends(pivots) == 0);
 	EXPECT(ends(pivots_in_place) == 0);
 	EXPECT(ends(pivots_wrongly) == 0);
@@ -378,6 +399,8 @@ static void busy_child(void)
 
 static void many_at_once(void)
 {
+	if (!root_is_a_mount())
+		return;
 	EXPECT(ends(busy_child) == 0);
 }
 

@@ -389,7 +389,7 @@ void ipc_unlink(struct ipc_object *o)
 	assert_mutex_held(&ids->lock);
 	assert_mutex_held(&o->lock);
 	ipc_hide(o);
-	WRITE_ONCE(o->removed, true);
+	STORE_RELEASE(o->removed, true); /* who sees it frees what was taken off before (sem_undo.c) */
 	spin_lock(&ids->find_lock);
 	ids->slots[(uint32_t)o->id & INDEX_MASK] = NULL;
 	spin_unlock(&ids->find_lock);

@@ -288,18 +288,22 @@ static int take(struct msg_queue *q, struct msg *m, const struct wanted *w, stru
 static int receive_locked(struct msg_queue *q, const struct wanted *w, uint32_t flags, struct msg **ret)
 {
 	struct receiver r = { .wanted = *w, .pid = ipc_pid() };
-	int error = ipc_permission(&q->ipc, IPC_READ);
-	struct msg *m;
 
-	if (error)
-		return error;
-	m = find(q, w);
-	if (m)
-		return take(q, m, w, ret);
-	if (flags & IPC_NOWAIT)
-		return -ENOMSG;
-	if (ipc_wait(&q->ipc, &q->receivers, &r.waiter, HAL_TIMER_NEVER))
-		return -ERESTARTNOHAND;
+	do { /* again, where the queue was changed: perhaps it may not be read any more */
+		int error = q->ipc.removed ? -EIDRM : ipc_permission(&q->ipc, IPC_READ);
+		struct msg *m;
+
+		if (error)
+			return error;
+		m = find(q, w);
+		if (m)
+			return take(q, m, w, ret);
+		if (flags & IPC_NOWAIT)
+			return -ENOMSG;
+		r = (struct receiver){ .wanted = *w, .pid = r.pid };
+		if (ipc_wait(&q->ipc, &q->receivers, &r.waiter, HAL_TIMER_NEVER))
+			return -ERESTARTNOHAND;
+	} while (r.result == -EAGAIN);
 	if (!r.result)
 		*ret = r.msg;
 	return r.result;

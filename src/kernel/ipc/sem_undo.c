@@ -42,7 +42,7 @@ static struct sem_undo *find_locked(struct sem_undo_list *l, const struct sem_se
 	list_for_each_safe(u, next, &l->undos, in_list) {
 		if (u->set == s)
 			return u;
-		if (!READ_ONCE(u->set->ipc.removed))
+		if (!LOAD_ACQUIRE(u->set->ipc.removed))
 			continue;
 		list_del(&u->in_list);
 		undo_free(u);

@@ -34,14 +34,14 @@ int creds_commit(struct cred *c)
 		}
 	}
 	flags = spin_lock_irq(&proc_lock);
+	if (ids_changed)
+		WRITE_ONCE(t->process->dumpable, 0); /* before the new ids let anybody look in (inspect.c) */
 	t->thread.cred = c;
 	spin_unlock_irq(&proc_lock, flags);
 	if (account)
 		switch_account(t->process, account);
-	if (ids_changed) {
-		WRITE_ONCE(t->process->dumpable, 0);
+	if (ids_changed)
 		WRITE_ONCE(t->death_signal, 0);
-	}
 	cred_put(old);
 	return 0;
 }

@@ -453,6 +453,8 @@ int task_exec(int dirfd, const char *name, unsigned at_flags, const struct exec_
 		err = prepare(x, source);
 	if (err == 0)
 		err = end_other_threads(task_self());
+	if (err == 0 && x->gains && READ_ONCE(task_self()->no_new_privs))
+		err = -EPERM; /* another thread gave this one a filter meanwhile (seccomp(2), TSYNC) */
 	if (err == 0)
 		commit(x, task_self());
 	release(x);

@@ -4,6 +4,7 @@
  * of capabilities during execve"). Files carry no capabilities of their own here.
  */
 #include "exec_internal.h"
+#include <cloudos/fs.h>
 #include <linux/securebits.h>
 #include <linux/stat.h>
 
@@ -53,6 +54,8 @@ int exec_cred(struct exec *x)
 
 	cred_copy_values(&new, old);
 	apply_owner(&new, x->file);
+	x->gains = new.euid != old->euid || new.egid != old->egid;
+	x->unreadable = inode_permission(x->file->inode, MAY_READ, old) < 0;
 	x->secure = new.euid != new.uid || new.egid != new.gid;
 	apply_capabilities(&new, new.euid != old->euid || new.egid != old->egid);
 	new.suid = new.fsuid = new.euid;

@@ -36,6 +36,8 @@ struct exec {
 	struct cred *cred;	/* the new one, with a reference */
 	struct signal_actions *actions; /* the new ones, or null: the old ones stay */
 	bool secure;		/* AT_SECURE */
+	bool gains;		/* ids of the file's owner, which no_new_privs forbids */
+	bool unreadable;	/* the caller may execute the file, but not read it */
 	uint64_t bias, interp_bias;
 	uaddr_t entry, stack_top, sp;
 	uint64_t stack_limit; /* RLIMIT_STACK when it began */

@@ -101,21 +101,11 @@ static uint64_t disguise(const void *p, int type)
 	return ((uintptr_t)p ^ secrets[type][0]) * secrets[type][1];
 }
 
-static int get_file_locked(const struct task *t, uint64_t fd, const void **ret)
-{
-	struct file *f = t->gone || fd > INT32_MAX ? NULL : fd_table_lookup(LOAD_ACQUIRE(t->thread.files), (int)fd);
-
-	*ret = f;
-	return f ? 0 : -EBADF;
-}
-
-/* What thread t uses; of a file a reference, for the caller to put. Nobody has I/O contexts, so that all have the same. */
-static int get_object_locked(const struct task *t, int type, uint64_t fd, const void **ret)
+/* What thread t uses. Nobody has I/O contexts, so that all have the same. */
+static int object_locked(const struct task *t, int type, const void **ret)
 {
 	*ret = NULL;
 	switch (type) {
-	case KCMP_FILE:
-		return get_file_locked(t, fd, ret);
 	case KCMP_VM:
 		*ret = t->gone ? NULL : READ_ONCE(t->thread.vm);
 		return 0;
@@ -138,32 +128,80 @@ static int get_object_locked(const struct task *t, int type, uint64_t fd, const 
 	}
 }
 
-static int compare_locked(int tid1, int tid2, int type, const uint64_t fds[2], const void *ret_objects[2])
+static int find_both_locked(int tid1, int tid2, const struct task *ret[2])
 {
-	const struct task *tasks[2] = { find_locked(tid1), find_locked(tid2) };
-	uint64_t order[2];
-	int err = tasks[0] && tasks[1] ? 0 : -ESRCH;
+	int err;
+
+	ret[0] = find_locked(tid1);
+	ret[1] = find_locked(tid2);
+	err = ret[0] && ret[1] ? 0 : -ESRCH;
+	for (int i = 0; i < 2 && err == 0; i++)
+		err = inspect_check_locked(ret[i], INSPECT_REAL);
+	return err;
+}
+
+static int order_locked(const void *const objects[2], int type)
+{
+	uint64_t a = disguise(objects[0], type), b = disguise(objects[1], type);
+
+	return (a < b) | (a > b) << 1;
+}
+
+static int compare_shared(int tid1, int tid2, int type)
+{
+	const void *objects[2] = { NULL, NULL };
+	const struct task *tasks[2];
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int err = find_both_locked(tid1, tid2, tasks);
 
 	for (int i = 0; i < 2 && err == 0; i++)
-		err = inspect_check_locked(tasks[i], INSPECT_REAL);
-	for (int i = 0; i < 2 && err == 0; i++)
-		err = get_object_locked(tasks[i], type, fds[i], &ret_objects[i]);
-	if (err < 0)
-		return err;
+		err = object_locked(tasks[i], type, &objects[i]);
+	if (err == 0)
+		err = order_locked(objects, type);
+	spin_unlock_irq(&proc_lock, flags);
+	return err;
+}
+
+/* Descriptor tables are looked into outside of proc_lock, see pidfd.c. */
+static int tables_of(int tid1, int tid2, struct fd_table *ret[2])
+{
+	const struct task *tasks[2];
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int err = find_both_locked(tid1, tid2, tasks);
+
+	if (err == 0 && (tasks[0]->gone || tasks[1]->gone))
+		err = -EBADF;
+	for (int i = 0; i < 2 && err == 0; i++) {
+		ret[i] = LOAD_ACQUIRE(tasks[i]->thread.files);
+		fd_table_get(ret[i]);
+	}
+	spin_unlock_irq(&proc_lock, flags);
+	return err;
+}
+
+static int compare_files(int tid1, int tid2, const uint64_t fds[2])
+{
+	const void *objects[2] = { NULL, NULL };
+	struct fd_table *tables[2] = { NULL, NULL };
+	unsigned long flags;
+	int result = tables_of(tid1, tid2, tables);
+
+	if (result < 0)
+		return result;
+	for (int i = 0; i < 2; i++) {
+		objects[i] = fds[i] > INT32_MAX ? NULL : fd_table_lookup(tables[i], (int)fds[i]);
+		fd_table_put(tables[i]);
+	}
+	flags = spin_lock_irq(&proc_lock);
+	result = objects[0] && objects[1] ? order_locked(objects, KCMP_FILE) : -EBADF;
+	spin_unlock_irq(&proc_lock, flags);
 	for (int i = 0; i < 2; i++)
-		order[i] = disguise(ret_objects[i], type);
-	return (order[0] < order[1]) | (order[0] > order[1]) << 1;
+		if (objects[i])
+			file_put((struct file *)objects[i]);
+	return result;
 }
 
 int inspect_compare(int tid1, int tid2, int type, uint64_t fd1, uint64_t fd2)
 {
-	const void *objects[2] = { NULL, NULL };
-	unsigned long flags = spin_lock_irq(&proc_lock);
-	int result = compare_locked(tid1, tid2, type, (const uint64_t[2]){ fd1, fd2 }, objects);
-
-	spin_unlock_irq(&proc_lock, flags);
-	for (int i = 0; i < 2 && type == KCMP_FILE; i++)
-		if (objects[i])
-			file_put((struct file *)objects[i]);
-	return result;
+	return type == KCMP_FILE ? compare_files(tid1, tid2, (const uint64_t[2]){ fd1, fd2 }) : compare_shared(tid1, tid2, type);
 }

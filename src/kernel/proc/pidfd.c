@@ -201,8 +201,8 @@ int pidfd_number(struct process_handle *h)
 	return pid;
 }
 
-/* The table needs no reference: its owner drops it only after passing through proc_lock. */
-static int get_file_locked(struct process *p, int fd, struct file **ret)
+/* With a reference: a table's lock is not taken inside proc_lock, for which interrupts wait that came while it was held. */
+static int get_table_locked(struct process *p, struct fd_table **ret)
 {
 	struct task *t = p ? process_any_task_locked(p) : NULL;
 	int err;
@@ -212,17 +212,23 @@ static int get_file_locked(struct process *p, int fd, struct file **ret)
 	err = inspect_check_locked(t, INSPECT_REAL);
 	if (err < 0)
 		return err;
-	*ret = fd_table_lookup(LOAD_ACQUIRE(t->thread.files), fd);
-	return *ret ? 0 : -EBADF;
+	*ret = LOAD_ACQUIRE(t->thread.files);
+	fd_table_get(*ret);
+	return 0;
 }
 
 int pidfd_get_file(struct process_handle *h, int fd, struct file **ret)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	int err = get_file_locked(h->process, fd, ret);
+	struct fd_table *table = NULL;
+	int err = get_table_locked(h->process, &table);
 
 	spin_unlock_irq(&proc_lock, flags);
-	return err;
+	if (err < 0)
+		return err;
+	*ret = fd_table_lookup(table, fd);
+	fd_table_put(table);
+	return *ret ? 0 : -EBADF;
 }
 
 int pidfd_get_vm(struct process_handle *h, struct vm_space **ret)

@@ -4,6 +4,7 @@
  * with a reference to its address space where it needs that; a process may be gone between two reads.
  */
 #include "procfs.h"
+#include <cloudos/inspect.h>
 
 #define ARGS_SHOWN_MAX (UINT64_C(128) << 10) /* bytes of a command line or environment */
 
@@ -207,11 +208,32 @@ static struct vm_space *space_of(int pid)
 	return s;
 }
 
+/* Files that show memory, or where it lies, to nobody who may not look into the process. */
+static bool is_private(const char *file)
+{
+	static const char *const names[] = { "auxv", "environ", "maps", "smaps", "smaps_rollup" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (str_equal(file, names[i]))
+			return true;
+	return false;
+}
+
+/* Checked each time that a text is made: the process may have become another program since the file was opened. */
+static int private_space(int pid, struct vm_space **ret)
+{
+	int err = inspect_get_vm(pid, INSPECT_FS, ret);
+
+	if (err == -ESRCH)
+		*ret = NULL; /* a zombie has nothing to hide */
+	return err == -EPERM ? -EACCES : 0;
+}
+
 static int show(int pid, int tid, const char *file, struct text_out *o)
 {
 	int i = file_index(file), err;
 	struct process_look *l;
-	struct vm_space *s;
+	struct vm_space *s = NULL;
 
 	if (i < 0)
 		return i;
@@ -220,8 +242,12 @@ static int show(int pid, int tid, const char *file, struct text_out *o)
 		return -ENOMEM;
 	err = process_look(pid, tid, l);
 	if (err == 0) {
-		s = space_of(pid);
-		err = file_shows[i](l, s, o);
+		if (is_private(file))
+			err = private_space(pid, &s);
+		else
+			s = space_of(pid);
+		if (err == 0)
+			err = file_shows[i](l, s, o);
 		if (s)
 			vm_space_put(s);
 		if (l->cred)
@@ -396,6 +422,17 @@ static struct fs_context *context(int pid)
 	return fs;
 }
 
+static bool may_look(int pid)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = pid_lookup_locked(pid);
+	struct task *t = e && e->process ? process_any_task_locked(e->process) : NULL;
+	bool may = !t || inspect_check_locked(t, INSPECT_FS) == 0;
+
+	spin_unlock_irq(&proc_lock, flags);
+	return may;
+}
+
 static const struct procfs_pid_ops pid_ops = {
 	.next_pid = next_pid,
 	.exists = exists,
@@ -407,6 +444,7 @@ static const struct procfs_pid_ops pid_ops = {
 	.store = store,
 	.files = file_names,
 	.link = link,
+	.may_look = may_look,
 	.fds = fds,
 	.fs = context,
 	.namespaces = task_namespace_names,

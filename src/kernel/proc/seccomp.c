@@ -28,7 +28,7 @@ void task_seccomp_inherit_locked(struct task *t)
 	uint8_t mode = LOAD_ACQUIRE(from->seccomp_mode);
 	struct seccomp_filter *f = LOAD_ACQUIRE(from->seccomp);
 
-	t->no_new_privs = READ_ONCE(from->no_new_privs);
+	t->no_new_privs = READ_ONCE(from->no_new_privs); /* after the filter was looked at: see synchronise_locked() */
 	if (mode == SECCOMP_MODE_DISABLED)
 		return;
 	if (f)
@@ -75,10 +75,10 @@ static void synchronise_locked(struct task *self, struct seccomp_filter *f)
 	list_for_each(t, &self->process->tasks, process_link) {
 		if (t == self)
 			continue;
+		if (READ_ONCE(self->no_new_privs))
+			WRITE_ONCE(t->no_new_privs, true); /* first: who sees the filter sees this, too */
 		seccomp_get(f);
 		set_locked(t, SECCOMP_MODE_FILTER, f);
-		if (READ_ONCE(self->no_new_privs))
-			WRITE_ONCE(t->no_new_privs, true);
 	}
 }
 

@@ -157,6 +157,7 @@ static int check_ranges(const struct end *in, const struct end *out, size_t coun
 		return -EBADF;
 	if (count > INT64_MAX || in->pos > INT64_MAX - (int64_t)count || out->pos > INT64_MAX - (int64_t)count)
 		return -EOVERFLOW;
+	count = min(count, (size_t)max((int64_t)READ_ONCE(a->size) - in->pos, INT64_C(0))); /* there is no more */
 	if (a == b && in->pos < out->pos + (int64_t)count && out->pos < in->pos + (int64_t)count)
 		return -EINVAL;
 	return 0;

@@ -25,6 +25,8 @@ struct leavings {
 
 #define LEAVINGS(name) { LIST_INIT((name).watches), LIST_INIT((name).watched) }
 
+static struct wait_queue dropped = WAIT_QUEUE_INIT(dropped); /* super_block.watches_dropped went down */
+
 static void take_out_locked(struct watch *w, struct leavings *l)
 {
 	hash_remove(&w->by_wd);
@@ -35,8 +37,22 @@ static void take_out_locked(struct watch *w, struct leavings *l)
 	if (!list_empty(&w->on->watches))
 		return;
 	WRITE_ONCE(w->on->inode->watched, NULL);
+	w->on->inode->sb->watches_dropped++;
 	list_del(&w->on->all);
 	list_add(&l->watched, &w->on->all);
+}
+
+/* The inode's reference; the super block stays until the last that was taken out of its list has been dropped. */
+static void drop_watched(struct watched *on)
+{
+	struct super_block *sb = on->inode->sb;
+
+	inode_put(on->inode);
+	kfree(on);
+	spin_lock(&inotify_lock);
+	ADD_ONCE(sb->watches_dropped, -1);
+	wake_all(&dropped);
+	spin_unlock(&inotify_lock);
 }
 
 /* May sleep. */
@@ -47,10 +63,8 @@ static void drop(struct leavings *l)
 
 	list_for_each_safe(w, next_watch, &l->watches, link)
 		kfree(w);
-	list_for_each_safe(on, next, &l->watched, all) {
-		inode_put(on->inode);
-		kfree(on);
-	}
+	list_for_each_safe(on, next, &l->watched, all)
+		drop_watched(on);
 }
 
 static void ignore_locked(struct watch *w, struct leavings *l)
@@ -167,6 +181,9 @@ void inotify_tell_unmounted(struct super_block *sb)
 			end_locked(on, IN_UNMOUNT, &l);
 	spin_unlock(&inotify_lock);
 	drop(&l);
+	wait_event(&dropped, READ_ONCE(sb->watches_dropped) == 0); /* others may be dropping what they took out before */
+	spin_lock(&inotify_lock); /* until the one who woke is done with the super block */
+	spin_unlock(&inotify_lock);
 }
 
 /* ---- setting ---- */

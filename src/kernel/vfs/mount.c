@@ -98,6 +98,8 @@ void mount_put(struct mount *m)
 {
 	if (!refcount_put(&m->refs))
 		return;
+	tree_write_enter(); /* a walk that began at a shared working directory may stand on it with no reference */
+	tree_write_leave();
 	dentry_put(m->root);
 	super_put(m->sb);
 	if (refcount_put(&m->source->refs))
@@ -259,10 +261,23 @@ static bool is_below(const struct dentry *d, const struct dentry *top)
 	return d == top;
 }
 
+/* The same under the tree lock. */
+static bool in_tree(const struct mount *m)
+{
+	bool in;
+
+	tree_read_enter();
+	in = in_tree_locked(m);
+	tree_read_leave();
+	return in;
+}
+
 static int bind_one(const struct path *on, const struct path *from)
 {
 	struct mount *m;
 
+	if (!in_tree(from->mount))
+		return -EINVAL;
 	refcount_get(&from->mount->sb->refs);
 	m = mount_create(from->mount->sb, from->dentry, from->mount->source->text, from->mount->flags);
 	if (!m) {
@@ -321,7 +336,7 @@ int vfs_mount_bind(const struct path *on, const struct path *from, bool recursiv
 
 int vfs_remount(const struct path *at, uint32_t flags)
 {
-	if (at->dentry != at->mount->root)
+	if (at->dentry != at->mount->root || !in_tree(at->mount))
 		return -EINVAL;
 	WRITE_ONCE(at->mount->flags, flags & MOUNT_FLAGS);
 	return 0;
@@ -377,11 +392,11 @@ static int unmount_tree(struct mount *m)
 
 	do {
 		tree_write_enter();
-		top = mount_topmost_locked(m);
-		if (!top->parent) { /* somebody else was faster */
+		if (!m->ns || m == m->ns->root) { /* somebody else was faster, or exchanged the root */
 			tree_write_leave();
 			return begun ? 0 : -EINVAL;
 		}
+		top = mount_topmost_locked(m);
 		begun = true;
 		below = mount_detach_locked(top);
 		mount_delist_locked(top);

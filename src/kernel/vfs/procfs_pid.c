@@ -290,14 +290,10 @@ static int file_text(struct file *f, char *buf, size_t size)
 	return fmt_string(buf, size, "anon_inode:[%lu]", (unsigned long)f->ino);
 }
 
-/* May the running thread look through the links of a process? Its owner may, and who may trace anybody. */
+/* May the running thread look through the links of a process? Who may look into it may. */
 static bool may_look(const struct inode *inode)
 {
-	const struct cred *cred = thread_current()->cred;
-	uint32_t uid, gid;
-
-	procfs_pid_ops->owner(node_of(inode)->pid, &uid, &gid);
-	return cred->fsuid == uid || cred_capable(cred, CAP_SYS_PTRACE);
+	return procfs_pid_ops->may_look(node_of(inode)->pid);
 }
 
 /* Copies as much of a link's text as the reader has room for; passes an errno on. */

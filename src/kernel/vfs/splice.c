@@ -70,13 +70,16 @@ static int wait_space(struct pipe *p, bool nonblock)
 	return p->readers > 0 ? 0 : -EPIPE;
 }
 
-/* The pipe has changed, or a wake-up was taken that another might have had: one of each kind looks again. */
+/*
+ * The pipe has changed, or a wake-up was taken that another might have had: one of each kind looks again; all of them, where the other end
+ * is closed, since that was announced once, and they went back to sleep for the claim.
+ */
 static void announce(struct pipe *p)
 {
 	if (pipe_may_read(p))
-		wake_events(&p->can_read, POLLIN | POLLRDNORM, true);
+		wake_events(&p->can_read, POLLIN | POLLRDNORM, READ_ONCE(p->writers) > 0);
 	if (pipe_may_write(p))
-		wake_events(&p->can_write, POLLOUT | POLLWRNORM, true);
+		wake_events(&p->can_write, POLLOUT | POLLWRNORM, READ_ONCE(p->readers) > 0);
 }
 
 /* ---- from a file ---- */
@@ -97,6 +100,8 @@ static ssize_t claim_space(struct pipe *p, size_t len, bool nonblock)
 			WRITE_ONCE(p->writing, true);
 	}
 	mutex_unlock(&p->lock);
+	if (n == -ENOMEM)
+		announce(p);
 	return n;
 }
 
@@ -183,8 +188,9 @@ static ssize_t drain_into(struct pipe *p, struct file *to, int64_t *pos, size_t 
 		drop_claimed(p, n > 0 ? (size_t)n : 0);
 		if (n > 0)
 			done += (size_t)n;
-		if (n < piece)
+		if (n < piece || thread_signal_pending())
 			break;
+		sched_point();
 	}
 	return done > 0 ? (ssize_t)done : n;
 }
@@ -252,6 +258,7 @@ static int wait_both(struct pipe *from, struct pipe *to, bool nonblock)
 	mutex_unlock(&from->lock);
 	if (result <= 0)
 		return result;
+	announce(from); /* this one may wait long for the other side */
 	mutex_lock(&to->lock);
 	result = wait_space(to, nonblock);
 	mutex_unlock(&to->lock);

@@ -39,6 +39,8 @@ static void count_page(struct vm_usage *u, hal_pte_t pte)
 	u->pages[n > 1 ? VM_USAGE_SHARED : VM_USAGE_PRIVATE][dirty] += PAGE_SIZE;
 }
 
+#define BATCH (UINT64_C(2) << 20) /* bytes that are looked at with the tables locked */
+
 static void count_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t addr)
 {
 	struct usage_visit *u = container_of(v, struct usage_visit, visit);
@@ -57,9 +59,13 @@ void vm_area_usage(struct vm_area *a, struct vm_usage *usage)
 	struct vm_usage before = *usage;
 	struct usage_visit v = { .visit = { .space = a->space, .run = count_run }, .usage = usage };
 
-	spin_lock(&a->space->table_lock);
-	pagetable_visit(&v.visit, a->start, a->end);
-	spin_unlock(&a->space->table_lock);
+	for (uaddr_t at = a->start, end; at < a->end; at = end) {
+		end = min(a->end, (at / BATCH + 1) * BATCH);
+		spin_lock(&a->space->table_lock);
+		pagetable_visit(&v.visit, at, end);
+		spin_unlock(&a->space->table_lock);
+		sched_point();
+	}
 	usage->size += a->end - a->start;
 	if (a->flags & VM_LOCKED)
 		usage->pss_locked += usage->pss - before.pss;
