@@ -41,8 +41,11 @@ static void hand_out(const struct sim_trace_record *r, uintptr_t pc, const char 
 
 	if (hal_upcalls.describe_context && sim_self() && sim_self()->running) {
 		const struct hal_context *c = sim_self()->running;
+		bool points = sim_points;
 
+		sim_points = false; /* it is kernel code, in which points may be everywhere */
 		hal_upcalls.describe_context(c->thread ? c->thread : c, thread, sizeof(thread), false);
+		sim_points = points;
 		names.thread = thread;
 	}
 	if (pc)

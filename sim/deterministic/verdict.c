@@ -234,6 +234,7 @@ void det_stuck(void)
 	} else if (!stands_where_it_stood()) {
 		convict();
 	}
+	det_cpus[sim_self()->id].state = DET_READY; /* it runs kernel code, with its locks and points; det_idle() has it idle again */
 	if (try_next()) /* it may have been put on this CPU's own queue: then only the idle loop sees it */
 		det_pend(sim_self()->id, SIM_IRQ_IPI);
 	else

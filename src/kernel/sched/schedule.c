@@ -362,15 +362,18 @@ static bool wake_if(struct thread *t, uint32_t states)
 {
 	unsigned long irq;
 	struct run_queue *rq;
+	uint32_t state;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the waker's condition before the look at the state */
 	hal_point(HAL_POINT_WAKE, t);
 	rq = thread_lock_queue(t, &irq);
-	if (!(states >> READ_ONCE(t->state) & 1)) { /* the sleeper itself sets it without the lock */
-		thread_unlock_queue(rq, irq);
-		return false;
-	}
-	__atomic_store_n(&t->state, THREAD_RUNNABLE, __ATOMIC_RELAXED);
+	state = READ_ONCE(t->state);
+	do { /* the sleeper itself sets it without the lock: either it hears of this wake-up, or the caller does that it does not */
+		if (!(states >> state & 1)) {
+			thread_unlock_queue(rq, irq);
+			return false;
+		}
+	} while (!__atomic_compare_exchange_n(&t->state, &state, THREAD_RUNNABLE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	if (t->on_queue) {
 		thread_unlock_queue(rq, irq);
 		return true;
