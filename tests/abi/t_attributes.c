@@ -88,6 +88,10 @@ static void times(void)
 	EXPECT_ERRNO(utimensat(AT_FDCWD, "t", ts, 0), EINVAL);
 	EXPECT_ERRNO(syscall(SYS_utimensat, AT_FDCWD, "t", 16, 0), EFAULT);
 	EXPECT_ERRNO(utimensat(AT_FDCWD, "no", NULL, 0), ENOENT);
+#ifdef SYS_futimesat
+	EXPECT_ERRNO(syscall(SYS_futimesat, AT_FDCWD, "t", (long[4]){ 1, 0, 2, -9209243096847338958L }), EINVAL);
+	EXPECT(syscall(SYS_futimesat, AT_FDCWD, "t", (long[4]){ 4000, 8, 2, 9 }) == 0 && stat("t", &st) == 0 && st.st_atim.tv_nsec == 8000);
+#endif
 	fd = open("t", O_RDWR);
 	ts[0] = (struct timespec){ 3000, 0 };
 	ts[1] = (struct timespec){ -5, 1 };

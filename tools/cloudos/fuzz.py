@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 
 from . import build
@@ -27,7 +28,9 @@ def main(words: list[str]) -> int:
     work.mkdir(parents=True, exist_ok=True)
     line = [str(program), f"-max_total_time={args.seconds}", "-timeout=25", "-print_final_stats=1",
             f"-artifact_prefix={found}/{args.target}-", *more, str(work), str(ROOT / "fuzz" / "corpus" / args.target)]
-    status = subprocess.run(line, cwd=work).returncode
+    # What the sanitizer of undefined behaviour reports ends the search, as the others' reports do.
+    stop = {**os.environ, "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    status = subprocess.run(line, cwd=work, env=stop).returncode
     if status != 0:
         say(f"found something: {found}/{args.target}-*. Its input becomes a file of fuzz/corpus/{args.target} with the fix")
     return status

@@ -313,10 +313,11 @@ int64_t sys_futimesat(int dirfd, uaddr_t name, uaddr_t at)
 			return -EFAULT;
 		t = (struct times){ .attr = { .set = ATTR_ATIME | ATTR_MTIME } };
 		for (int i = 0; i < 2; i++) {
-			struct __kernel_timespec ts = { .tv_sec = tv[i].sec, .tv_nsec = tv[i].usec * 1000 };
+			struct __kernel_timespec ts = { .tv_sec = tv[i].sec };
 
 			if (tv[i].usec < 0 || tv[i].usec >= 1000000)
 				return -EINVAL;
+			ts.tv_nsec = tv[i].usec * 1000;
 			decode_time(&ts, &t, 0, i ? &t.attr.mtime_ns : &t.attr.atime_ns);
 		}
 	}
