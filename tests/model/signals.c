@@ -12,7 +12,7 @@
  * S5  A child that is reported as stopped does nothing until it is continued; the statuses of wait4 are right.
  * S6  SA_ONSTACK handlers run on the alternate stack; an SA_RESETHAND handler runs once for each time that it is set.
  *
- * The children own their stacks and scratch memory before the operations begin, and fork no more: so memory faults meet only calls that
+ * All own their stacks and scratch memory before the operations begin, and fork no more: so memory faults meet only calls that
  * allocate, and nobody dies of them.
  */
 #include "program.h"
@@ -611,6 +611,7 @@ static void start_children(void)
 	}
 	while (!all_ready())
 		rest_longer(&rest);
+	user_prepare_stack(); /* again: since the forks its pages are shared */
 }
 
 static void program(uint64_t arg)
