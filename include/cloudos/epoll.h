@@ -18,6 +18,12 @@ int epoll_file_create(struct file **ret);
 int epoll_control(struct file *epoll, int op, struct file *target, int fd, const struct epoll_event *event);
 
 /*
+ * What kcmp(2) compares: the file that `epoll` watches as `fd` (after `skip` others of that number), to be compared and not to be used: it may be gone.
+ * 0, -EINVAL (no epoll), -ENOENT. May sleep.
+ */
+int epoll_watched(struct file *epoll, int fd, unsigned skip, const struct file **ret);
+
+/*
  * Waits for events and writes up to `max` of them to user memory. How many; 0 when the time was up; -EINTR, -EFAULT, -EINVAL.
  * deadline_ns as for poll_items().
  */

@@ -22,8 +22,12 @@ int inspect_get_vm(int tid, enum inspect_ids ids, struct vm_space **ret);
 
 /*
  * kcmp(2): do two threads use the same object (KCMP_*; of KCMP_FILE by the descriptors fd1 and fd2)? 0: the same, 1 and 2: an order that
- * tells nothing of addresses. -ESRCH, -EPERM, -EBADF, -EINVAL, -EOPNOTSUPP.
+ * tells nothing of addresses. -ESRCH, -EPERM, -EBADF, -EINVAL.
  */
 int inspect_compare(int tid1, int tid2, int type, uint64_t fd1, uint64_t fd2);
+
+/* KCMP_EPOLL_TFD: descriptor fd1 of tid1, and the file that an epoll of tid2 watches. Also -ENOENT. */
+struct kcmp_epoll_slot;
+int inspect_compare_watched(int tid1, int tid2, uint64_t fd1, const struct kcmp_epoll_slot *slot);
 
 #endif

@@ -158,8 +158,11 @@ int fd_set_cloexec(int fd, bool on);
 void fd_close_range(uint32_t first, uint32_t last, bool only_mark);
 /* RLIMIT_NOFILE of the running thread; proc fills it. */
 extern uint64_t (*fd_limit)(void);
-/* RLIMIT_FSIZE of the running thread; raises SIGXFSZ when `size` is beyond it. 0 or -EFBIG. proc fills it; null: no limit. */
-extern int (*file_size_limit)(uint64_t size);
+/* Cuts a write of *count bytes at `pos` by RLIMIT_FSIZE: 0; -EFBIG, and SIGXFSZ, where nothing is left of it. proc fills it; null: no limit. */
+extern int (*file_size_limit)(uint64_t pos, size_t *count);
+
+/* May the running process make the regular file that large? 0, or -EFBIG with the signal that says so. */
+int file_may_grow(const struct inode *inode, uint64_t size);
 
 /* Calls fn for each open descriptor of a table (for /proc/pid/fd), with a reference held. */
 int fd_for_each(struct fd_table *t, int (*fn)(int fd, struct file *f, void *arg), void *arg);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening files, and moving bytes in and out of them: flags, positions, vectors, holes, sizes, and arguments that are no good. */
 #include <limits.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -154,6 +156,33 @@ static void vectors(void)
 	close(fd);
 }
 
+static volatile sig_atomic_t too_large;
+
+static void on_too_large(int signo)
+{
+	(void)signo;
+	too_large++;
+}
+
+static void size_limit(void)
+{
+	const struct rlimit small = { 100, RLIM_INFINITY }, all = { RLIM_INFINITY, RLIM_INFINITY };
+	int fd = make("limited", "0123456789");
+
+	signal(SIGXFSZ, on_too_large);
+	EXPECT(setrlimit(RLIMIT_FSIZE, &small) == 0);
+	EXPECT(pwrite(fd, "abcd", 4, 98) == 2 && !too_large);
+	EXPECT_ERRNO(pwrite(fd, "x", 1, 100), EFBIG);
+	EXPECT_ERRNO(ftruncate(fd, 101), EFBIG);
+	EXPECT_ERRNO(fallocate(fd, 0, 0, 101), EFBIG);
+	EXPECT_ERRNO(fallocate(fd, 0, 100, 1), EFBIG);
+	EXPECT(too_large == 4);
+	EXPECT(fallocate(fd, 0, 50, 50) == 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 200) == 0 && too_large == 4);
+	EXPECT(setrlimit(RLIMIT_FSIZE, &all) == 0);
+	signal(SIGXFSZ, SIG_DFL);
+	close(fd);
+}
+
 static void sizes(void)
 {
 	int fd = make("sizes", "0123456789");
@@ -262,6 +291,7 @@ int main(void)
 	CASE(appending);
 	CASE(vectors);
 	CASE(sizes);
+	CASE(size_limit);
 	CASE(copying);
 	CASE(bad_pointers);
 	CASE(deleted_file_lives);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -343,6 +344,28 @@ static int share(void *fd)
 	_exit(read(*(int *)fd, &c, 1) == 1 ? 0 : 1);
 }
 
+static void comparing_watched(void)
+{
+	struct { unsigned epoll, fd, skip; } slot;
+	struct epoll_event event = { .events = EPOLLIN };
+	int pipes[2], epoll = epoll_create1(0);
+	pid_t self = getpid();
+
+	EXPECT(pipe(pipes) == 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, pipes[0], &event) == 0);
+	slot.epoll = (unsigned)epoll, slot.fd = (unsigned)pipes[0], slot.skip = 0;
+	EXPECT(kcmp_(self, self, KCMP_EPOLL_TFD, (unsigned long)pipes[0], (unsigned long)&slot) == 0);
+	EXPECT(kcmp_(self, self, KCMP_EPOLL_TFD, (unsigned long)pipes[1], (unsigned long)&slot) > 0);
+	EXPECT_ERRNO(kcmp_(self, self, KCMP_EPOLL_TFD, 1000, (unsigned long)&slot), EBADF);
+	EXPECT_ERRNO(kcmp_(self, self, KCMP_EPOLL_TFD, (unsigned long)pipes[0], 0), EFAULT);
+	slot.skip = 1;
+	EXPECT_ERRNO(kcmp_(self, self, KCMP_EPOLL_TFD, (unsigned long)pipes[0], (unsigned long)&slot), ENOENT);
+	slot.epoll = (unsigned)pipes[0];
+	EXPECT_ERRNO(kcmp_(self, self, KCMP_EPOLL_TFD, (unsigned long)pipes[0], (unsigned long)&slot), EINVAL);
+	slot.epoll = 1000;
+	EXPECT_ERRNO(kcmp_(self, self, KCMP_EPOLL_TFD, (unsigned long)pipes[0], (unsigned long)&slot), EBADF);
+	close(pipes[0]), close(pipes[1]), close(epoll);
+}
+
 static void comparing(void)
 {
 	static char stack[1 << 14] __attribute__((aligned(64)));
@@ -366,6 +389,7 @@ static void comparing(void)
 		EXPECT(kcmp_(forked, self, type, 0, 0) == 3 - order);
 	}
 	EXPECT(kcmp_(self, self, KCMP_IO, 0, 0) == 0);
+	EXPECT(kcmp_(self, self, KCMP_SYSVSEM, 0, 0) == 0);
 	EXPECT_ERRNO(kcmp_(self, self, 8, 0, 0), EINVAL);
 	EXPECT_ERRNO(kcmp_(self, self, -1, 0, 0), EINVAL);
 	EXPECT_ERRNO(kcmp_(self, 0x3fffffff, KCMP_VM, 0, 0), ESRCH);
@@ -392,5 +416,6 @@ int main(void)
 	CASE(advising);
 	CASE(releasing);
 	CASE(comparing);
+	CASE(comparing_watched);
 	return abi_result();
 }

@@ -3,6 +3,7 @@
 #include "cases.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
@@ -144,6 +145,33 @@ static void raw_input(void)
 	change(0, ICANON, 3, 0);
 	type("pqr");
 	EXPECT(read(slave, buf, 8) == 3);
+	close_pair();
+}
+
+/* System V's struct termio, as <asm/termbits.h> has it, which cannot be had beside <termios.h>. */
+struct short_termios {
+	uint16_t iflag, oflag, cflag, lflag;
+	uint8_t line, cc[8];
+};
+
+static void old_form(void)
+{
+	struct short_termios old;
+	struct termios t;
+
+	EXPECT(open_pair());
+	EXPECT(ioctl(slave, TCGETA, &old) == 0 && tcgetattr(slave, &t) == 0);
+	EXPECT(old.iflag == (uint16_t)t.c_iflag && old.lflag == (uint16_t)t.c_lflag && old.cc[VINTR] == 3 && old.cc[VEOF] == 4);
+	old.lflag &= (uint16_t)~(ECHO | ICANON);
+	old.cc[VMIN] = 2;
+	EXPECT(ioctl(slave, TCSETAW, &old) == 0 && tcgetattr(slave, &t) == 0);
+	EXPECT(!(t.c_lflag & (ECHO | ICANON)) && (t.c_lflag & IEXTEN) && t.c_cc[VMIN] == 2 && t.c_cc[VLNEXT] == 22);
+	type("ab");
+	EXPECT(ioctl(slave, TCSETAF, &old) == 0);
+	type("cd");
+	EXPECT(strcmp(line(), "cd") == 0);
+	EXPECT_ERRNO(ioctl(slave, TCGETA, (void *)16), EFAULT);
+	EXPECT_ERRNO(ioctl(slave, TCSETA, (void *)16), EFAULT);
 	close_pair();
 }
 
@@ -425,6 +453,7 @@ int main(void)
 	CASE(editing);
 	CASE(raw_input);
 	CASE(mappings);
+	CASE(old_form);
 	CASE(flow);
 	CASE(controlling_terminals);
 	CASE(job_control);

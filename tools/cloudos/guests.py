@@ -67,9 +67,9 @@ def _boot(setup: Setup, programs: list[Program], added: list[tuple[Path, str]], 
 
 
 def batch(prefix: str, setup: Setup, programs: list[Program], added: list[tuple[Path, str]],
-          size: int = 60) -> list[Job]:
-    """Jobs that run programs on a machine; a program's test is called prefix/its name."""
-    limit_s = PROGRAM_LIMIT_S[setup.machine]
+          size: int = 60, limit_s: int = 0) -> list[Job]:
+    """Jobs that run programs on a machine, `size` a boot; a program's test is called prefix/its name."""
+    limit_s = limit_s or PROGRAM_LIMIT_S[setup.machine]
 
     def job(part: list[Program]) -> Job:
         by_name = {f"{prefix}/{program.name}": program for program in part}

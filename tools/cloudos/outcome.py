@@ -45,12 +45,14 @@ class Report:
     """Prints outcomes as they come and counts them."""
 
     counts: dict[str, int] = field(default_factory=lambda: {PASSED: 0, FAILED: 0, SKIPPED: 0})
+    outcomes: list[Outcome] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     silent: bool = False
 
     def add(self, outcome: Outcome) -> None:
         with self.lock:
             self.counts[outcome.result] += 1
+            self.outcomes.append(outcome)
             if self.silent:
                 return
             print(f"{outcome.result:4} {outcome.seconds:7.2f} s  {outcome.name}", flush=True)

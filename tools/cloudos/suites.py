@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from . import build, check, debian, explore, guests, initramfs, packages, run, tsan
+from . import build, check, debian, explore, guests, initramfs, judges, packages, run, tsan
 from .guests import MACHINES, Program
 from .machine import Setup
 from .outcome import FAILED, PASSED, SKIPPED, Job, Outcome, simple
@@ -480,9 +480,9 @@ SUITES: dict[str, Callable[[], list[Job]]] = {
     "sim": deterministic, "boot": boot, "run": running, "abi": abi, "disk": disks, "debian": debian_programs,
     "applets": applets, "random": random_walks, "tsan": races,
 }
+APART = ("judges",)                  # too long to be run unless asked for by name
 
-
-GUEST_SUITES = ("boot", "run", "abi", "disk", "debian", "applets", "random")
+GUEST_SUITES = ("boot", "run", "abi", "disk", "debian", "applets", "random", "judges")
 _machines: list[str] = []            # those that were built, of those that the chosen tests need
 
 
@@ -518,21 +518,22 @@ def _machine_jobs(filters: list[str]) -> list[Job]:
     return jobs
 
 
-def _suite_jobs(name: str) -> list[Job]:
+def _suite_jobs(name: str, full: bool) -> list[Job]:
     try:
-        return SUITES[name]()
+        return judges.jobs(_machines, full) if name == "judges" else SUITES[name]()
     except (Failure, subprocess.SubprocessError) as error:
         outcome = Outcome(name, FAILED, 0, str(error))
         return [Job([name], lambda names: iter([outcome]), required=True)]
 
 
-def jobs_for(filters: list[str]) -> list[Job]:
+def jobs_for(filters: list[str], full: bool) -> list[Job]:
     chosen = [name for name in SUITES if not filters or any(_overlap(f"{name}/", f) for f in filters)]
+    chosen += [name for name in APART if any(_overlap(f"{name}/", f) for f in filters)]
     if not chosen:
-        raise Failure(f"no test's name starts with {' or '.join(filters)}; suites: {', '.join(SUITES)}", 2)
+        raise Failure(f"no test's name starts with {' or '.join(filters)}; suites: {', '.join([*SUITES, *APART])}", 2)
     jobs, seen = _machine_jobs(filters), set()
     for name in chosen:
-        if SUITES[name] not in seen:
-            seen.add(SUITES[name])
-            jobs += _suite_jobs(name)
+        if SUITES.get(name, name) not in seen:
+            seen.add(SUITES.get(name, name))
+            jobs += _suite_jobs(name, full)
     return jobs

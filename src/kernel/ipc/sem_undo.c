@@ -85,7 +85,7 @@ static struct sem_undo_list *own_list(struct task *t)
 	refcount_init(&l->refs, 1);
 	mutex_init(&l->lock, RANK_IPC_UNDO);
 	list_init(&l->undos);
-	t->sem_undo = l;
+	WRITE_ONCE(t->sem_undo, l);
 	return l;
 }
 
@@ -154,7 +154,7 @@ static void leave(struct task *t)
 	struct sem_undo_list *l = t->sem_undo;
 	struct sem_undo *u, *next;
 
-	t->sem_undo = NULL;
+	WRITE_ONCE(t->sem_undo, NULL);
 	if (!l || !refcount_put(&l->refs))
 		return;
 	list_for_each_safe(u, next, &l->undos, in_list) {

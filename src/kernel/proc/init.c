@@ -34,6 +34,20 @@ static uint64_t limit_fd(void)
 	return process_limit(RLIMIT_NOFILE);
 }
 
+static int limit_file_size(uint64_t pos, size_t *count)
+{
+	uint64_t limit = process_limit(RLIMIT_FSIZE);
+
+	if (likely(limit == RLIM_INFINITY))
+		return 0;
+	if (pos >= limit) {
+		signal_self(SIGXFSZ);
+		return -EFBIG;
+	}
+	*count = min(*count, limit - pos);
+	return 0;
+}
+
 /* Linux's defaults. */
 static void default_limits(struct process *p)
 {
@@ -171,6 +185,7 @@ static int proc_start(void)
 	signalfd_init();
 	account_init();
 	fd_limit = limit_fd;
+	file_size_limit = limit_file_size;
 	return proc_files_init();
 }
 SERVICE_DEFINE(proc, .requires = SERVICE_REQUIRES("vfs"), .start = proc_start, .flags = SERVICE_ESSENTIAL);

@@ -14,6 +14,7 @@
  * is let into the new program by the rights that he had over the old one.
  */
 #include "proc_internal.h"
+#include <cloudos/epoll.h>
 #include <cloudos/inspect.h>
 #include <cloudos/random.h>
 #include <cloudos/vfs.h>
@@ -121,8 +122,8 @@ static int object_locked(const struct task *t, int type, const void **ret)
 	case KCMP_IO:
 		return 0;
 	case KCMP_SYSVSEM:
-	case KCMP_EPOLL_TFD:
-		return -EOPNOTSUPP;
+		*ret = READ_ONCE(t->sem_undo);
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -179,25 +180,60 @@ static int tables_of(int tid1, int tid2, struct fd_table *ret[2])
 	return err;
 }
 
+/* The order of two files, of which at least one was found in another's table. */
+static int order_files(const void *const objects[2])
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int result = order_locked(objects, KCMP_FILE);
+
+	spin_unlock_irq(&proc_lock, flags);
+	return result;
+}
+
+/* fds[i] of each thread's table, with references, null for what is none; 0 or a negative errno. */
+static int files_of(int tid1, int tid2, const uint64_t fds[2], struct file *ret[2])
+{
+	struct fd_table *tables[2] = { NULL, NULL };
+	int err = tables_of(tid1, tid2, tables);
+
+	for (int i = 0; i < 2 && err == 0; i++) {
+		ret[i] = fds[i] > INT32_MAX ? NULL : fd_table_lookup(tables[i], (int)fds[i]);
+		fd_table_put(tables[i]);
+	}
+	return err;
+}
+
+static void put_files(struct file *const files[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (files[i])
+			file_put(files[i]);
+}
+
 static int compare_files(int tid1, int tid2, const uint64_t fds[2])
 {
-	const void *objects[2] = { NULL, NULL };
-	struct fd_table *tables[2] = { NULL, NULL };
-	unsigned long flags;
-	int result = tables_of(tid1, tid2, tables);
+	struct file *files[2];
+	int result = files_of(tid1, tid2, fds, files);
 
 	if (result < 0)
 		return result;
-	for (int i = 0; i < 2; i++) {
-		objects[i] = fds[i] > INT32_MAX ? NULL : fd_table_lookup(tables[i], (int)fds[i]);
-		fd_table_put(tables[i]);
-	}
-	flags = spin_lock_irq(&proc_lock);
-	result = objects[0] && objects[1] ? order_locked(objects, KCMP_FILE) : -EBADF;
-	spin_unlock_irq(&proc_lock, flags);
-	for (int i = 0; i < 2; i++)
-		if (objects[i])
-			file_put((struct file *)objects[i]);
+	result = files[0] && files[1] ? order_files((const void *const[2]){ files[0], files[1] }) : -EBADF;
+	put_files(files);
+	return result;
+}
+
+int inspect_compare_watched(int tid1, int tid2, uint64_t fd1, const struct kcmp_epoll_slot *slot)
+{
+	const struct file *watched;
+	struct file *files[2];
+	int result = files_of(tid1, tid2, (const uint64_t[2]){ fd1, slot->efd }, files);
+
+	if (result < 0)
+		return result;
+	result = files[0] && files[1] ? epoll_watched(files[1], (int)slot->tfd, slot->toff, &watched) : -EBADF;
+	if (result == 0)
+		result = order_files((const void *const[2]){ files[0], watched });
+	put_files(files);
 	return result;
 }
 

@@ -124,6 +124,8 @@ static int do_fallocate(struct file *f, unsigned mode, int64_t offset, int64_t l
 	mutex_lock(&inode->lock);
 	if (inode->ops->fallocate) {
 		error = seals_allow_fallocate(inode, mode, (uint64_t)end);
+		if (!error && !(mode & FALLOC_FL_KEEP_SIZE))
+			error = file_may_grow(inode, (uint64_t)end);
 		if (!error)
 			error = inode->ops->fallocate(inode, mode, (uint64_t)offset, (uint64_t)len);
 	}

@@ -8,9 +8,11 @@
 #include <cloudos/mm.h>
 #include <cloudos/pidfd.h>
 #include <cloudos/task.h>
+#include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
 #include <linux/capability.h>
+#include <linux/kcmp.h>
 #include "syscalls_gen.h"
 
 #define VECS_FAST 8 /* ranges that need no memory */
@@ -209,5 +211,9 @@ int64_t sys_process_mrelease(int pidfd, unsigned flags)
 
 int64_t sys_kcmp(int pid1, int pid2, int type, uint64_t fd1, uint64_t fd2)
 {
-	return inspect_compare(pid1, pid2, type, fd1, fd2);
+	struct kcmp_epoll_slot slot;
+
+	if (type != KCMP_EPOLL_TFD)
+		return inspect_compare(pid1, pid2, type, fd1, fd2);
+	return copy_from_user(&slot, fd2, sizeof(slot)) ? -EFAULT : inspect_compare_watched(pid1, pid2, fd1, &slot);
 }

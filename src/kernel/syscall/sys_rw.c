@@ -53,7 +53,7 @@ static inline ssize_t move(struct transfer *t, struct io_iter *it)
 		n = t->write ? file_write(t->f, it, &t->pos) : file_read(t->f, it, &t->pos);
 	if (t->own_pos) {
 		if (t->f->mode & FILE_SEEKABLE)
-			t->f->pos = t->pos;
+			WRITE_ONCE(t->f->pos, t->pos);
 		if (unlikely(t->locked))
 			mutex_unlock(&t->f->pos_lock);
 	}

@@ -141,6 +141,13 @@ int vfs_setattr(const struct path *path, const struct file_attr *attr)
 	return error;
 }
 
+int file_may_grow(const struct inode *inode, uint64_t size)
+{
+	size_t one = 1;
+
+	return file_size_limit && size > READ_ONCE(inode->data->size) ? file_size_limit(size - 1, &one) : 0;
+}
+
 int vfs_truncate(struct inode *inode, uint64_t size)
 {
 	struct file_attr attr = { .set = ATTR_SIZE, .size = size };
@@ -148,11 +155,9 @@ int vfs_truncate(struct inode *inode, uint64_t size)
 
 	if (size > inode->sb->max_bytes)
 		return -EFBIG;
-	if (file_size_limit && size > READ_ONCE(inode->data->size)) {
-		error = file_size_limit(size);
-		if (error)
-			return error;
-	}
+	error = file_may_grow(inode, size);
+	if (error)
+		return error;
 	mutex_lock(&inode->lock);
 	inode_clear_setid_locked(inode);
 	error = setattr_locked(inode, &attr);

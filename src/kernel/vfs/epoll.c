@@ -400,6 +400,28 @@ int epoll_control(struct file *epoll, int op, struct file *target, int fd, const
 	return error;
 }
 
+/* Entries of one descriptor follow the order of their files: which of them is the first, nobody can know, as on Linux. */
+int epoll_watched(struct file *epoll, int fd, unsigned skip, const struct file **ret)
+{
+	struct epoll *ep = epoll_of(epoll);
+	int error = -ENOENT;
+
+	if (!ep)
+		return -EINVAL;
+	mutex_lock(&ep->lock);
+	for (struct rb_node *node = rb_first(&ep->items); node; node = rb_next(node)) {
+		const struct epoll_item *item = rb_entry(node, struct epoll_item, node);
+
+		if (item->fd != fd || skip-- > 0)
+			continue;
+		*ret = item->file;
+		error = 0;
+		break;
+	}
+	mutex_unlock(&ep->lock);
+	return error;
+}
+
 /* ---- waiting ---- */
 
 /* One ready item to the user: 1, 0 if it had nothing to say, -EFAULT (then it stays ready). */

@@ -15,7 +15,7 @@
 
 static struct slab_cache *file_cache;
 static uint64_t anonymous_ino; /* atomic */
-int (*file_size_limit)(uint64_t size);
+int (*file_size_limit)(uint64_t pos, size_t *count);
 
 int file_init(void)
 {
@@ -271,7 +271,7 @@ static int limit_write(struct file *f, struct io_iter *from, uint64_t pos)
 		return -EFBIG;
 	if (unlikely(end > f->inode->sb->max_bytes))
 		from->count = f->inode->sb->max_bytes - pos;
-	return end > f->inode->data->size && file_size_limit ? file_size_limit(pos + 1) : 0;
+	return file_size_limit ? file_size_limit(pos, &from->count) : 0;
 }
 
 /* Writers and resizers of a file exclude each other, which makes appending safe. */

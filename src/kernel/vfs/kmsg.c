@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * /dev/kmsg: the log ring as a file (Documentation/ABI/testing/dev-kmsg of Linux). A read gives one record,
- * "level,sequence,microseconds,-;text\n"; a write adds one, with an optional "<level>" in front. The position
- * of an open file is the sequence number of its next record.
+ * "level,sequence,microseconds,-;text\n"; a write adds one, with an optional "<level>" in front. The position of an open file is the
+ * sequence number of its next record, 0 for the oldest that there is; -EPIPE tells once of records that were overwritten before they were read.
  */
 #define LOG_SUBSYSTEM "user"
 #include <cloudos/format.h>
@@ -15,18 +15,19 @@
 #define RECORD_TEXT_MAX (LOG_LINE_MAX + 96)
 
 static struct wait_queue readers = WAIT_QUEUE_INIT(readers);
+static uint64_t cleared_at; /* SYSLOG_ACTION_CLEAR: sequence of the first record after it */
 
 static void wake_readers(void)
 {
 	wake_all(&readers);
 }
 
-static bool has_record(const struct file *f)
+static bool has_record(int64_t pos)
 {
-	return log_next_sequence() > (uint64_t)f->pos;
+	return log_next_sequence() > (uint64_t)pos;
 }
 
-/* The record at the file's position as text; the position moves behind it. Bytes, or -EAGAIN. */
+/* The record at *pos as text; *pos moves behind it. Bytes; -EAGAIN where there is none; -EPIPE, and *pos moves to the oldest that there is. */
 static ssize_t next_record(int64_t *pos, char *buf, size_t size)
 {
 	struct log_record *record = kmalloc(sizeof(*record));
@@ -38,6 +39,11 @@ static ssize_t next_record(int64_t *pos, char *buf, size_t size)
 	if (error) {
 		kfree(record);
 		return error;
+	}
+	if (*pos && record->sequence != (uint64_t)*pos) {
+		*pos = (int64_t)record->sequence;
+		kfree(record);
+		return -EPIPE;
 	}
 	len = fmt_string(buf, size, "%u,%lu,%lu,-;%s%s%.*s\n", record->level, (unsigned long)record->sequence,
 			 (unsigned long)(record->time_ns / NSEC_PER_USEC), record->subsystem,
@@ -52,18 +58,17 @@ static ssize_t kmsg_read(struct file *f, struct io_iter *to, int64_t *pos)
 	char *text;
 	ssize_t n;
 
-	(void)pos;
-	if (!has_record(f)) {
+	if (!has_record(*pos)) {
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		n = wait_event_interruptible(&readers, has_record(f));
+		n = wait_event_interruptible(&readers, has_record(*pos));
 		if (n)
 			return n;
 	}
 	text = kmalloc(RECORD_TEXT_MAX);
 	if (!text)
 		return -ENOMEM;
-	n = next_record(&f->pos, text, RECORD_TEXT_MAX);
+	n = next_record(pos, text, RECORD_TEXT_MAX);
 	if (n > 0 && (size_t)n > to->count)
 		n = -EINVAL;
 	else if (n > 0 && io_copy_to(to, text, (size_t)n) < (size_t)n)
@@ -111,10 +116,12 @@ static int64_t kmsg_seek(struct file *f, int64_t offset, int whence)
 {
 	if (offset)
 		return -ESPIPE;
-	if (whence == SEEK_SET || whence == SEEK_DATA)
-		f->pos = 0;
+	if (whence == SEEK_SET)
+		WRITE_ONCE(f->pos, 0);
+	else if (whence == SEEK_DATA)
+		WRITE_ONCE(f->pos, (int64_t)READ_ONCE(cleared_at));
 	else if (whence == SEEK_END)
-		f->pos = (int64_t)log_next_sequence();
+		WRITE_ONCE(f->pos, (int64_t)log_next_sequence());
 	else
 		return -EINVAL;
 	return 0;
@@ -123,7 +130,7 @@ static int64_t kmsg_seek(struct file *f, int64_t offset, int whence)
 static uint32_t kmsg_poll(struct file *f, struct poll_table *pt)
 {
 	poll_wait(pt, &readers);
-	return has_record(f) ? 0x41 : 0; /* POLLIN POLLRDNORM */
+	return has_record(READ_ONCE(f->pos)) ? 0x41 : 0; /* POLLIN POLLRDNORM */
 }
 
 static const struct file_ops kmsg_ops = { .read = kmsg_read, .write = kmsg_write, .seek = kmsg_seek, .poll = kmsg_poll };
@@ -136,7 +143,6 @@ int kmsg_add(void)
 
 /* ---- syslog(2) ---- */
 
-static uint64_t cleared_at; /* SYSLOG_ACTION_CLEAR: sequence of the first record after it */
 static uint64_t read_at;    /* SYSLOG_ACTION_READ */
 
 /* One record as dmesg shows it: "<6>[    0.123456] text\n". */

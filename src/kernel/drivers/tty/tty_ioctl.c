@@ -40,36 +40,85 @@ static void set_speeds(struct ktermios *k)
 		k->c_ispeed = k->c_ospeed = speed_of(code);
 }
 
-static int64_t get_termios(struct tty *t, uaddr_t arg, size_t size)
+static void copy_termios(struct tty *t, struct ktermios *ret)
 {
 	unsigned long flags = spin_lock_irq(&t->lock);
-	struct ktermios k = t->ldisc.termios;
 
+	*ret = t->ldisc.termios;
 	spin_unlock_irq(&t->lock, flags);
+}
+
+static int64_t get_termios(struct tty *t, uaddr_t arg, size_t size)
+{
+	struct ktermios k;
+
+	copy_termios(t, &k);
 	return copy_to_user(arg, &k, size);
 }
 
-static int64_t set_termios(struct tty *t, uaddr_t arg, size_t size, bool flush)
+static void change_termios(struct tty *t, const struct ktermios *k, bool flush)
 {
-	struct ktermios k = t->ldisc.termios;
-	unsigned long flags;
+	unsigned long flags = spin_lock_irq(&t->lock);
 	bool restarted;
 
-	if (copy_from_user(&k, arg, size))
-		return -EFAULT;
-	if (size == sizeof(struct termios))
-		set_speeds(&k);
-	flags = spin_lock_irq(&t->lock);
 	if (flush)
 		ldisc_flush_input(&t->ldisc);
-	ldisc_set_termios(&t->ldisc, &k);
-	restarted = t->ldisc.stopped && !(k.c_iflag & IXON);
+	ldisc_set_termios(&t->ldisc, k);
+	restarted = t->ldisc.stopped && !(k->c_iflag & IXON);
 	if (restarted)
 		WRITE_ONCE(t->ldisc.stopped, false);
 	spin_unlock_irq(&t->lock, flags);
 	wake_all(&t->can_read);
 	if (restarted)
 		wake_all(&t->can_write);
+}
+
+static int64_t set_termios(struct tty *t, uaddr_t arg, size_t size, bool flush)
+{
+	struct ktermios k;
+
+	copy_termios(t, &k);
+	if (copy_from_user(&k, arg, size))
+		return -EFAULT;
+	if (size == sizeof(struct termios))
+		set_speeds(&k);
+	change_termios(t, &k, flush);
+	return 0;
+}
+
+/* System V's form: the lower halves of the flags, and the first NCC characters. */
+static int64_t get_termio(struct tty *t, uaddr_t arg)
+{
+	struct termio old = { 0 };
+	struct ktermios k;
+
+	copy_termios(t, &k);
+	old.c_iflag = (uint16_t)k.c_iflag;
+	old.c_oflag = (uint16_t)k.c_oflag;
+	old.c_cflag = (uint16_t)k.c_cflag;
+	old.c_lflag = (uint16_t)k.c_lflag;
+	old.c_line = k.c_line;
+	memcpy(old.c_cc, k.c_cc, NCC);
+	return copy_to_user(arg, &old, sizeof(old));
+}
+
+static int64_t set_termio(struct tty *t, uaddr_t arg, bool flush)
+{
+	const tcflag_t kept = ~(tcflag_t)UINT16_MAX;
+	struct termio old;
+	struct ktermios k;
+
+	if (copy_from_user(&old, arg, sizeof(old)))
+		return -EFAULT;
+	copy_termios(t, &k);
+	k.c_iflag = (k.c_iflag & kept) | old.c_iflag;
+	k.c_oflag = (k.c_oflag & kept) | old.c_oflag;
+	k.c_cflag = (k.c_cflag & kept) | old.c_cflag;
+	k.c_lflag = (k.c_lflag & kept) | old.c_lflag;
+	k.c_line = old.c_line;
+	memcpy(k.c_cc, old.c_cc, NCC);
+	set_speeds(&k);
+	change_termios(t, &k, flush);
 	return 0;
 }
 
@@ -90,6 +139,13 @@ static int64_t termios_ioctl(struct tty *t, unsigned cmd, uaddr_t arg)
 		return set_termios(t, arg, sizeof(struct termios2), false);
 	case TCSETSF2:
 		return set_termios(t, arg, sizeof(struct termios2), true);
+	case TCGETA:
+		return get_termio(t, arg);
+	case TCSETA:
+	case TCSETAW:
+		return set_termio(t, arg, false);
+	case TCSETAF:
+		return set_termio(t, arg, true);
 	default:
 		return -ENOTTY;
 	}
@@ -256,6 +312,9 @@ static bool is_change(unsigned cmd)
 	case TCSETS2:
 	case TCSETSW2:
 	case TCSETSF2:
+	case TCSETA:
+	case TCSETAW:
+	case TCSETAF:
 	case TCSBRK:
 	case TCSBRKP:
 	case TCXONC:

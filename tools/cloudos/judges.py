@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""cloudos test judges: the test suites of Debian's own programs, run unmodified on CloudOS, judge it.
+
+A judge is a list of items, tests/judges/<judge>.txt, one a line: its name, then `quick` where it belongs to the subset that is
+run without --full and on every machine, then `except REASON` where it is known not to pass. What is excepted is run all the same,
+and the list is wrong as soon as it passes: so the exceptions stay true. `skip REASON`: it is not run at all.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import guests, packages
+from .guests import Program
+from .machine import Setup
+from .outcome import FAILED, PASSED, SKIPPED, Job, Outcome
+from .paths import ROOT
+from .ui import Failure
+
+FOLDER = ROOT / "tests" / "judges"
+EXCEPTED = "excepted: "
+LINE = re.compile(r"(?P<name>\S+)(?P<quick>\s+quick)?(?:\s+(?P<how>except|skip)\s+(?P<reason>\S.*))?")
+
+
+@dataclass(frozen=True)
+class Item:
+    name: str
+    quick: bool
+    reason: str                   # '' or why it does not pass
+    skip: bool = False            # and is not even run
+
+
+@dataclass(frozen=True)
+class Judge:
+    name: str
+    packages: tuple[str, ...]
+    command: Callable[[str, bool], str]        # (item, full) -> what the guest's shell runs; status 0 is a pass
+    limit_s: int                               # for one item
+    memory: int = 2048
+    smp: int = 4
+    size: int = 25                             # items a boot
+
+
+def _cpython(item: str, full: bool) -> str:
+    return f"cd /tmp && PYTHONDONTWRITEBYTECODE=1 python3 -m test -W {shlex.quote(item)}"
+
+
+def _stress_ng(item: str, full: bool) -> str:
+    return f"cd /tmp && stress-ng --{shlex.quote(item)} 4 --verify --oomable -t {5 if full else 1}"
+
+
+JUDGES = (
+    Judge("cpython", ("python3", "libpython3.11-testsuite", "tzdata"), _cpython, 600),
+    Judge("stress-ng", ("stress-ng", "bash", "coreutils"), _stress_ng, 90),
+)
+
+
+def read(judge: str) -> list[Item]:
+    path = FOLDER / f"{judge}.txt"
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        parts = LINE.fullmatch(line.strip())
+        if not parts:
+            raise Failure(f"{path}:{number}: an item is NAME [quick] [except REASON | skip REASON]", 2)
+        found.append(Item(parts["name"], bool(parts["quick"]), parts["reason"] or "", parts["how"] == "skip"))
+    return found
+
+
+def _expect(item: Item) -> Callable[[str, int], str]:
+    def expect(text: str, status: int) -> str:
+        if item.reason:
+            return EXCEPTED + item.reason if status != 0 else "it passes: take the exception off the list"
+        return "" if status == 0 else f"status {status}\n{text}"
+    return expect
+
+
+def _excepting(job: Job) -> Job:
+    """The same job; what is excepted counts as skipped."""
+    def run(names: list[str]):
+        for outcome in job.run(names):
+            if outcome.result == FAILED and outcome.message.startswith(EXCEPTED):
+                outcome.result = SKIPPED
+            yield outcome
+    return Job(job.names, run, alone=True)
+
+
+def jobs(machines: list[str], full: bool) -> list[Job]:
+    found = []
+    for judge in JUDGES:
+        items = read(judge.name)
+        for machine in machines:
+            chosen = [item for item in items if item.quick or (full and machine == "sim")]
+            programs = [Program(item.name, judge.command(item.name, full), _expect(item)) for item in chosen if not item.skip]
+            skipped = [Job([f"judges/{machine}/{judge.name}/{item.name}"], lambda names, item=item: iter(
+                       [Outcome(names[0], SKIPPED, 0, EXCEPTED + item.reason)]), alone=True) for item in chosen if item.skip]
+            setup = Setup(machine=machine, smp=judge.smp, memory=judge.memory, packages=packages.check_names(list(judge.packages)))
+            found += skipped + [_excepting(job) for job in guests.batch(f"judges/{machine}/{judge.name}", setup, programs, [],
+                                                              judge.size, judge.limit_s)]
+    return found
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """What each judge said: run, passed, excepted with the reasons. '' if none was asked."""
+    rows: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        suite, machine, judge = (outcome.name.split("/") + ["", ""])[:3]
+        if suite == "judges":
+            rows.setdefault((judge, machine), []).append(outcome)
+    if not rows:
+        return ""
+    lines = [f"{'judge':12} {'machine':8} {'run':>5} {'passed':>7} {'excepted':>9} {'failed':>7}"]
+    for (judge, machine), of in sorted(rows.items()):
+        counts = [sum(outcome.result == result for outcome in of) for result in (PASSED, SKIPPED, FAILED)]
+        lines.append(f"{judge:12} {machine:8} {len(of):5} {counts[0]:7} {counts[1]:9} {counts[2]:7}")
+    reasons = {f"  {outcome.name.split('/', 2)[2]}: {outcome.message.removeprefix(EXCEPTED)}"
+               for of in rows.values() for outcome in of if outcome.result == SKIPPED}
+    return "\n".join(lines + (["excepted:"] if reasons else []) + sorted(reasons))
