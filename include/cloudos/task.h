@@ -57,6 +57,7 @@ struct task_usage {
 	uint64_t run_ns, system_ns;
 	uint64_t faults_minor, faults_major, switches, preemptions;
 	uint64_t peak_resident_pages;
+	uint64_t io_bytes[2], io_calls[2]; /* of read(2) and its like, of write(2) and its like */
 };
 
 /* What leaving a group and a session unlinked: freed when no lock is held. */
@@ -129,7 +130,6 @@ struct process {
 	uint8_t dumpable;		      /* A */
 	int16_t oom_score_adj;		      /* A */
 	uint32_t personality;		      /* A */
-	uint64_t io_read, io_written, io_read_calls, io_write_calls; /* A: /proc/pid/io */
 };
 
 struct task {
@@ -163,6 +163,7 @@ struct task {
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
 	struct sem_undo_list *sem_undo; /* O: ipc's, or null */
+	uint64_t io_bytes[2], io_calls[2]; /* O, read freely: as in task_usage */
 	struct {
 		uint64_t (*fn)(struct task *); /* O: what restart_syscall(2) goes on with; null: nothing */
 		uint64_t deadline_ns;

@@ -88,11 +88,56 @@ static void slabs_are_told(void)
 		fclose(file);
 }
 
+/* The first line of a file; "" if there is none. */
+static const char *first_line(const char *path)
+{
+	static char line[256];
+	FILE *file = fopen(path, "r");
+
+	if (!file || !fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	if (file)
+		fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
+#define CPUS "/sys/devices/system/cpu/"
+
+static void cpus_are_told(void)
+{
+	EXPECT(strtol(first_line(CPUS "kernel_max"), NULL, 10) >= sysconf(_SC_NPROCESSORS_CONF) - 1);
+	EXPECT(strcmp(first_line(CPUS "present"), first_line(CPUS "online")) == 0 && first_line(CPUS "online")[0] == '0');
+	EXPECT(first_line(CPUS "cpu0/topology/core_id")[0] >= '0');
+	EXPECT(first_line(CPUS "cpu0/topology/core_cpus_list")[0] == '0');
+	EXPECT(strtoul(first_line(CPUS "cpu0/topology/thread_siblings"), NULL, 16) & 1);
+}
+
+/* One process's own: calls and bytes, whatever the kind of file. */
+static void transfers_are_counted(void)
+{
+	long long chars = figure("/proc/self/io", "rchar:", 0), calls = figure("/proc/self/io", "syscr:", 0), after;
+	long long written = figure("/proc/self/io", "wchar:", 0), write_calls = figure("/proc/self/io", "syscw:", 0);
+	char buf[1000] = "";
+	int fds[2];
+
+	EXPECT(chars >= 0 && pipe(fds) == 0);
+	for (int i = 0; i < 10; i++)
+		EXPECT(write(fds[1], buf, 1000) == 1000 && read(fds[0], buf, 1000) == 1000);
+	after = figure("/proc/self/io", "rchar:", 0);
+	EXPECT(after - chars >= 10000 && after - chars < 20000);
+	EXPECT(figure("/proc/self/io", "wchar:", 0) - written == 10000);
+	EXPECT(figure("/proc/self/io", "syscr:", 0) - calls >= 10 && figure("/proc/self/io", "syscw:", 0) - write_calls == 10);
+	close(fds[0]), close(fds[1]);
+}
+
 int main(void)
 {
 	CASE(busy_time_is_counted);
 	CASE(processes_are_counted);
 	CASE(memory_is_told);
 	CASE(slabs_are_told);
+	CASE(cpus_are_told);
+	CASE(transfers_are_counted);
 	return abi_result();
 }

@@ -148,7 +148,7 @@ class UnpackTest(unittest.TestCase):
     def test_the_best_alternative_wins_with_its_slaves(self) -> None:
         def program(name: str, rank: str) -> bytes:
             return deb({f"usr/bin/{name}": b"", f"usr/share/{name}.txt": b""},
-                       f"set -e\nupdate-alternatives --quiet\nupdate-alternatives --install /usr/bin/ed ed /usr/bin/{name} {rank} \\\n"
+                       f"set -e\nupdate-alternatives --quiet \\\n --install /usr/bin/ed ed /usr/bin/{name} {rank} \\\n"
                        f"  --slave /usr/share/ed.txt ed.txt /usr/share/{name}.txt || true\n")
         tree = self.unpack(program("vi", "30"), program("joe", "50"), program("cat", "$RANK"))
         self.assertEqual(tree.nodes["usr/bin/ed"].data, b"/etc/alternatives/ed")

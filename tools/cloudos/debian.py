@@ -198,6 +198,19 @@ def package(name: str, arch: str) -> Path:
     return folder
 
 
+@_one_at_a_time
+def source(name: str) -> list[Path]:
+    """The upstream tarballs of a source package of the machine's release, as Debian has them. Downloaded once."""
+    folder = DEBIAN / "sources" / name
+    if not folder.is_dir():
+        with step(f"downloading Debian's source of {name}"):
+            partial = folder.with_name(f"{name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            Apt(sources=True).fetch(["apt-get", "source", "-q", "--download-only", "--tar-only", name], partial)
+            partial.rename(folder)
+    return sorted(folder.glob("*.orig.tar.*"))
+
+
 def unpack_deb(deb: Path, folder: Path) -> None:
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

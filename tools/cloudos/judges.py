@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import guests, packages
+from . import debian, guests, packages
 from .guests import Program
 from .machine import Setup
 from .outcome import FAILED, PASSED, SKIPPED, Job, Outcome
@@ -40,22 +40,35 @@ class Judge:
     packages: tuple[str, ...]
     command: Callable[[str, bool], str]        # (item, full) -> what the guest's shell runs; status 0 is a pass
     limit_s: int                               # for one item
+    files: tuple[tuple[str, str], ...] = ()    # of this source tree: what the guest gets, and where
+    sources: tuple[str, ...] = ()              # Debian's source packages, whose tarballs it finds in /sources
     memory: int = 2048
     smp: int = 4
-    size: int = 25                             # items a boot
+    size: int = 4                              # items a boot in the simulator; QEMU_SIZE in QEMU, where a boot costs more
 
 
 def _cpython(item: str, full: bool) -> str:
-    return f"cd /tmp && PYTHONDONTWRITEBYTECODE=1 python3 -m test -W {shlex.quote(item)}"
+    return f"cd /tmp && python3 -m test -W {shlex.quote(item)}"
 
 
 def _stress_ng(item: str, full: bool) -> str:
     return f"cd /tmp && stress-ng --{shlex.quote(item)} 4 --verify --oomable -t {5 if full else 1}"
 
 
+def _script(folder: str) -> Callable[[str, bool], str]:
+    return lambda item, full: f"sh /judges/{folder}/{shlex.quote(item)}.sh"
+
+
+COMPILER = ("bash", "coreutils", "dash", "diffutils", "findutils", "g++", "gawk", "gcc", "grep", "libc6-dev", "make", "sed", "tar", "xz-utils")
+QEMU_SIZE = 60
+
 JUDGES = (
     Judge("cpython", ("python3", "libpython3.11-testsuite", "tzdata"), _cpython, 600),
     Judge("stress-ng", ("stress-ng", "bash", "coreutils"), _stress_ng, 90),
+    Judge("perl", ("perl", "dash", "coreutils", "tar", "xz-utils", "procps"), lambda item, full: f"sh /judges/perl.sh {shlex.quote(item)}",
+          300, files=(("tests/judges/perl.sh", "/judges/perl.sh"),), sources=("perl",), size=60),
+    Judge("build", COMPILER, _script("build"), 1200, files=(("tests/judges/build", "/judges/build"),),
+          sources=("libzstd", "lz4", "redis"), memory=3072),
 )
 
 
@@ -90,18 +103,27 @@ def _excepting(job: Job) -> Job:
     return Job(job.names, run, alone=True)
 
 
-def jobs(machines: list[str], full: bool) -> list[Job]:
+def _added(judge: Judge) -> list[tuple[Path, str]]:
+    found = []
+    for name, where in judge.files:
+        path = ROOT / name
+        found += [(file, f"{where}/{file.name}") for file in sorted(path.iterdir())] if path.is_dir() else [(path, where)]
+    return found + [(path, f"/sources/{path.name}") for name in judge.sources for path in debian.source(name)]
+
+
+def jobs(machines: list[str], wanted: Callable[[str], bool], full: bool) -> list[Job]:
+    """wanted: is any test whose name begins so to be run?"""
     found = []
     for judge in JUDGES:
         items = read(judge.name)
-        for machine in machines:
+        for machine in [name for name in machines if wanted(f"judges/{name}/{judge.name}/")]:
             chosen = [item for item in items if item.quick or (full and machine == "sim")]
             programs = [Program(item.name, judge.command(item.name, full), _expect(item)) for item in chosen if not item.skip]
             skipped = [Job([f"judges/{machine}/{judge.name}/{item.name}"], lambda names, item=item: iter(
                        [Outcome(names[0], SKIPPED, 0, EXCEPTED + item.reason)]), alone=True) for item in chosen if item.skip]
             setup = Setup(machine=machine, smp=judge.smp, memory=judge.memory, packages=packages.check_names(list(judge.packages)))
-            found += skipped + [_excepting(job) for job in guests.batch(f"judges/{machine}/{judge.name}", setup, programs, [],
-                                                              judge.size, judge.limit_s)]
+            found += skipped + [_excepting(job) for job in guests.batch(f"judges/{machine}/{judge.name}", setup, programs, _added(judge),
+                                                                        judge.size if machine == "sim" else QEMU_SIZE, judge.limit_s)]
     return found
 
 

@@ -73,8 +73,9 @@ class Alternatives:
                 words = shlex.split(line.strip(), comments=True)
             except ValueError:             # a quotation over several lines is no such command
                 continue
-            if words[:2] == ["update-alternatives", "--install"]:
-                self._install(words[2:])
+            options = [word for word in words[1:] if word not in ("--quiet", "--force")]       # which may stand in front
+            if words[:1] == ["update-alternatives"] and options[:1] == ["--install"]:
+                self._install(options[1:])
 
     def _install(self, words: list[str]) -> None:
         ends = [at for at, word in enumerate(words) if re.match(r"[|&;<>]|\d+>", word)]

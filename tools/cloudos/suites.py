@@ -518,9 +518,11 @@ def _machine_jobs(filters: list[str]) -> list[Job]:
     return jobs
 
 
-def _suite_jobs(name: str, full: bool) -> list[Job]:
+def _suite_jobs(name: str, filters: list[str], full: bool) -> list[Job]:
+    def wanted(place: str) -> bool:
+        return any(_overlap(place, f) for f in filters)
     try:
-        return judges.jobs(_machines, full) if name == "judges" else SUITES[name]()
+        return judges.jobs(_machines, wanted, full) if name == "judges" else SUITES[name]()
     except (Failure, subprocess.SubprocessError) as error:
         outcome = Outcome(name, FAILED, 0, str(error))
         return [Job([name], lambda names: iter([outcome]), required=True)]
@@ -535,5 +537,5 @@ def jobs_for(filters: list[str], full: bool) -> list[Job]:
     for name in chosen:
         if SUITES.get(name, name) not in seen:
             seen.add(SUITES.get(name, name))
-            jobs += _suite_jobs(name, full)
+            jobs += _suite_jobs(name, filters, full)
     return jobs

@@ -24,6 +24,10 @@ void usage_add(struct task_usage *to, const struct task_usage *more)
 	to->switches += more->switches;
 	to->preemptions += more->preemptions;
 	to->peak_resident_pages = max(to->peak_resident_pages, more->peak_resident_pages);
+	for (int i = 0; i < 2; i++) {
+		to->io_bytes[i] += more->io_bytes[i];
+		to->io_calls[i] += more->io_calls[i];
+	}
 }
 
 void task_usage_now(struct task *t, struct task_usage *ret)
@@ -36,6 +40,8 @@ void task_usage_now(struct task *t, struct task_usage *ret)
 		.system_ns = min(READ_ONCE(t->thread.system_ns), run),
 		.switches = READ_ONCE(t->thread.switches),
 		.preemptions = READ_ONCE(t->thread.preemptions),
+		.io_bytes = { READ_ONCE(t->io_bytes[0]), READ_ONCE(t->io_bytes[1]) },
+		.io_calls = { READ_ONCE(t->io_calls[0]), READ_ONCE(t->io_calls[1]) },
 	};
 }
 

@@ -133,7 +133,8 @@ static int show_wchan(const struct process_look *l, struct vm_space *s, struct t
 static int show_io(const struct process_look *l, struct vm_space *s, struct text_out *o)
 {
 	(void)s;
-	out_printf(o, "rchar: %lu\nwchar: %lu\nsyscr: %lu\nsyscw: %lu\n", l->io[0], l->io[1], l->io[2], l->io[3]);
+	out_printf(o, "rchar: %lu\nwchar: %lu\nsyscr: %lu\nsyscw: %lu\n", l->usage.io_bytes[0], l->usage.io_bytes[1], l->usage.io_calls[0],
+		   l->usage.io_calls[1]);
 	out_printf(o, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
 	return 0;
 }

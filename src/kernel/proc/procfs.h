@@ -24,7 +24,6 @@ struct process_look {
 	struct rlimit64 limits[RLIM_NLIMITS];
 	int oom_score_adj;
 	uint32_t personality;
-	uint64_t io[4]; /* bytes read, written; calls to read, write */
 	struct cred *cred; /* with a reference; null: a zombie's */
 };
 

@@ -96,10 +96,6 @@ static void look_locked(struct process *p, struct task *t, bool one_thread, stru
 	ret->queued = READ_ONCE(p->queued);
 	ret->oom_score_adj = READ_ONCE(p->oom_score_adj);
 	ret->personality = READ_ONCE(p->personality);
-	ret->io[0] = READ_ONCE(p->io_read);
-	ret->io[1] = READ_ONCE(p->io_written);
-	ret->io[2] = READ_ONCE(p->io_read_calls);
-	ret->io[3] = READ_ONCE(p->io_write_calls);
 	look_limits(p, ret);
 	look_actions(p, ret);
 	ret->children = p->children_usage;

@@ -5,6 +5,7 @@
 #include <linux/signal.h>
 #include <linux/uio.h>
 #include <cloudos/proc.h>
+#include <cloudos/task.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include "syscalls_gen.h"
@@ -39,6 +40,15 @@ static inline int64_t finish(ssize_t n, const struct transfer *t)
 	return n;
 }
 
+static inline void count_transfer(bool write, ssize_t n)
+{
+	struct task *self = task_self();
+
+	ADD_ONCE(self->io_calls[write], 1);
+	if (n > 0)
+		ADD_ONCE(self->io_bytes[write], (uint64_t)n);
+}
+
 static inline ssize_t move(struct transfer *t, struct io_iter *it)
 {
 	ssize_t n;
@@ -57,6 +67,7 @@ static inline ssize_t move(struct transfer *t, struct io_iter *it)
 		if (unlikely(t->locked))
 			mutex_unlock(&t->f->pos_lock);
 	}
+	count_transfer(t->write, n);
 	return n;
 }
 

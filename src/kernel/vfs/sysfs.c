@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* sysfs: the skeleton that programs look for, and files that other parts add with sysfs_add(). */
-#include <cloudos/thread.h>
 #include <linux/magic.h>
 #include "vfs_internal.h"
 
@@ -32,39 +31,6 @@ int sysfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, v
 	return text_add(sysfs, name, mode, &source);
 }
 
-/* A mask of CPUs as "0-3,5". */
-static int show_cpus(struct text_out *o, uint64_t mask)
-{
-	const char *comma = "";
-
-	for (unsigned cpu = 0; cpu < 64; cpu++) {
-		unsigned first = cpu;
-
-		if (!(mask >> cpu & 1))
-			continue;
-		while (cpu < 63 && (mask >> (cpu + 1) & 1))
-			cpu++;
-		out_printf(o, first == cpu ? "%s%u" : "%s%u-%u", comma, first, cpu);
-		comma = ",";
-	}
-	out_printf(o, "\n");
-	return 0;
-}
-
-static int show_online(struct text_out *o, void *arg)
-{
-	(void)arg;
-	return show_cpus(o, READ_ONCE(cpus_online));
-}
-
-static int show_possible(struct text_out *o, void *arg)
-{
-	unsigned n = hal_cpu_count();
-
-	(void)arg;
-	return show_cpus(o, n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1);
-}
-
 static int add_folder(const char *name)
 {
 	struct inode *inode = memfs_inode_create(sysfs, S_IFDIR | 0555, &memfs_dir_ops_readonly, NULL);
@@ -83,10 +49,6 @@ int sysfs_init(void)
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && !error; i++)
 		error = add_folder(folders[i]);
 	if (!error)
-		error = sysfs_add("devices/system/cpu/online", 0444, show_online, NULL, NULL);
-	if (!error)
-		error = sysfs_add("devices/system/cpu/possible", 0444, show_possible, NULL, NULL);
-	if (!error)
-		error = sysfs_add("devices/system/cpu/present", 0444, show_possible, NULL, NULL);
+		error = sysfs_cpu_init();
 	return error ? error : fs_register(&sysfs_type);
 }

@@ -255,6 +255,7 @@ int memfd_init(void);
 int devfs_init(void);
 int procfs_init(void);
 int sysfs_init(void);
+int sysfs_cpu_init(void);
 int procfs_add_files(void);
 int memdev_add(void);
 int kmsg_add(void);
