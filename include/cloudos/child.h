@@ -13,7 +13,7 @@ struct wait_report {
 };
 
 struct wait_query {
-	int type, id;	  /* P_ALL, P_PID, P_PGID or P_PIDFD */
+	int type, id;	  /* P_ALL, P_PID, P_PGID (0: the running process's) or P_PIDFD; a number as the running process sees it */
 	struct process_handle *handle; /* of P_PIDFD, borrowed */
 	unsigned options; /* WNOHANG, WEXITED, ... */
 	struct wait_report report;

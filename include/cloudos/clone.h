@@ -6,17 +6,24 @@
 #include <cloudos/types.h>
 #include <linux/sched.h>
 
+#define SET_TIDS_MAX 32 /* as on Linux */
+
 struct clone_request {
 	uint64_t flags; /* CLONE_*, without the signal */
 	int exit_signal;
 	uaddr_t stack;	/* the child's stack pointer; 0: its parent's */
 	uaddr_t tls, parent_tid, child_tid, pidfd;
+	unsigned set_tid_count;
+	int set_tid[SET_TIDS_MAX]; /* numbers that the child is to have, in its own namespace first, then in those above */
 };
 
-/* clone(2) of the running task: the child's id, or -EINVAL, -EAGAIN, -ENOMEM, -ERESTARTNOINTR; of CLONE_PIDFD -EFAULT, -EMFILE. */
+/*
+ * clone(2) of the running task: the child's id, or -EINVAL, -EAGAIN, -ENOMEM, -ERESTARTNOINTR; of CLONE_PIDFD -EFAULT, -EMFILE; of set_tid
+ * -EPERM, -EEXIST; of namespaces -EPERM, -ENOSPC.
+ */
 int64_t task_clone(const struct clone_request *r);
 
-/* unshare(2): CLONE_FILES, CLONE_FS and what is not shared anyway. 0, -EINVAL or -ENOMEM. */
+/* unshare(2): 0, -EINVAL, -EPERM, -ENOSPC or -ENOMEM. */
 int task_unshare(uint64_t flags);
 
 #define EXEC_STRING_MAX (32 * PAGE_SIZE)       /* one argument, as on Linux: E2BIG beyond */

@@ -170,6 +170,7 @@ enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
 int inode_permission(struct inode *inode, unsigned mask, const struct cred *cred);
 /* The owner, or CAP_FOWNER. */
 bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred);
+bool inode_capable(const struct inode *inode, const struct cred *cred, unsigned capability);
 
 /* Device numbers as stat shows them to user programs. */
 static inline uint64_t dev_make(unsigned major, unsigned minor)
@@ -247,6 +248,7 @@ enum super_flags {
 	SB_SINGLE = 2,	 /* one instance for all mounts; never destroyed             */
 	SB_UNCACHED = 4, /* dentries that lookup() fills are not kept                */
 	SB_RDONLY = 8,
+	SB_DEVICES = 32, /* its device nodes are good, whoever mounted it */
 	SB_XATTR = 16,	 /* extended attributes in memory: inodes stay while they have names */
 };
 
@@ -260,11 +262,13 @@ struct super_block {
 	uint64_t max_bytes;   /* largest file: EFBIG beyond */
 	struct dentry *root;  /* with a reference */
 	void *private;
+	struct user_namespace *user_ns; /* C: of who made it, with a reference: what its devices and set-user-id files are worth */
 	uint32_t watches_dropped; /* inotify_lock: inodes whose last watch is gone, but not yet its reference */
 };
 
 /* Fills *sb (not root, private): one reference, a device number of its own. */
 void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags);
+void super_discard(struct super_block *sb); /* of one that got no root */
 static inline uint64_t super_next_ino(struct super_block *sb)
 {
 	return __atomic_fetch_add(&sb->next_ino, 1, __ATOMIC_RELAXED);
@@ -274,6 +278,8 @@ struct fs_type {
 	const char *name;
 	uint32_t magic;
 	bool needs_device; /* /proc/filesystems shows "nodev" without */
+	bool whole_system;   /* shows the system as it is: see restrict_new() in vfs/mount.c */
+	bool in_user_namespaces; /* who has CAP_SYS_ADMIN over his mount namespace may mount it, wherever that is */
 	/* Makes (or finds, SB_SINGLE) an instance with a reference. `options`: the text of mount(2)'s data, or "". */
 	int (*mount)(const struct fs_type *type, const char *source, const char *options, struct super_block **ret);
 };
@@ -298,6 +304,10 @@ struct mount {
 	struct mount_namespace *ns; /* T: whose table it is in; null: in none any more */
 	struct mount *copy;	    /* T: while its namespace is copied */
 	uint32_t flags;		   /* A */
+	uint32_t locked_flags;	   /* C: of these none may be taken away: somebody with more rights has set them */
+	bool locked;		   /* T: nor may it be, which would show what it hides */
+	struct dentry *kept_at;	   /* by who takes it from there */
+	struct list kept;	   /* T: locked mounts that stay on it, out of the table, linked by `all` */
 	uint32_t id;		   /* C */
 	struct super_block *sb;	   /* C */
 	struct dentry *root;	   /* C */
@@ -312,7 +322,7 @@ struct mount {
 /* Kernel paths; permission is the caller's to check. 0, -EBUSY, -EINVAL, -ENOENT, -ENODEV, ... */
 int vfs_mount(const struct path *on, const char *type, const char *source, const char *options, uint32_t flags);
 int vfs_mount_bind(const struct path *on, const struct path *from, bool recursive);
-int vfs_remount(const struct path *at, uint32_t flags);
+int vfs_remount(const struct path *at, uint32_t flags, bool bind); /* bind: of the mount alone, not of what it shows */
 int vfs_mount_move(const struct path *on, const struct path *from);
 int vfs_unmount(const struct path *at, bool detach);
 

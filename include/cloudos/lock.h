@@ -27,6 +27,7 @@ enum lock_rank {
 	RANK_EPOLL = 14, /* around the poll operations of any file */
 	RANK_TTY = 20,
 	RANK_PROC_TREE = 30,
+	RANK_PROC_FILES = 31,
 	RANK_BLOCK_PUBLISH = 36,
 	RANK_MOUNT = 40,
 	RANK_RENAME = 44,

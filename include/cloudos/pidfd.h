@@ -29,8 +29,6 @@ int pidfd_kill(struct process_handle *h, const struct signal_info *info);
 /* Is it of the running process, and the caller its main thread? */
 bool pidfd_is_self(struct process_handle *h);
 
-/* The number; -1 once it was reaped. */
-int pidfd_number(struct process_handle *h);
 
 /* Descriptor `fd` of that process, with a reference: 0, -ESRCH (it has ended), -EPERM (see inspect.h), -EBADF. */
 int pidfd_get_file(struct process_handle *h, int fd, struct file **ret);

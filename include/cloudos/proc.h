@@ -28,8 +28,14 @@ extern void (*process_syscall)(struct hal_user *u);
 struct task *task_current(void);
 struct process *process_current(void);
 
+/*
+ * Processes, threads and groups go by their numbers in the first namespace of pids, and are found by them; what a program says and hears
+ * is translated: 0 stands for one that it does not see. Not in interrupts.
+ */
 int process_pid(const struct process *p);
 struct process *process_find(int pid); /* with a reference, or null */
+int pid_seen(int pid);	   /* as the running process sees it */
+int pid_global(int number); /* who has this number for the running process */
 void process_get(struct process *p);
 void process_put(struct process *p);
 
@@ -58,6 +64,7 @@ int process_pgid(const struct process *p);
 int process_sid(const struct process *p);
 bool process_is_session_leader(const struct process *p);
 bool process_group_orphaned(int pgid);
+bool process_group_exists(int pgid);
 bool process_group_in_session(int pgid, int sid);
 
 struct tty;

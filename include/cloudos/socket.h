@@ -133,5 +133,6 @@ void rights_drop(struct rights *r);		    /* null: nothing. May sleep: hold no lo
 /* The running process as SCM_CREDENTIALS (real ids) and SO_PEERCRED (effective ids) show it. */
 struct socket_cred socket_cred_real(void);
 struct socket_cred socket_cred_effective(void);
+struct socket_cred socket_cred_seen(const struct socket_cred *c); /* as the running process sees them */
 
 #endif

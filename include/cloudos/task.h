@@ -13,9 +13,11 @@
 #ifndef CLOUDOS_TASK_H
 #define CLOUDOS_TASK_H
 
+#include <cloudos/bitmap.h>
 #include <cloudos/cred.h>
 #include <cloudos/hash.h>
 #include <cloudos/lock.h>
+#include <cloudos/namespace.h>
 #include <cloudos/proc.h>
 #include <cloudos/refcount.h>
 #include <cloudos/signal.h>
@@ -25,6 +27,8 @@
 #include <linux/resource.h>
 
 #define PID_LIMIT	  32768 /* numbers 1 .. PID_LIMIT-1, as Linux's pid_max */
+#define PID_HEADS	  512
+#define PID_NAMESPACE_DEPTH 32 /* levels below the first, as on Linux: ENOSPC beyond */
 #define POSIX_TIMERS_MAX  256	/* timers of a process: EAGAIN beyond */
 
 struct user_account;
@@ -32,17 +36,44 @@ struct sem_undo_list;
 struct session;
 struct seccomp_filter;
 struct uts_namespace;
+struct ipc_namespace;
 struct namespace;
 struct process_handle;
 
-/* A number in use: as a thread's id, a process's, a process group's, a session's. All T. */
-struct pid_entry {
+/* Who has which number (proc/pid_namespace.c). */
+struct pid_namespace {
+	struct namespace base;	      /* first */
+	struct pid_namespace *parent; /* C: with a reference; null: the first */
+	unsigned level;		      /* C: 0: the first */
+	struct process *init;	      /* T: number 1; null: not yet, or its end is complete */
+	bool ended;		      /* T: nobody comes any more */
+	int reboot_signal;	      /* T: what its init is said to have died of; 0: what it did die of */
+	uint32_t used;		      /* T: numbers */
+	size_t next;		      /* T: the number that is tried next */
+	struct wait_queue emptied;    /* woken when a number becomes free, once `ended` */
+	uint64_t taken[BITMAP_WORDS(PID_LIMIT)]; /* T */
+	struct hash_head heads[PID_HEADS];	 /* T: of struct pid_number */
+};
+
+extern struct pid_namespace pid_namespace_first;
+
+/* T. */
+struct pid_number {
 	struct hash_link link;
+	struct pid_namespace *ns;
+	struct pid_entry *entry;
 	int number;
+};
+
+/* Numbers in use, for one thing: as a thread's id, a process's, a process group's, a session's. All T, but ns, level and numbers. */
+struct pid_entry {
+	struct pid_namespace *ns; /* C: the innermost, with a reference unless it is the first */
+	unsigned level;		  /* C: of ns */
 	uint32_t uses; /* the task or process, each member of the group, the session; 0: the number is free again */
 	struct task *task;	 /* the living thread of that id, or null */
 	struct process *process; /* the process of that id (perhaps a zombie), or null */
 	struct list members;	 /* process.group_link of the group of that id */
+	struct pid_number numbers[]; /* C once given: one a level, from the first namespace on */
 };
 
 /* What clone() may share between processes: the signal handlers. */
@@ -77,8 +108,9 @@ struct interval_timer {
 
 struct process {
 	struct refcount refs; /* one for each task, one until it is reaped, and passers-by */
-	int pid;	      /* C */
-	bool is_init;	      /* C: process 1: spared by signals that it has no handler for */
+	int pid;	      /* C: in the first namespace */
+	bool is_init;	      /* C: process 1 of its namespace: spared by signals that it has no handler for */
+	struct pid_namespace *pid_ns; /* C: with a reference; null: in none yet */
 
 	struct pid_entry *id;	     /* T */
 	struct process *parent;	     /* T */
@@ -139,7 +171,7 @@ struct task {
 	struct hal_user user;
 	struct list process_link;    /* S: process.tasks */
 	struct pid_entry *id;	     /* T */
-	int tid;		     /* OT */
+	int tid;		     /* OT: in the first namespace */
 	bool gone;		     /* T: it is exiting and has dropped (or will drop) files, fs and vm */
 
 	uint64_t blocked;	     /* O, and under S: mask */
@@ -160,6 +192,8 @@ struct task {
 	uint8_t seccomp_mode;	     /* likewise: SECCOMP_MODE_*; not disabled: thread.work has THREAD_WORK_TRACE */
 	bool no_new_privs;	     /* A */
 	struct uts_namespace *uts;   /* O; others with proc_lock: LOAD_ACQUIRE. With a reference; null: it is exiting */
+	struct ipc_namespace *ipc;   /* likewise */
+	struct pid_namespace *pid_ns_children; /* likewise: that of children to come */
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
 	struct sem_undo_list *sem_undo; /* O: ipc's, or null */
@@ -200,6 +234,21 @@ struct task_sem_undo_ops {
 };
 extern const struct task_sem_undo_ops *task_sem_undo_ops; /* null: there are none */
 
+/* ---- numbers (proc/pid.c) ---- */
+
+/* The numbers by which the running process knows a process or a thread: 0: it does not see it. */
+int process_number(const struct process *p); /* the running process, or by proc_lock */
+int task_number(const struct task *t);	     /* likewise */
+
+/* How proc keeps IPC namespaces without knowing them; filled by ipc. */
+struct task_ipc_ops {
+	int (*create)(struct user_namespace *owner, struct ipc_namespace **ret); /* an empty one: 0, -ENOSPC, -ENOMEM */
+	struct namespace *(*base)(struct ipc_namespace *ns);
+	struct ipc_namespace *(*of)(struct namespace *base); /* null: it is of another kind */
+	struct ipc_namespace *first;
+};
+extern const struct task_ipc_ops *task_ipc_ops; /* null: there is no ipc */
+
 /* How many there are now, and how many there have been. */
 uint32_t task_total(void);
 uint64_t task_started(void);
@@ -208,12 +257,26 @@ uint64_t task_started(void);
 struct task *task_find(int tid);
 void task_put(struct task *t);
 
-/* ---- namespaces (proc/unshare.c) ---- */
+/* ---- namespaces (proc/unshare.c, setns.c) ---- */
 
 struct uts_namespace *task_uts(void); /* the running thread's; a kernel thread has the system's */
+bool task_uts_capable(unsigned capability); /* over that */
 
-/* setns(2). 0, -EPERM; -EINVAL: its working directory is shared; -ENOMEM. May sleep. */
+/* setns(2): into one namespace. 0, -EPERM; -EINVAL: its working directory is shared, and others; -ENOMEM. May sleep. */
 int task_set_namespace(struct namespace *ns);
+/* setns(2) with a pidfd: into the process's namespaces of these kinds (CLONE_NEW*), all or none. Likewise, and -ESRCH. */
+int task_set_namespaces(struct process_handle *of, uint64_t kinds);
+
+/* Is the running thread's user namespace one that may act over that of its pids? (clone3's set_tid, ns_last_pid) */
+bool pid_namespace_capable(unsigned capability);
+/* Is the running process in the first namespace of pids? */
+static inline bool process_sees_all(void)
+{
+	return process_self()->pid_ns == &pid_namespace_first;
+}
+
+/* reboot(2) of a namespace of pids: its init dies, as if by `signo`. Does not return. */
+_Noreturn void pid_namespace_reboot(int signo);
 
 /* ---- filters of system calls (proc/seccomp.c) ---- */
 

@@ -7,11 +7,12 @@
 
 struct new_utsname;
 struct uts_namespace;
+struct user_namespace;
 
 extern struct uts_namespace uts_initial;
 
-/* With the names that `from` has now; null: out of memory. May sleep. */
-struct uts_namespace *uts_copy(struct uts_namespace *from);
+/* With the names that `from` has now: 0, -ENOSPC, -ENOMEM. May sleep. */
+int uts_copy(struct uts_namespace *from, struct user_namespace *owner, struct uts_namespace **ret);
 
 /* For references, and for /proc/PID/ns/uts. */
 struct namespace *uts_as_namespace(struct uts_namespace *ns);

@@ -175,6 +175,7 @@ struct mount_namespace;
 
 struct fs_context {
 	struct refcount refs;
+	uint32_t users;	       /* A: tasks; the other references are passers-by */
 	struct spinlock lock;
 	struct path root, cwd; /* with references; by lock */
 	uint32_t umask;
@@ -186,6 +187,13 @@ struct fs_context *fs_context_create(struct mount_namespace *ns, const struct pa
 struct fs_context *fs_context_copy(struct fs_context *from);
 void fs_context_get(struct fs_context *c);
 void fs_context_put(struct fs_context *c);
+/* A task shares it, or no longer; a new one has one user. */
+void fs_context_join(struct fs_context *c);
+void fs_context_leave(struct fs_context *c);
+static inline bool fs_context_shared(const struct fs_context *c)
+{
+	return READ_ONCE(c->users) > 1;
+}
 
 /* ---- paths ---- */
 
@@ -211,8 +219,14 @@ int nsfs_text(const struct namespace *ns, char *buf, size_t size); /* "uts:[4026
 struct namespace *mount_namespace_as_namespace(struct mount_namespace *ns);
 struct mount_namespace *mount_namespace_of(struct namespace *base); /* null: it is of another kind */
 
-/* A context that stands where `from` does, in a copy of its tree of mounts: 0 or -ENOMEM. */
-int vfs_unshare_mounts(struct fs_context *from, struct fs_context **ret);
+/* A context that stands where `from` does, in a copy of its tree of mounts: 0, -ENOSPC or -ENOMEM. */
+int vfs_unshare_mounts(struct fs_context *from, struct user_namespace *owner, struct fs_context **ret);
+
+/* Has the running thread a root of its own, below that of its namespace? */
+bool vfs_in_chroot(void);
+/* Has it a capability over its mount namespace? */
+bool vfs_mounts_capable(unsigned capability);
+
 
 /* A context at the root of a namespace: 0 or -ENOMEM. */
 int vfs_enter_mounts(struct mount_namespace *ns, struct fs_context **ret);
@@ -243,6 +257,15 @@ void vfs_file_owner(struct file *f, uint32_t *ret_mode, uint32_t *ret_uid, uint3
  */
 int devfs_add(const char *name, uint32_t type_and_mode, unsigned major, unsigned minor, const struct file_ops *ops, void *private);
 void devfs_remove(const char *name);
+/* The same without a node in devtmpfs: for nodes that are elsewhere. */
+int device_add(const char *name, uint32_t type, unsigned major, unsigned minor, const struct file_ops *ops, void *private);
+
+/* ---- devpts (vfs/devpts.c): an instance, which is an instance's super block, shows a slave as `name`. 0, -EEXIST, -ENOMEM ---- */
+
+struct super_block;
+bool devpts_is(const struct super_block *sb);
+int devpts_add(struct super_block *sb, const char *name, uint64_t rdev);
+void devpts_remove(struct super_block *sb, const char *name);
 
 /*
  * Files of /proc and /sys that are made by a function. `name` is a path below the root ("cloudos/services"); folders come into being.
@@ -255,18 +278,22 @@ int procfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, 
 int sysfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
 
 /*
- * The part of /proc that changes with the processes: proc fills this table. For each pid, `entries` lists the files and folders
- * of /proc/PID. See src/kernel/vfs/procfs.c.
+ * The part of /proc that changes with the processes: proc fills this table. Each mount shows a namespace of pids, by the numbers that
+ * processes have there; here "pid" and "tid" are those that they have in the first one. See src/kernel/vfs/procfs.c.
  */
 struct procfs_pid_ops {
-	int (*next_pid)(int after);		/* the smallest pid above `after`, or -1 */
+	struct namespace *first;		/* the first namespace of pids */
+	struct namespace *(*pids)(void);	/* the running process's namespace of pids, borrowed */
+	int (*find)(struct namespace *ns, int number); /* the pid of the process or thread that has a number in ns, or 0 */
+	int (*next)(struct namespace *ns, int after); /* the smallest number of a process above `after`, or -1 */
 	bool (*exists)(int pid);
-	int (*next_tid)(int pid, int after);	/* threads of a process */
-	int (*self)(int *ret_tid);		/* pid of the running process */
+	int (*next_thread)(struct namespace *ns, int pid, int after); /* numbers of a process's threads */
+	bool (*self)(struct namespace *ns, int *ret, int *ret_thread); /* numbers of the running thread; false: it has none there */
 	uint64_t (*started)(void);		/* processes and threads so far */
 	void (*owner)(int pid, uint32_t *ret_uid, uint32_t *ret_gid);
-	int (*show)(int pid, int tid, const char *file, struct text_out *o); /* "stat", "status", "maps", ...; -ENOENT */
-	ssize_t (*store)(int pid, int tid, const char *file, const char *text, size_t len);
+	int (*show)(struct namespace *ns, int pid, int tid, const char *file, struct text_out *o); /* "stat", "status", "maps", ...; -ENOENT */
+	/* opener: whose rights count, beside the caller's */
+	ssize_t (*store)(int pid, int tid, const char *file, const struct cred *opener, const char *text, size_t len);
 	const char *const *files;		/* names that show() knows, null terminated */
 	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root": one of the two, with a reference */
 	bool (*may_look)(int pid);		/* by ptrace's rule */

@@ -14,28 +14,9 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include "inside.h"
 
 static char base[] = "/tmp/t_namespaces.XXXXXX";
-
-#define NEED(condition)                                             \
-	do {                                                        \
-		if (!(condition))                                   \
-			_exit(__LINE__ & 127 ? __LINE__ & 127 : 1); \
-	} while (0)
-
-static int ends(void (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		fn();
-		_exit(0);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1000;
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
 
 /* "NAME:[NUMBER]" of a process's namespace. */
 static bool ns_text(pid_t pid, const char *name, char text[64])
@@ -287,6 +268,45 @@ static void mounts_are_entered(void)
 	EXPECT(ends(threads_share) == 0);
 }
 
+/* What is hidden from a user namespace stays so, in whatever way its mounts are copied or taken away. */
+static void hidden_child(void)
+{
+	int fd, root = open("/", O_RDONLY | O_DIRECTORY);
+	char secret[512];
+
+	own_mounts();
+	NEED(mkdir(in_base("point/secret"), 0755) == 0);
+	NEED(mount("cover", in_base("point"), "tmpfs", MS_NOSUID, NULL) == 0);
+	NEED(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
+	NEED(umount2(in_base("point"), MNT_DETACH) == -1 && errno == EINVAL);
+	NEED(mount("none", in_base("point"), NULL, MS_REMOUNT | MS_BIND, NULL) == -1 && errno == EPERM);
+	NEED(mount("none", in_base("point"), NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_RDONLY, NULL) == 0);
+	NEED(mount("x", in_base("outer"), "tmpfs", 0, NULL) == 0 && mkdir(in_base("outer/made"), 0755) == -1 && errno == EOVERFLOW);
+	NEED(umount(in_base("outer")) == 0);
+	NEED(mount("x", in_base("outer"), "tmpfs", 0, NULL) == 0);
+	strcpy(secret, in_base("outer"));
+	NEED(mount(base, secret, NULL, MS_BIND, NULL) == -1 && errno == EINVAL); /* without what covers */
+	NEED(mount(base, secret, NULL, MS_BIND | MS_REC, NULL) == 0);
+	strcat(secret, "/point/secret");
+	NEED(!exists(secret));
+	fd = open(in_base("outer"), O_RDONLY | O_DIRECTORY);
+	NEED(fd >= 0 && openat(fd, "point/secret", O_RDONLY) == -1 && errno == ENOENT);
+	NEED(umount2(in_base("outer"), MNT_DETACH) == 0);
+	NEED(openat(fd, "point/secret", O_RDONLY) == -1 && errno == ENOENT);
+	fd = open(base, O_RDONLY | O_DIRECTORY);
+	NEED(unshare(CLONE_NEWNS) == 0); /* the namespace of fd goes */
+	NEED(openat(fd, "point/secret", O_RDONLY) == -1 && errno == ENOENT);
+	close(root);
+}
+
+static void hidden_stays_hidden(void)
+{
+	if (!root_is_a_mount())
+		return;
+	EXPECT(ends(hidden_child) == 0);
+	EXPECT(rmdir(in_base("point/secret")) == 0);
+}
+
 /* ---- pivot_root ---- */
 
 static void make_new_root(void)
@@ -413,6 +433,7 @@ int main(void)
 	CASE(links_name_namespaces);
 	CASE(mounts_are_apart);
 	CASE(mounts_are_entered);
+	CASE(hidden_stays_hidden);
 	CASE(roots_are_exchanged);
 	CASE(who_may);
 	CASE(many_at_once);

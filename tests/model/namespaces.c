@@ -13,6 +13,7 @@
 #include <cloudos/format.h>
 #include <cloudos/fs.h>
 #include <cloudos/lock.h>
+#include <cloudos/cred.h>
 #include <cloudos/namespace.h>
 #include <cloudos/string.h>
 #include <cloudos/thread.h>
@@ -145,7 +146,7 @@ static void unshare(unsigned worker)
 {
 	struct thread *t = thread_current();
 	struct fs_context *new, *old = t->fs;
-	int error = vfs_unshare_mounts(old, &new);
+	int error = vfs_unshare_mounts(old, t->cred->user_ns, &new);
 
 	MODEL_CHECK(error == 0 || (error == -ENOMEM && model_may_fail()));
 	if (error)
@@ -176,7 +177,7 @@ static void visit(struct model_op *op)
 	t->fs = theirs;
 	(void)is_there("/model-ns/a");
 	t->fs = own;
-	if (model_chance(op, 50) && vfs_unshare_mounts(theirs, &copy) == 0) /* while its owner mounts */
+	if (model_chance(op, 50) && vfs_unshare_mounts(theirs, t->cred->user_ns, &copy) == 0) /* while its owner mounts */
 		fs_context_put(copy);
 	fs_context_put(theirs);
 }
@@ -231,7 +232,7 @@ static void work(unsigned worker)
 
 	PERSIST(error, vfs_adopt_kernel_thread());
 	MODEL_EQUAL(error, 0);
-	PERSIST(error, vfs_unshare_mounts(thread_current()->fs, &first));
+	PERSIST(error, vfs_unshare_mounts(thread_current()->fs, thread_current()->cred->user_ns, &first));
 	MODEL_EQUAL(error, 0);
 	fs_context_put(thread_current()->fs);
 	thread_current()->fs = first;

@@ -124,7 +124,7 @@ static void read_only_is_kept(void **state)
 	assert_int_equal(mount_at("/r", "", 0), 0);
 	assert_int_equal(touch("/r/file"), 0);
 	assert_int_equal(path_lookup(AT_FDCWD, "/r", 0, &at), 0);
-	assert_int_equal(vfs_remount(&at, MS_RDONLY), 0);
+	assert_int_equal(vfs_remount(&at, MS_RDONLY, false), 0);
 	path_put(&at);
 	assert_int_equal(touch("/r/new"), -EROFS);
 	assert_int_equal(vfs_open(AT_FDCWD, "/r/file", O_RDWR, 0, &f), -EROFS);

@@ -33,24 +33,26 @@ bool ipc_take(uint64_t *count, uint64_t n, uint64_t limit)
 	return false;
 }
 
-void *ipc_alloc(struct ipc_namespace *ns, size_t size)
+static uint64_t bytes; /* atomic: that messages, semaphores and undo lists take up */
+
+void *ipc_alloc(size_t size)
 {
 	struct mm_stats mm;
 	void *p;
 
 	mm_get_stats(&mm);
-	if (!ipc_take(&ns->bytes, size, (mm.ram_pages << PAGE_SHIFT) / IPC_RAM_SHARE))
+	if (!ipc_take(&bytes, size, (mm.ram_pages << PAGE_SHIFT) / IPC_RAM_SHARE))
 		return NULL;
 	p = kzalloc(size);
 	if (!p)
-		__atomic_sub_fetch(&ns->bytes, size, __ATOMIC_RELAXED);
+		__atomic_sub_fetch(&bytes, size, __ATOMIC_RELAXED);
 	return p;
 }
 
-void ipc_free(struct ipc_namespace *ns, void *p, size_t size)
+void ipc_free(void *p, size_t size)
 {
 	kfree(p);
-	__atomic_sub_fetch(&ns->bytes, size, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&bytes, size, __ATOMIC_RELAXED);
 }
 
 void ipc_ids_init(struct ipc_ids *ids, struct ipc_namespace *ns, uint32_t max, void (*free)(struct ipc_object *o))
@@ -89,23 +91,25 @@ int ipc_permission(const struct ipc_object *o, uint32_t mode)
 		granted >>= 6;
 	else if (cred_in_group(c, o->cgid) || cred_in_group(c, o->gid))
 		granted >>= 3;
-	return (wanted & ~granted) && !cred_capable(c, CAP_IPC_OWNER) ? -EACCES : 0;
+	return (wanted & ~granted) && !ipc_capable(CAP_IPC_OWNER) ? -EACCES : 0;
 }
 
 static int may_change(const struct ipc_object *o)
 {
 	const struct cred *c = thread_current()->cred;
 
-	return c->euid == o->cuid || c->euid == o->uid || cred_capable(c, CAP_SYS_ADMIN) ? 0 : -EPERM;
+	return c->euid == o->cuid || c->euid == o->uid || ipc_capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
 int ipc_set(struct ipc_object *o, const struct ipc_change *c)
 {
+	uint32_t uid = uid_in(c->uid), gid = gid_in(c->gid);
+
 	assert_mutex_held(&o->lock);
-	if (c->uid == UINT32_MAX || c->gid == UINT32_MAX)
+	if (uid == ID_NONE || gid == ID_NONE)
 		return -EINVAL;
-	o->uid = c->uid;
-	o->gid = c->gid;
+	o->uid = uid;
+	o->gid = gid;
 	o->mode = (o->mode & ~IPC_MODE) | (c->mode & IPC_MODE);
 	o->changed = ipc_now();
 	return 0;
@@ -114,10 +118,10 @@ int ipc_set(struct ipc_object *o, const struct ipc_change *c)
 void ipc_fill(const struct ipc_object *o, struct ipc64_perm *ret)
 {
 	ret->key = READ_ONCE(o->key);
-	ret->uid = o->uid;
-	ret->gid = o->gid;
-	ret->cuid = o->cuid;
-	ret->cgid = o->cgid;
+	ret->uid = uid_out(o->uid);
+	ret->gid = gid_out(o->gid);
+	ret->cuid = uid_out(o->cuid);
+	ret->cgid = gid_out(o->cgid);
 	ret->mode = (__kernel_mode_t)o->mode;
 	ret->seq = (unsigned short)(o->id >> IPC_INDEX_BITS);
 }
@@ -396,6 +400,23 @@ void ipc_unlink(struct ipc_object *o)
 	ids->used--;
 	shrink_locked(ids);
 	ipc_put(o); /* the caller has another */
+}
+
+void ipc_ids_clear(struct ipc_ids *ids)
+{
+	mutex_lock(&ids->lock);
+	for (uint32_t i = 0; i < ids->capacity; i++) { /* 0 with the last object */
+		struct ipc_object *o = ids->slots[i];
+
+		if (!o)
+			continue;
+		ipc_hold(o);
+		mutex_lock(&o->lock);
+		ipc_unlink(o);
+		mutex_unlock(&o->lock);
+		ipc_put(o);
+	}
+	mutex_unlock(&ids->lock);
 }
 
 /* ---- figures ---- */

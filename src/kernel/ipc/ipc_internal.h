@@ -2,8 +2,8 @@
 /*
  * What the files of ipc share: objects that are found by id or key, and waiting on them.
  *
- * A namespace has one table a kind of object. Everything starts from ipc_current(), which finds the namespace of the running process:
- * there is one, until there are namespaces to choose from.
+ * A namespace has one table a kind of object. Everything starts from ipc_current(), which finds the namespace of the running process
+ * (namespace.c).
  *
  *   I1 An object is in its table until it is removed; the table has a reference. `removed` is set under the table's lock and the object's,
  *      and never cleared: who holds an object's lock and sees it unset knows that the object is in the table.
@@ -21,9 +21,11 @@
 #include <cloudos/list.h>
 #include <cloudos/lock.h>
 #include <cloudos/mm.h>
+#include <cloudos/namespace.h>
 #include <cloudos/proc.h>
 #include <cloudos/refcount.h>
 #include <cloudos/sysv.h>
+#include <cloudos/user_namespace.h>
 #include <cloudos/vfs.h>
 #include <cloudos/wait.h>
 #include <linux/stat.h>
@@ -73,10 +75,10 @@ struct ipc_ids {
 };
 
 struct ipc_namespace {
+	struct namespace base; /* first */
 	struct ipc_ids shm, sem, msg;
-	uint64_t bytes;			/* A: that messages, semaphores and undo lists take up */
 	uint64_t shm_max, shm_all;	/* A: bytes of a segment, pages of all */
-	uint64_t shm_pages, shm_resident; /* A: pages promised; there */
+	uint64_t shm_pages;		/* A: pages promised */
 	uint64_t sem_per_set, sem_all, sem_per_call; /* A */
 	uint64_t sem_used;		/* A */
 	uint64_t msg_max, msg_room;	/* A: bytes of a message; of a new queue */
@@ -85,6 +87,12 @@ struct ipc_namespace {
 
 struct ipc_namespace *ipc_current(void);
 extern struct ipc_namespace ipc_first;
+
+/* ---- namespace.c ---- */
+
+void ipc_namespaces_init(void);
+/* A capability over the running process's namespace. */
+bool ipc_capable(unsigned capability);
 
 /* ---- ids.c ---- */
 
@@ -132,15 +140,18 @@ uint32_t ipc_used(struct ipc_ids *ids);
 /* Calls fn for each object in the order of indices, locked. */
 void ipc_for_each(struct ipc_ids *ids, void (*fn)(struct ipc_object *o, void *arg), void *arg);
 
-/* Kernel memory that programs make last: cleared; null: out of it, or of the share of RAM that all of it may take. */
-void *ipc_alloc(struct ipc_namespace *ns, size_t size);
-void ipc_free(struct ipc_namespace *ns, void *p, size_t size);
+/* Kernel memory that programs make last: cleared; null: out of it, or of the share of RAM that that of all namespaces may take. */
+void *ipc_alloc(size_t size);
+void ipc_free(void *p, size_t size);
 
 /* Adds n to a counter unless it would pass `limit`. */
 bool ipc_take(uint64_t *count, uint64_t n, uint64_t limit);
 
 int64_t ipc_now(void); /* seconds, as the structures have them */
-int ipc_pid(void);
+int ipc_pid(void); /* in the first namespace of pids: pid_seen() for what programs see */
+
+/* Takes all objects out of the table, which nobody uses any more. */
+void ipc_ids_clear(struct ipc_ids *ids);
 
 /* ---- wait.c: sleeping until another says so ---- */
 

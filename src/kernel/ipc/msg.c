@@ -72,7 +72,7 @@ static size_t msg_bytes(size_t size)
 
 struct msg *msg_alloc(size_t size)
 {
-	struct msg *m = ipc_alloc(ipc_current(), msg_bytes(size));
+	struct msg *m = ipc_alloc(msg_bytes(size));
 
 	if (m)
 		m->size = size;
@@ -82,7 +82,7 @@ struct msg *msg_alloc(size_t size)
 void msg_free(struct msg *m)
 {
 	if (m)
-		ipc_free(ipc_current(), m, msg_bytes(m->size));
+		ipc_free(m, msg_bytes(m->size));
 }
 
 void *msg_text(struct msg *m)
@@ -422,8 +422,8 @@ int64_t msg_stat(int id, enum ipc_find how, struct msqid64_ds *ret)
 		.msg_cbytes = q->bytes,
 		.msg_qnum = q->count,
 		.msg_qbytes = q->room,
-		.msg_lspid = q->sender,
-		.msg_lrpid = q->receiver,
+		.msg_lspid = pid_seen(q->sender),
+		.msg_lrpid = pid_seen(q->receiver),
 	};
 	ipc_fill(o, &ret->msg_perm);
 	result = how == IPC_BY_ID ? 0 : o->id;
@@ -481,6 +481,7 @@ void msg_show(struct ipc_object *o, void *out)
 	const struct msg_queue *q = queue_of(o);
 
 	out_printf(out, "%10d %10d  %4o  %10lu %10lu %5d %5d %5u %5u %5u %5u %10ld %10ld %10ld\n", READ_ONCE(o->key), o->id, o->mode,
-		   (unsigned long)q->bytes, (unsigned long)q->count, q->sender, q->receiver, o->uid, o->gid, o->cuid, o->cgid,
+		   (unsigned long)q->bytes, (unsigned long)q->count, pid_seen(q->sender), pid_seen(q->receiver),
+		   uid_out(o->uid), gid_out(o->gid), uid_out(o->cuid), gid_out(o->cgid),
 		   (long)q->sent_at, (long)q->received_at, (long)o->changed);
 }

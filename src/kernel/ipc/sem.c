@@ -193,7 +193,7 @@ void sem_free_object(struct ipc_object *o)
 	struct ipc_namespace *ns = o->ids->ns;
 
 	__atomic_sub_fetch(&ns->sem_used, s->count, __ATOMIC_RELAXED);
-	ipc_free(ns, s, set_bytes(s->count));
+	ipc_free(s, set_bytes(s->count));
 }
 
 static int make(const struct ipc_get *g, struct ipc_object **ret)
@@ -205,7 +205,7 @@ static int make(const struct ipc_get *g, struct ipc_object **ret)
 		return -EINVAL;
 	if (!ipc_take(&ns->sem_used, g->size, READ_ONCE(ns->sem_all)))
 		return -ENOSPC;
-	s = ipc_alloc(ns, set_bytes((uint32_t)g->size));
+	s = ipc_alloc(set_bytes((uint32_t)g->size));
 	if (!s) {
 		__atomic_sub_fetch(&ns->sem_used, g->size, __ATOMIC_RELAXED);
 		return -ENOMEM;
@@ -301,7 +301,7 @@ static int64_t query_locked(const struct sem_set *s, unsigned number, int comman
 	case GETVAL:
 		return s->sems[number].value;
 	case GETPID:
-		return s->sems[number].pid;
+		return pid_seen(s->sems[number].pid);
 	case GETNCNT:
 	case GETZCNT:
 		return waiting_for(&s->altering, number, command == GETZCNT) +
@@ -433,6 +433,6 @@ void sem_show(struct ipc_object *o, void *out)
 {
 	const struct sem_set *s = sem_set_of(o);
 
-	out_printf(out, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", READ_ONCE(o->key), o->id, o->mode, s->count, o->uid, o->gid,
-		   o->cuid, o->cgid, (long)s->operated_at, (long)o->changed);
+	out_printf(out, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", READ_ONCE(o->key), o->id, o->mode, s->count,
+		   uid_out(o->uid), gid_out(o->gid), uid_out(o->cuid), gid_out(o->cgid), (long)s->operated_at, (long)o->changed);
 }

@@ -28,7 +28,7 @@ static void undo_free(struct sem_undo *u)
 {
 	struct sem_set *s = u->set;
 
-	ipc_free(s->ipc.ids->ns, u, undo_bytes(s));
+	ipc_free(u, undo_bytes(s));
 	ipc_put(&s->ipc);
 }
 
@@ -52,7 +52,7 @@ static struct sem_undo *find_locked(struct sem_undo_list *l, const struct sem_se
 
 static int add_locked(struct sem_undo_list *l, struct sem_set *s, struct sem_undo **ret)
 {
-	struct sem_undo *u = ipc_alloc(s->ipc.ids->ns, undo_bytes(s));
+	struct sem_undo *u = ipc_alloc(undo_bytes(s));
 	bool removed;
 
 	if (!u)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The first IPC namespace with its limits, and what /proc shows of it: /proc/sysvipc, and limits in /proc/sys/kernel. */
+/* What /proc shows of an IPC namespace, that of who reads: /proc/sysvipc, and limits in /proc/sys/kernel. */
 #include <cloudos/format.h>
 #include <cloudos/service.h>
 #include <cloudos/string.h>
@@ -7,13 +7,6 @@
 #include "sem_internal.h"
 
 #define MSG_MAX_LIMIT (UINT64_C(1) << 20) /* what a message's largest size may be set to */
-
-struct ipc_namespace ipc_first;
-
-struct ipc_namespace *ipc_current(void)
-{
-	return &ipc_first;
-}
 
 /* ---- /proc/sysvipc ---- */
 
@@ -47,25 +40,31 @@ static int show_msg(struct text_out *o, void *arg)
 
 struct limit {
 	const char *name;
-	uint64_t *wide; /* one of the two */
-	uint32_t *narrow;
+	size_t at; /* in a namespace */
+	bool wide; /* 64 bits, or 32 */
 	uint64_t max;
 };
 
 static const struct limit limits[] = {
-	{ "sys/kernel/shmmax", &ipc_first.shm_max, NULL, UINT64_MAX },
-	{ "sys/kernel/shmall", &ipc_first.shm_all, NULL, UINT64_MAX },
-	{ "sys/kernel/shmmni", NULL, &ipc_first.shm.max, IPC_INDEX_MAX },
-	{ "sys/kernel/msgmax", &ipc_first.msg_max, NULL, MSG_MAX_LIMIT },
-	{ "sys/kernel/msgmnb", &ipc_first.msg_room, NULL, INT32_MAX },
-	{ "sys/kernel/msgmni", NULL, &ipc_first.msg.max, IPC_INDEX_MAX },
+	{ "sys/kernel/shmmax", offsetof(struct ipc_namespace, shm_max), true, UINT64_MAX },
+	{ "sys/kernel/shmall", offsetof(struct ipc_namespace, shm_all), true, UINT64_MAX },
+	{ "sys/kernel/shmmni", offsetof(struct ipc_namespace, shm.max), false, IPC_INDEX_MAX },
+	{ "sys/kernel/msgmax", offsetof(struct ipc_namespace, msg_max), true, MSG_MAX_LIMIT },
+	{ "sys/kernel/msgmnb", offsetof(struct ipc_namespace, msg_room), true, INT32_MAX },
+	{ "sys/kernel/msgmni", offsetof(struct ipc_namespace, msg.max), false, IPC_INDEX_MAX },
 };
+
+static void *limit_of(const struct limit *l)
+{
+	return (char *)ipc_current() + l->at;
+}
 
 static int show_limit(struct text_out *o, void *arg)
 {
 	const struct limit *l = arg;
+	void *field = limit_of(l);
 
-	out_printf(o, "%lu\n", (unsigned long)(l->wide ? READ_ONCE(*l->wide) : READ_ONCE(*l->narrow)));
+	out_printf(o, "%lu\n", (unsigned long)(l->wide ? READ_ONCE(*(uint64_t *)field) : READ_ONCE(*(uint32_t *)field)));
 	return 0;
 }
 
@@ -104,9 +103,9 @@ static int store_limit(const char *text, size_t len, void *arg)
 	if (error || !ends(text))
 		return -EINVAL;
 	if (l->wide)
-		WRITE_ONCE(*l->wide, n);
+		WRITE_ONCE(*(uint64_t *)limit_of(l), n);
 	else
-		WRITE_ONCE(*l->narrow, (uint32_t)n);
+		WRITE_ONCE(*(uint32_t *)limit_of(l), (uint32_t)n);
 	return 0;
 }
 
@@ -152,18 +151,9 @@ static int add_limits(void)
 
 static int ipc_start(void)
 {
-	struct ipc_namespace *ns = &ipc_first;
 	int error;
 
-	ns->shm_max = ns->shm_all = SHM_BYTES_MAX;
-	ns->sem_per_set = SEMMSL;
-	ns->sem_all = SEMMNS;
-	ns->sem_per_call = SEMOPM;
-	ns->msg_max = MSGMAX;
-	ns->msg_room = MSGMNB;
-	ipc_ids_init(&ns->shm, ns, SHMMNI, shm_free_object);
-	ipc_ids_init(&ns->sem, ns, SEMMNI, sem_free_object);
-	ipc_ids_init(&ns->msg, ns, MSGMNI, msg_free_object);
+	ipc_namespaces_init();
 	error = sem_undo_init();
 	if (!error)
 		error = add_limits();

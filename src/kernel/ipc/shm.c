@@ -5,7 +5,8 @@
  * A segment is a cache object (the same pages as those of a file, or of a shared anonymous mapping) and a file that no descriptor leads
  * to, by which areas know it: an area that comes or goes calls mapped() and unmapped(), whoever made it, be it shmat, fork, a split, exit.
  *
- *   I1 `attached` counts the areas that map the segment, and the shmat() calls under way.
+ *   I1 `attached` counts the areas that map the segment, and the shmat() calls under way. Each holds the namespace, which may otherwise go
+ *      before the segment.
  *   I2 It falls under the table's lock, and rises from 0 under the object's: who holds both and finds 0 may remove the segment, and nobody
  *      comes to it any more. IPC_RMID while it is not 0 marks the segment (SHM_DEST) and takes its key; the last to leave removes it.
  *
@@ -54,6 +55,7 @@ static struct ipc_ids *ids(void)
 
 static void count_attached(struct shm *s)
 {
+	namespace_get(&s->ipc.ids->ns->base);
 	spin_lock(&s->attach_lock);
 	s->attached++;
 	spin_unlock(&s->attach_lock);
@@ -63,6 +65,7 @@ static void shm_mapped(struct file *f)
 {
 	struct shm *s = f->private;
 
+	namespace_get(&s->ipc.ids->ns->base);
 	spin_lock(&s->attach_lock);
 	s->attached++;
 	s->attached_at = ipc_now();
@@ -96,6 +99,7 @@ static void leave(struct shm *s, bool area)
 	if (uncount_attached(s, area) && (s->ipc.mode & SHM_DEST))
 		ipc_unlink(&s->ipc);
 	ipc_unlock_removed(&s->ipc);
+	namespace_put(&table->ns->base);
 }
 
 static void shm_unmapped(struct file *f)
@@ -119,20 +123,19 @@ static bool is_shm_file(const void *file)
 
 /* ---- pages ---- */
 
+static uint64_t resident; /* atomic: of all namespaces */
+
 static int charge(struct vm_object *o, uint64_t pages)
 {
-	struct ipc_namespace *ns = o->owner;
 	struct mm_stats mm;
 
 	mm_get_stats(&mm);
-	return ipc_take(&ns->shm_resident, pages, mm.ram_pages / SHM_RAM_SHARE) ? 0 : -ENOSPC;
+	return ipc_take(o->owner, pages, mm.ram_pages / SHM_RAM_SHARE) ? 0 : -ENOSPC;
 }
 
 static void uncharge(struct vm_object *o, uint64_t pages)
 {
-	struct ipc_namespace *ns = o->owner;
-
-	__atomic_sub_fetch(&ns->shm_resident, pages, __ATOMIC_RELAXED);
+	__atomic_sub_fetch((uint64_t *)o->owner, pages, __ATOMIC_RELAXED);
 }
 
 static const struct vm_object_ops object_ops = { .charge = charge, .uncharge = uncharge };
@@ -169,11 +172,11 @@ static int promise(struct ipc_namespace *ns, const struct ipc_get *g, uint64_t *
 	return 0;
 }
 
-static int make_parts(struct shm *s, struct ipc_namespace *ns)
+static int make_parts(struct shm *s)
 {
 	int error;
 
-	s->object = vm_object_create(&object_ops, ns, align_up(s->size, PAGE_SIZE));
+	s->object = vm_object_create(&object_ops, &resident, align_up(s->size, PAGE_SIZE));
 	if (!s->object)
 		return -ENOMEM;
 	error = file_create_anonymous(&shm_file_ops, s, FILE_READ | FILE_WRITE, O_RDWR, S_IFREG, &s->file);
@@ -193,7 +196,7 @@ static int make(const struct ipc_get *g, struct ipc_object **ret)
 	s->size = g->size;
 	s->creator = ipc_pid();
 	spin_init(&s->attach_lock, RANK_LEAF);
-	error = make_parts(s, ns);
+	error = make_parts(s);
 	if (error)
 		goto no_parts;
 	*ret = &s->ipc;
@@ -306,7 +309,7 @@ int shm_detach(uaddr_t addr)
 
 static void fill_locked(struct shm *s, struct shmid64_ds *ret)
 {
-	*ret = (struct shmid64_ds){ .shm_segsz = s->size, .shm_ctime = s->ipc.changed, .shm_cpid = s->creator };
+	*ret = (struct shmid64_ds){ .shm_segsz = s->size, .shm_ctime = s->ipc.changed, .shm_cpid = pid_seen(s->creator) };
 	ipc_fill(&s->ipc, &ret->shm_perm);
 	spin_lock(&s->attach_lock);
 	ret->shm_atime = s->attached_at;
@@ -314,6 +317,7 @@ static void fill_locked(struct shm *s, struct shmid64_ds *ret)
 	ret->shm_lpid = s->last;
 	ret->shm_nattch = s->attached;
 	spin_unlock(&s->attach_lock);
+	ret->shm_lpid = pid_seen(ret->shm_lpid);
 }
 
 int64_t shm_stat(int id, enum ipc_find how, struct shmid64_ds *ret)
@@ -345,7 +349,7 @@ int shm_set(int id, const struct ipc_change *c)
 int shm_lock(int id, bool lock)
 {
 	const struct cred *c = thread_current()->cred;
-	bool capable = cred_capable(c, CAP_IPC_LOCK);
+	bool capable = ipc_capable(CAP_IPC_LOCK);
 	uint64_t limit = process_limit(RLIMIT_MEMLOCK);
 	struct ipc_object *o;
 	int error = ipc_lock(ids(), id, &o);
@@ -378,14 +382,21 @@ int64_t shm_limits(struct shminfo64 *ret)
 	return ipc_highest(&ns->shm);
 }
 
+static void add_resident(struct ipc_object *o, void *sum)
+{
+	*(uint64_t *)sum += READ_ONCE(shm_of(o)->object->pages.count);
+}
+
 int64_t shm_figures(struct shm_info *ret)
 {
+	uint64_t pages = 0;
 	struct ipc_namespace *ns = ipc_current();
 
+	ipc_for_each(&ns->shm, add_resident, &pages);
 	*ret = (struct shm_info){
 		.used_ids = (int)ipc_used(&ns->shm),
 		.shm_tot = READ_ONCE(ns->shm_pages),
-		.shm_rss = READ_ONCE(ns->shm_resident),
+		.shm_rss = pages,
 	};
 	return ipc_highest(&ns->shm);
 }
@@ -397,7 +408,7 @@ void shm_show(struct ipc_object *o, void *out)
 
 	fill_locked(s, &d);
 	out_printf(out, "%10d %10d  %4o %21lu %5u %5u  %5lu %5u %5u %5u %5u %10lu %10lu %10lu %21lu %21lu\n", d.shm_perm.key, o->id,
-		   o->mode, (unsigned long)d.shm_segsz, (unsigned)d.shm_cpid, (unsigned)d.shm_lpid, (unsigned long)d.shm_nattch, o->uid,
-		   o->gid, o->cuid, o->cgid, (unsigned long)d.shm_atime, (unsigned long)d.shm_dtime, (unsigned long)d.shm_ctime,
+		   o->mode, (unsigned long)d.shm_segsz, (unsigned)d.shm_cpid, (unsigned)d.shm_lpid, (unsigned long)d.shm_nattch, d.shm_perm.uid,
+		   d.shm_perm.gid, d.shm_perm.cuid, d.shm_perm.cgid, (unsigned long)d.shm_atime, (unsigned long)d.shm_dtime, (unsigned long)d.shm_ctime,
 		   (unsigned long)(READ_ONCE(s->object->pages.count) << PAGE_SHIFT), 0UL);
 }

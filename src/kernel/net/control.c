@@ -11,7 +11,9 @@
 #include <cloudos/mm.h>
 #include <cloudos/proc.h>
 #include <cloudos/socket.h>
+#include <cloudos/task.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/user_namespace.h>
 
 #define CONTROL_MAX	     20480u /* bytes of control messages: Linux's net.core.optmem_max */
 #define RIGHTS_IN_FLIGHT_MAX 65536u
@@ -133,10 +135,10 @@ static int rights_from_user(uaddr_t data, uint64_t len, struct socket_control *r
 static bool cred_ok(const struct socket_cred *c)
 {
 	const struct cred *own = thread_current()->cred;
-	bool uid = c->uid == own->uid || c->uid == own->euid || c->uid == own->suid || cred_capable(own, CAP_SETUID);
-	bool gid = c->gid == own->gid || c->gid == own->egid || c->gid == own->sgid || cred_capable(own, CAP_SETGID);
+	bool uid = c->uid == own->uid || c->uid == own->euid || c->uid == own->suid || cred_capable_here(own, CAP_SETUID);
+	bool gid = c->gid == own->gid || c->gid == own->egid || c->gid == own->sgid || cred_capable_here(own, CAP_SETGID);
 
-	return uid && gid && (c->pid == process_pid(process_current()) || cred_capable(own, CAP_SYS_ADMIN));
+	return uid && gid && (c->pid == process_pid(process_current()) || pid_namespace_capable(CAP_SYS_ADMIN));
 }
 
 static int cred_from_user(uaddr_t data, uint64_t len, struct socket_control *ret)
@@ -145,8 +147,13 @@ static int cred_from_user(uaddr_t data, uint64_t len, struct socket_control *ret
 		return -EINVAL;
 	if (get_user(ret->cred, data))
 		return -EFAULT;
+	ret->cred = (struct socket_cred){ pid_global(ret->cred.pid), uid_in(ret->cred.uid), gid_in(ret->cred.gid) };
+	if (ret->cred.uid == ID_NONE || ret->cred.gid == ID_NONE)
+		return -EINVAL;
 	if (!cred_ok(&ret->cred))
 		return -EPERM;
+	if (ret->cred.pid == 0)
+		return -ESRCH;
 	ret->has_cred = true;
 	return 0;
 }
@@ -213,6 +220,11 @@ static void finish_one(struct control_writer *w, int type, uint64_t len)
 	w->written += step;
 }
 
+struct socket_cred socket_cred_seen(const struct socket_cred *c)
+{
+	return (struct socket_cred){ pid_seen(c->pid), uid_out(c->uid), gid_out(c->gid) };
+}
+
 static void cred_to_user(struct control_writer *w, const struct socket_cred *cred)
 {
 	uint64_t room = w->left > sizeof(struct control_header) ? w->left - sizeof(struct control_header) : 0;
@@ -260,8 +272,11 @@ uint64_t control_to_user(struct socket_control *c, uaddr_t control, uint64_t len
 {
 	struct control_writer w = { .at = control, .left = len, .flags = flags };
 
-	if (c->has_cred)
-		cred_to_user(&w, &c->cred);
+	if (c->has_cred) {
+		struct socket_cred seen = socket_cred_seen(&c->cred);
+
+		cred_to_user(&w, &seen);
+	}
 	if (c->rights)
 		rights_to_user(&w, c->rights);
 	c->rights = NULL;

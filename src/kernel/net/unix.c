@@ -232,6 +232,7 @@ static int get_option(struct socket *s, int level, int name, void *value, uint32
 		mutex_lock(&unix_lock);
 		cred = u->peer_cred;
 		mutex_unlock(&unix_lock);
+		cred = socket_cred_seen(&cred);
 		*len = min(*len, (uint32_t)sizeof(cred));
 		memcpy(value, &cred, *len);
 		return 0;

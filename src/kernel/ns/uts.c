@@ -5,7 +5,9 @@
  */
 #include <cloudos/lock.h>
 #include <cloudos/mm.h>
+#include <cloudos/errno.h>
 #include <cloudos/string.h>
+#include <cloudos/user_namespace.h>
 #include <cloudos/uts.h>
 #include <linux/sched.h>
 #include <linux/utsname.h>
@@ -22,10 +24,10 @@ static void destroy(struct namespace *ns)
 	kfree(ns);
 }
 
-static const struct namespace_kind kind = { "uts", CLONE_NEWUTS, destroy };
+static const struct namespace_kind kind = { .name = "uts", .clone_flag = CLONE_NEWUTS, .destroy = destroy };
 
 struct uts_namespace uts_initial = {
-	.base = { &kind, { 1 }, UINT32_C(0xeffffffe) }, /* Linux's number of it */
+	.base = { .kind = &kind, .refs = { 1 }, .number = UINT32_C(0xeffffffe) }, /* Linux's number of it */
 	.node_name = "cloudos",
 	.domain_name = "(none)",
 };
@@ -48,18 +50,24 @@ struct uts_namespace *uts_of_namespace(struct namespace *ns)
 	return ns->kind == &kind ? (struct uts_namespace *)(void *)ns : NULL;
 }
 
-struct uts_namespace *uts_copy(struct uts_namespace *from)
+int uts_copy(struct uts_namespace *from, struct user_namespace *owner, struct uts_namespace **ret)
 {
 	struct uts_namespace *ns = kmalloc(sizeof(*ns));
+	int error;
 
 	if (!ns)
-		return NULL;
-	namespace_init(&ns->base, &kind);
+		return -ENOMEM;
+	error = namespace_init(&ns->base, &kind, user_namespace_base(owner));
+	if (error) {
+		kfree(ns);
+		return error;
+	}
 	spin_lock(&uts_lock);
 	memcpy(ns->node_name, from->node_name, NAME_SIZE);
 	memcpy(ns->domain_name, from->domain_name, NAME_SIZE);
 	spin_unlock(&uts_lock);
-	return ns;
+	*ret = ns;
+	return 0;
 }
 
 void uts_get(struct uts_namespace *ns, struct new_utsname *ret)

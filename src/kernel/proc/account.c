@@ -9,6 +9,8 @@
 #include <linux/capability.h>
 
 #define ACCOUNT_HEADS 64
+#define NAMESPACE_PAGES 64 /* so much memory for each namespace, which takes at most a thirteenth of it */
+#define NAMESPACES_MIN	256
 
 struct user_account {
 	struct hash_link link; /* accounts_lock */
@@ -109,7 +111,7 @@ uint32_t task_limit(void)
 	return tasks_max;
 }
 
-/* An eighth of the memory may go into kernel stacks and what belongs to them, as on Linux. */
+/* Namespaces: a share of memory. An eighth of the memory may go into kernel stacks and what belongs to them, as on Linux. */
 void account_init(void)
 {
 	struct mm_stats stats;
@@ -117,5 +119,6 @@ void account_init(void)
 
 	mm_get_stats(&stats);
 	n = stats.total_pages * PAGE_SIZE / (8 * (uint64_t)HAL_KSTACK_SIZE);
+	namespace_limit((uint32_t)max(stats.total_pages / NAMESPACE_PAGES, UINT64_C(NAMESPACES_MIN)));
 	tasks_max = (uint32_t)min(max(n, UINT64_C(64)), (uint64_t)PID_LIMIT - 1);
 }

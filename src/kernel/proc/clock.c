@@ -47,7 +47,7 @@ static int other_cpu_clock(int clock, uint64_t *ret)
 	if (what > 2)
 		return -EINVAL;
 	if (clock & CPU_CLOCK_THREAD) {
-		t = id ? task_find(id) : task_find(task_self()->tid);
+		t = task_find(id ? id : task_number(task_self()));
 		if (!t)
 			return -EINVAL;
 		task_usage_now(t, &usage);
@@ -55,7 +55,7 @@ static int other_cpu_clock(int clock, uint64_t *ret)
 		task_put(t);
 		return 0;
 	}
-	p = process_find(id ? id : process_self()->pid);
+	p = process_find(id ? pid_global(id) : process_self()->pid);
 	if (!p)
 		return -EINVAL;
 	*ret = process_cpu_time(p, what == CPU_CLOCK_VIRT);

@@ -5,6 +5,7 @@
  */
 #include "proc_internal.h"
 #include <cloudos/creds.h>
+#include <linux/capability.h>
 
 /* The whole process goes over to another user's account. */
 static void switch_account(struct process *p, struct user_account *to)
@@ -16,6 +17,12 @@ static void switch_account(struct process *p, struct user_account *to)
 	p->account = to;
 	spin_unlock_irq(&p->signal_lock, flags);
 	account_put(from);
+}
+
+/* Are the new capabilities no more than the old ones gave? Over a namespace below, one's own, they gave all. */
+static bool gains_nothing(const struct cred *c, const struct cred *old)
+{
+	return c->user_ns == old->user_ns || cred_capable_over(old, c->user_ns, CAP_SYS_ADMIN);
 }
 
 int creds_commit(struct cred *c)
@@ -34,7 +41,7 @@ int creds_commit(struct cred *c)
 		}
 	}
 	flags = spin_lock_irq(&proc_lock);
-	if (ids_changed)
+	if (ids_changed || !gains_nothing(c, old))
 		WRITE_ONCE(t->process->dumpable, 0); /* before the new ids let anybody look in (inspect.c) */
 	t->thread.cred = c;
 	spin_unlock_irq(&proc_lock, flags);

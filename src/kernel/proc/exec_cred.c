@@ -5,6 +5,7 @@
  */
 #include "exec_internal.h"
 #include <cloudos/fs.h>
+#include <cloudos/user_namespace.h>
 #include <linux/securebits.h>
 #include <linux/stat.h>
 
@@ -17,6 +18,8 @@ static void apply_owner(struct cred *c, struct file *f)
 	if (READ_ONCE(task_self()->no_new_privs))
 		return;
 	vfs_file_owner(f, &mode, &uid, &gid);
+	if (id_from_kernel(c->user_ns, ID_UID, uid) == ID_NONE || id_from_kernel(c->user_ns, ID_GID, gid) == ID_NONE)
+		return; /* whoever that is, nobody here becomes him */
 	if (mode & S_ISUID)
 		c->euid = uid;
 	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
@@ -26,13 +29,14 @@ static void apply_owner(struct cred *c, struct file *f)
 static void apply_capabilities(struct cred *c, bool changed)
 {
 	uint64_t all = c->cap_inheritable | c->cap_bounding;
-	bool root = !(c->securebits & SECURE(SECURE_NOROOT));
+	uint32_t root_id = cred_root(c);
+	bool root = root_id != ID_NONE && !(c->securebits & SECURE(SECURE_NOROOT));
 
 	if (changed)
 		c->cap_ambient = 0;
-	if (root && (c->euid == 0 || c->uid == 0)) {
+	if (root && (c->euid == root_id || c->uid == root_id)) {
 		c->cap_permitted = all;
-		c->cap_effective = c->euid == 0 ? all : c->cap_ambient;
+		c->cap_effective = c->euid == root_id ? all : c->cap_ambient;
 	} else {
 		c->cap_permitted = c->cap_ambient;
 		c->cap_effective = c->cap_ambient;

@@ -12,6 +12,7 @@
 #include "exec_internal.h"
 #include <asm-generic/mman-common.h>
 #include <cloudos/random.h>
+#include <cloudos/user_namespace.h>
 #include <linux/auxvec.h>
 
 #define STACK_FIRST_SIZE (UINT64_C(128) << 10) /* mapped at once; it grows by faults */
@@ -70,10 +71,10 @@ static void put_aux(struct exec *x, struct block *b, uaddr_t name, uaddr_t rando
 		{ AT_BASE, x->interp_bias },
 		{ AT_FLAGS, 0 },
 		{ AT_ENTRY, x->bias + x->image.entry },
-		{ AT_UID, c->uid },
-		{ AT_EUID, c->euid },
-		{ AT_GID, c->gid },
-		{ AT_EGID, c->egid },
+		{ AT_UID, uid_out(c->uid) },
+		{ AT_EUID, uid_out(c->euid) },
+		{ AT_GID, gid_out(c->gid) },
+		{ AT_EGID, gid_out(c->egid) },
 		{ AT_SECURE, x->secure },
 		{ AT_RANDOM, random },
 		{ AT_HWCAP2, hal_abi_hwcap2() },

@@ -98,7 +98,7 @@ static void child_exit_info(struct signal_info *info, const struct process *p, i
 	bool exited = (status & 0x7f) == 0;
 
 	*info = (struct signal_info){ .signo = signo, .code = exited ? CLD_EXITED : CLD_KILLED };
-	info->fields._sigchld._pid = p->pid;
+	info->fields._sigchld._pid = pid_number_in(p->id, p->parent->pid_ns);
 	info->fields._sigchld._uid = p->exit_uid;
 	info->fields._sigchld._status = exited ? status >> 8 & 0xff : status & 0x7f;
 	info->fields._sigchld._utime = (__kernel_clock_t)((p->dead_usage.run_ns - p->dead_usage.system_ns) / NSEC_PER_TICK);
@@ -119,6 +119,8 @@ static bool tell_parent_locked(struct process *p)
 		(void)signal_send_process(parent, &info);
 	}
 	wake_all(&parent->child_wait);
+	if (parent->pid_ns->ended && parent == parent->pid_ns->init)
+		return true; /* it waits for the end of all, but for nobody's status */
 	return ignored || (child && (READ_ONCE(action->flags) & SA_NOCLDWAIT));
 }
 
@@ -132,6 +134,16 @@ void process_reap_locked(struct process *p)
 	p->left_id = pid_drop_locked(p->id);
 	p->id = NULL;
 	p->parent = NULL;
+}
+
+void process_put_list(struct list *reaped)
+{
+	struct process *p, *tmp;
+
+	list_for_each_safe(p, tmp, reaped, sibling) {
+		list_del(&p->sibling);
+		process_put(p);
+	}
 }
 
 /* ---- the children of a process that ends ---- */
@@ -151,10 +163,10 @@ void process_set_subreaper(bool on)
 static struct process *reaper_of_locked(struct process *p)
 {
 	if (subreapers)
-		for (struct process *a = p->parent; a; a = a->parent)
+		for (struct process *a = p->parent; a && a->pid_ns == p->pid_ns; a = a->parent)
 			if (a->subreaper && a->state == PROCESS_ALIVE)
 				return a;
-	return process_init;
+	return p->pid_ns->init ? p->pid_ns->init : process_init;
 }
 
 static void death_signals_locked(struct process *child)
@@ -194,7 +206,7 @@ static void process_dies_locked(struct process *p, struct list *reaped)
 {
 	struct process *child, *tmp, *reaper = reaper_of_locked(p);
 
-	if (p->is_init)
+	if (p == process_init)
 		panic("process 1 (%s) ended with status %#x", p->last_name, (unsigned)p->exit_status);
 	p->state = PROCESS_ZOMBIE;
 	process_handle_ended_locked(p);
@@ -233,7 +245,7 @@ static void leave_process_locked(struct task *t)
 
 static void unlink_task(struct task *t)
 {
-	struct process *p = t->process, *dead, *tmp;
+	struct process *p = t->process;
 	struct list reaped = LIST_INIT(reaped);
 	struct pid_entry *id;
 	unsigned long flags = spin_lock_irq(&proc_lock);
@@ -246,10 +258,7 @@ static void unlink_task(struct task *t)
 		process_dies_locked(p, &reaped);
 	spin_unlock_irq(&proc_lock, flags);
 	pid_entry_free(id);
-	list_for_each_safe(dead, tmp, &reaped, sibling) {
-		list_del(&dead->sibling);
-		process_put(dead);
-	}
+	process_put_list(&reaped);
 }
 
 /* Counts the task out; true: it was the last. */
@@ -281,9 +290,9 @@ static void give_back(struct task *t)
 	task_vfork_done(t);
 	fd_table_put(t->thread.files);
 	t->thread.files = NULL;
-	fs_context_put(t->thread.fs);
+	fs_context_leave(t->thread.fs);
 	t->thread.fs = NULL;
-	task_uts_put(t);
+	task_namespaces_put(t);
 }
 
 void task_exit(int status)
@@ -302,6 +311,8 @@ void task_exit(int status)
 	if (t->sem_undo)
 		task_sem_undo_ops->leave(t);
 	give_back(t);
+	if (last && p->is_init && p != process_init)
+		pid_namespace_end(t);
 	unlink_task(t);
 	thread_exit();
 }

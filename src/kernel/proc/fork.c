@@ -11,6 +11,7 @@
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
+#include <linux/capability.h>
 
 #define CLONE_KNOWN                                                                                         \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |    \
@@ -23,10 +24,11 @@ static int check_flags(const struct clone_request *r)
 
 	if (flags & ~(uint64_t)(CLONE_KNOWN | CLONE_NAMESPACES))
 		return -EINVAL;
-	if ((flags & CLONE_NEWNS) && (flags & CLONE_FS))
-		return -EINVAL;
 	if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND))
 		return -EINVAL;
+	if ((flags & CLONE_THREAD) &&
+	    ((flags & (CLONE_NEWUSER | CLONE_NEWPID)) || task_self()->pid_ns_children != process_self()->pid_ns))
+		return -EINVAL; /* a process is in one namespace */
 	if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
 		return -EINVAL;
 	if ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND))
@@ -144,8 +146,9 @@ static int clone_parts(struct task *t, struct task *from, const struct clone_req
 		if (err < 0)
 			return err;
 	}
-	cred_get(from->thread.cred);
-	t->thread.cred = from->thread.cred;
+	err = task_clone_cred(t, from, r->flags);
+	if (err < 0)
+		return err;
 	if ((r->flags & CLONE_SYSVSEM) && task_sem_undo_ops) {
 		err = task_sem_undo_ops->share(t, from);
 		if (err < 0)
@@ -153,9 +156,13 @@ static int clone_parts(struct task *t, struct task *from, const struct clone_req
 	}
 	err = clone_files(t, from, r->flags);
 	if (err == 0)
-		err = task_clone_uts(t, from, r->flags);
+		err = task_clone_namespaces(t, from, r->flags);
 	if (err < 0)
 		return err;
+	if (!(r->flags & CLONE_THREAD)) {
+		t->process->pid_ns = t->pid_ns_children;
+		namespace_get(&t->process->pid_ns->base);
+	}
 	clone_registers(t, from, r);
 	return clone_space(t, from, r->flags);
 }
@@ -205,8 +212,8 @@ static void clone_undo(struct task *t)
 	if (t->thread.files)
 		fd_table_put(t->thread.files);
 	if (t->thread.fs)
-		fs_context_put(t->thread.fs);
-	task_uts_put(t);
+		fs_context_leave(t->thread.fs);
+	task_namespaces_put(t);
 	if (t->sem_undo)
 		task_sem_undo_ops->leave(t);
 	task_discard(t);
@@ -249,6 +256,10 @@ static int link_process_locked(struct task *t, struct process *p, struct process
 	if (err < 0)
 		return err;
 	p->pid = t->tid;
+	if (p->pid_ns->init == NULL) { /* number 1 */
+		p->is_init = true;
+		p->pid_ns->init = p;
+	}
 	p->id = t->id;
 	p->id->process = p;
 	p->id->uses++;
@@ -264,11 +275,12 @@ static int link_locked(struct task *t, struct pid_entry *id, struct task *from, 
 	struct process *parent = r->flags & CLONE_PARENT ? from->process->parent : from->process;
 	int err;
 
-	if (!pid_assign_locked(id))
-		return -EAGAIN;
+	err = pid_assign_locked(id, r->set_tid, r->set_tid_count);
+	if (err < 0)
+		return err;
 	t->id = id;
-	t->tid = id->number;
-	t->thread.tid = id->number;
+	t->tid = pid_number_global(id);
+	t->thread.tid = t->tid;
 	if (r->flags & CLONE_THREAD)
 		err = link_thread_locked(t, t->process);
 	else
@@ -293,9 +305,27 @@ uint64_t task_started(void)
 	return READ_ONCE(started);
 }
 
+/* May the caller choose the child's numbers? */
+static int check_set_tid(const struct clone_request *r, const struct pid_namespace *ns)
+{
+	const struct cred *c = thread_current()->cred;
+
+	if (r->set_tid_count > ns->level + 1)
+		return -EINVAL;
+	for (unsigned i = 0; i < r->set_tid_count; i++, ns = ns->parent) {
+		struct user_namespace *owner = namespace_owner(&ns->base);
+
+		if (r->set_tid[i] < 1 || r->set_tid[i] >= PID_LIMIT)
+			return -EINVAL;
+		if (!cred_capable_over(c, owner, CAP_SYS_ADMIN) && !cred_capable_over(c, owner, CAP_CHECKPOINT_RESTORE))
+			return -EPERM;
+	}
+	return 0;
+}
+
 static int clone_link(struct task *t, struct task *from, const struct clone_request *r)
 {
-	struct pid_entry *id = pid_entry_alloc();
+	struct pid_entry *id = pid_entry_alloc(t->process->pid_ns);
 	unsigned long flags;
 	int err;
 
@@ -350,6 +380,8 @@ int64_t task_clone(const struct clone_request *r)
 		return -ENOMEM;
 	err = clone_parts(t, self, r);
 	if (err == 0)
+		err = check_set_tid(r, t->process->pid_ns);
+	if (err == 0)
 		err = clone_pidfd(t, r, &pidfd);
 	if (err == 0)
 		err = clone_link(t, self, r);
@@ -358,7 +390,7 @@ int64_t task_clone(const struct clone_request *r)
 		clone_undo(t);
 		return err;
 	}
-	tid = t->tid; /* the child may be gone once it has started */
+	tid = pid_number_seen(t->id); /* the child may be gone once it has started */
 	if (pidfd.file)
 		fd_install(pidfd.fd, pidfd.file);
 	if (r->flags & CLONE_PARENT_SETTID)

@@ -44,7 +44,7 @@ static void owner_died(struct task *t, uaddr_t word, bool pending)
 		(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
 		return;
 	}
-	while ((value & FUTEX_TID_MASK) == (uint32_t)t->tid) {
+	while ((value & FUTEX_TID_MASK) == (uint32_t)task_number(t)) {
 		uint32_t died = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
 
 		if (hal_user_cmpxchg32(word, value, died, &seen) < 0) {

@@ -115,7 +115,7 @@ void group_hang_up_if_orphaned_locked(struct process *p, const struct process *p
 int signal_group(int pgid, int signo)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct pid_entry *group = pid_lookup_locked(pgid);
+	struct pid_entry *group = pid_lookup_global_locked(pgid);
 	bool found = group && !list_empty(&group->members);
 
 	if (found)
@@ -127,11 +127,21 @@ int signal_group(int pgid, int signo)
 bool process_group_orphaned(int pgid)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct pid_entry *group = pid_lookup_locked(pgid);
+	struct pid_entry *group = pid_lookup_global_locked(pgid);
 	bool orphaned = !group || group_orphaned_locked(group, NULL);
 
 	spin_unlock_irq(&proc_lock, flags);
 	return orphaned;
+}
+
+bool process_group_exists(int pgid)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *group = pid_lookup_global_locked(pgid);
+	bool exists = group && !list_empty(&group->members);
+
+	spin_unlock_irq(&proc_lock, flags);
+	return exists;
 }
 
 static struct session *group_session_locked(const struct pid_entry *group)
@@ -144,8 +154,8 @@ static struct session *group_session_locked(const struct pid_entry *group)
 bool process_group_in_session(int pgid, int sid)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct session *s = group_session_locked(pid_lookup_locked(pgid));
-	bool in = s && s->id->number == sid;
+	struct session *s = group_session_locked(pid_lookup_global_locked(pgid));
+	bool in = s && pid_number_global(s->id) == sid;
 
 	spin_unlock_irq(&proc_lock, flags);
 	return in;
@@ -154,7 +164,7 @@ bool process_group_in_session(int pgid, int sid)
 int process_pgid(const struct process *p)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	int pgid = p->group ? p->group->number : 0;
+	int pgid = p->group ? pid_number_global(p->group) : 0;
 
 	spin_unlock_irq(&proc_lock, flags);
 	return pgid;
@@ -163,7 +173,7 @@ int process_pgid(const struct process *p)
 int process_sid(const struct process *p)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	int sid = p->session ? p->session->id->number : 0;
+	int sid = p->session ? pid_number_global(p->session->id) : 0;
 
 	spin_unlock_irq(&proc_lock, flags);
 	return sid;
@@ -183,11 +193,10 @@ bool process_is_session_leader(const struct process *p)
 	return leader;
 }
 
-/* May the running process move `p` into the group numbered pgid? Returns the group's entry in *ret. */
-static int group_change_check_locked(struct process *p, int pgid, struct pid_entry **ret)
+/* May the running process move `p` into a group (null: there is none)? */
+static int group_change_check_locked(const struct process *p, const struct pid_entry *group)
 {
-	struct process *self = process_self();
-	struct pid_entry *group;
+	const struct process *self = process_self();
 
 	if (p != self && p->parent != self)
 		return -ESRCH;
@@ -197,10 +206,8 @@ static int group_change_check_locked(struct process *p, int pgid, struct pid_ent
 		return -EACCES;
 	if (session_leader_locked(p))
 		return -EPERM;
-	group = pid_lookup_locked(pgid);
 	if (!group || (group != p->id && group_session_locked(group) != self->session))
 		return -EPERM;
-	*ret = group;
 	return 0;
 }
 
@@ -230,7 +237,8 @@ int process_set_group(int pid, int pgid)
 	if (!e || !e->process || e->process->state != PROCESS_ALIVE) {
 		err = -ESRCH;
 	} else {
-		err = group_change_check_locked(e->process, pgid ? pgid : e->number, &group);
+		group = pgid ? pid_lookup_locked(pgid) : e;
+		err = group_change_check_locked(e->process, group);
 		if (err == 0)
 			group_move_locked(e->process, group, &old);
 	}
@@ -247,7 +255,7 @@ int process_related_id(int pid, bool session)
 	int number = -ESRCH;
 
 	if (e && e->process && e->process->group)
-		number = session ? e->process->session->id->number : e->process->group->number;
+		number = pid_number_seen(session ? session_id_entry_locked(e->process) : e->process->group);
 	spin_unlock_irq(&proc_lock, flags);
 	return number;
 }
@@ -280,7 +288,7 @@ int session_create(void)
 	session_start_locked(s, p);
 	spin_unlock_irq(&proc_lock, flags);
 	group_leftovers_free(&left);
-	return p->pid;
+	return process_number(p);
 }
 
 struct session *session_alloc(void)
@@ -376,7 +384,7 @@ int session_tty_number_locked(const struct process *p)
 	return p->session && p->session->tty ? session_tty_ops->number(p->session->tty) : 0;
 }
 
-int session_id_locked(const struct process *p)
+struct pid_entry *session_id_entry_locked(const struct process *p)
 {
-	return p->session ? p->session->id->number : 0;
+	return p->session ? p->session->id : NULL;
 }

@@ -114,8 +114,14 @@ static int init_parts(struct task *t, struct process *p)
 	t->thread.cred = cred_create_root();
 	t->thread.files = fd_table_create();
 	t->thread.fs = fs_context_copy(thread_current()->fs);
+	p->pid_ns = t->pid_ns_children = &pid_namespace_first;
+	namespace_get(&p->pid_ns->base);
+	namespace_get(&p->pid_ns->base);
 	t->uts = &uts_initial;
 	namespace_get(uts_as_namespace(&uts_initial));
+	t->ipc = task_ipc_ops ? task_ipc_ops->first : NULL;
+	if (t->ipc)
+		namespace_get(task_ipc_ops->base(t->ipc));
 	if (!p->account || !p->actions || !t->thread.cred || !t->thread.files || !t->thread.fs)
 		return -ENOMEM;
 	memset(p->actions->action, 0, sizeof(p->actions->action));
@@ -127,9 +133,9 @@ static void init_link(struct task *t, struct process *p, struct pid_entry *id, s
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
-	ASSERT(pid_assign_locked(id) && id->number == 1);
+	ASSERT(pid_assign_locked(id, NULL, 0) == 0 && pid_number_global(id) == 1);
 	t->id = p->id = id;
-	t->tid = t->thread.tid = p->pid = id->number;
+	t->tid = t->thread.tid = p->pid = pid_number_global(id);
 	id->task = t;
 	id->process = p;
 	id->uses++;
@@ -137,7 +143,7 @@ static void init_link(struct task *t, struct process *p, struct pid_entry *id, s
 	process_get(p); /* for good: nobody waits for it */
 	list_add_tail(&p->tasks, &t->process_link);
 	p->task_count = p->live = 1;
-	process_init = p;
+	process_init = pid_namespace_first.init = p;
 	spin_unlock_irq(&proc_lock, flags);
 }
 
@@ -145,7 +151,7 @@ static int create_init(void)
 {
 	struct task *t = task_alloc_entry("init", init_main);
 	struct process *p = process_alloc();
-	struct pid_entry *id = pid_entry_alloc();
+	struct pid_entry *id = pid_entry_alloc(&pid_namespace_first);
 	struct session *session = session_alloc();
 
 	if (!t || !p || !id || !session || init_parts(t, p) < 0)

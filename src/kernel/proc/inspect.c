@@ -6,8 +6,8 @@
  *   - a thread may look into its own process;
  *   - another's real, effective and saved ids must all be the caller's own, user and group, and
  *   - it must not have been marked as not dumpable (a program that changed its ids, or asked for it), and
- *   - it must not have capabilities that the caller lacks;
- *   - CAP_SYS_PTRACE passes over the last three.
+ *   - it must not have capabilities that the caller lacks, nor be of another user namespace;
+ *   - CAP_SYS_PTRACE over its user namespace passes over the last three.
  *
  * The check and taking what it is about are one step under proc_lock. An exec that changes credentials marks the process as not dumpable
  * before the new program's memory can be found, and takes the mark away, if at all, when the new credentials are in place (exec.c): so nobody
@@ -36,9 +36,10 @@ int inspect_check_locked(const struct task *t, enum inspect_ids ids)
 	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
 	uint64_t caps = ids == INSPECT_FS ? own->cap_effective : own->cap_permitted;
 
-	if (t->process == process_self() || cred_capable(own, CAP_SYS_PTRACE))
+	if (t->process == process_self() || cred_capable_over(own, other->user_ns, CAP_SYS_PTRACE))
 		return 0;
-	if (!same_ids(own, other, ids) || READ_ONCE(t->process->dumpable) != 1 || (other->cap_permitted & ~caps))
+	if (!same_ids(own, other, ids) || READ_ONCE(t->process->dumpable) != 1 || own->user_ns != other->user_ns ||
+	    (other->cap_permitted & ~caps))
 		return -EPERM;
 	return 0;
 }

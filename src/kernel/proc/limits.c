@@ -2,6 +2,7 @@
 /* Resource limits (getrlimit(2)), and the selection of processes for setpriority(2). */
 #include "proc_internal.h"
 #include <cloudos/limits.h>
+#include <cloudos/user_namespace.h>
 #include <cloudos/vm.h>
 #include <linux/capability.h>
 
@@ -14,12 +15,13 @@ static bool may_limit(struct task *t)
 	unsigned long flags;
 	bool same;
 
-	if (t->process == process_self() || cred_capable(own, CAP_SYS_RESOURCE))
+	if (t->process == process_self())
 		return true;
 	flags = spin_lock_irq(&proc_lock);
 	other = t->thread.cred;
-	same = own->uid == other->uid && own->uid == other->euid && own->uid == other->suid &&
-	       own->gid == other->gid && own->gid == other->egid && own->gid == other->sgid;
+	same = cred_capable_over(own, other->user_ns, CAP_SYS_RESOURCE) ||
+	       (own->uid == other->uid && own->uid == other->euid && own->uid == other->suid &&
+	       own->gid == other->gid && own->gid == other->egid && own->gid == other->sgid);
 	spin_unlock_irq(&proc_lock, flags);
 	return same;
 }
@@ -80,7 +82,7 @@ int process_prlimit(int pid, unsigned resource, const struct rlimit64 *new, stru
 
 	if (resource >= RLIM_NLIMITS)
 		return -EINVAL;
-	if (pid == 0 || pid == process_self()->pid)
+	if (pid == 0 || pid == process_number(process_self()))
 		return change(process_self(), resource, new, ret_old);
 	t = task_find(pid);
 	if (!t)
@@ -94,7 +96,7 @@ bool task_may_schedule_locked(const struct task *t)
 {
 	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
 
-	return own->euid == other->euid || own->euid == other->uid || cred_capable(own, CAP_SYS_NICE);
+	return own->euid == other->euid || own->euid == other->uid || cred_capable_over(own, other->user_ns, CAP_SYS_NICE);
 }
 
 bool task_may_schedule(const struct task *t)
@@ -129,8 +131,10 @@ static int each_of_user_locked(uint32_t uid, void (*fn)(struct task *t, void *ar
 {
 	int n = 0;
 
-	for (int pid = pid_next_locked(0); pid > 0; pid = pid_next_locked(pid)) {
-		struct task *t = process_any_task_locked(pid_lookup_locked(pid)->process);
+	struct pid_namespace *ns = pid_namespace_current();
+
+	for (int pid = pid_next_in_locked(ns, 0); pid > 0; pid = pid_next_in_locked(ns, pid)) {
+		struct task *t = process_any_task_locked(pid_lookup_in_locked(ns, pid)->process);
 
 		if (!t || t->thread.cred->uid != uid)
 			continue;
@@ -158,7 +162,7 @@ int task_for_each_priority(int which, int who, void (*fn)(struct task *t, void *
 		n = each_of_group_locked(who, fn, arg);
 		break;
 	case PRIO_USER:
-		n = each_of_user_locked(who ? (uint32_t)who : thread_current()->cred->uid, fn, arg);
+		n = each_of_user_locked(who ? uid_in((uint32_t)who) : thread_current()->cred->uid, fn, arg);
 		break;
 	default:
 		n = -EINVAL;

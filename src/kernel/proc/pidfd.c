@@ -45,6 +45,11 @@ static struct process_handle *handle_alloc(void)
 	return h;
 }
 
+struct process *process_of_handle_locked(struct process_handle *h)
+{
+	return h->process;
+}
+
 void process_handle_put(struct process_handle *h)
 {
 	if (refcount_put(&h->refs))
@@ -101,9 +106,17 @@ static int pidfd_name(struct file *f, char *buf, size_t size)
 
 static void pidfd_fdinfo(struct file *f, struct text_out *o)
 {
-	int pid = pidfd_number(f->private);
+	struct pid_namespace *ns = pid_namespace_current();
+	const struct process_handle *h = f->private;
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int numbers[PID_NAMESPACE_DEPTH + 1] = { -1 };
+	unsigned n = h->process ? pid_numbers_below(h->process->id, ns, numbers) : 1;
 
-	out_printf(o, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+	spin_unlock_irq(&proc_lock, flags);
+	out_printf(o, "Pid:\t%d\nNSpid:", numbers[0]);
+	for (unsigned i = 0; i < n; i++)
+		out_printf(o, "\t%d", numbers[i]);
+	out_printf(o, "\n");
 }
 
 static const struct file_ops pidfd_ops = {
@@ -192,15 +205,6 @@ bool pidfd_is_self(struct process_handle *h)
 	return t->tid == t->process->pid && READ_ONCE(h->process) == t->process;
 }
 
-int pidfd_number(struct process_handle *h)
-{
-	unsigned long flags = spin_lock_irq(&proc_lock);
-	int pid = h->process ? h->process->pid : -1;
-
-	spin_unlock_irq(&proc_lock, flags);
-	return pid;
-}
-
 /* With a reference: a table's lock is not taken inside proc_lock, for which interrupts wait that came while it was held. */
 static int get_table_locked(struct process *p, struct fd_table **ret)
 {
@@ -268,8 +272,10 @@ static bool lives_in_locked(struct process *p, const struct vm_space *s)
 
 static bool others_live_in_locked(const struct process *p, const struct vm_space *s)
 {
-	for (int pid = pid_next_locked(0); pid > 0; pid = pid_next_locked(pid)) {
-		struct process *other = pid_lookup_locked(pid)->process;
+	struct pid_namespace *ns = &pid_namespace_first;
+
+	for (int pid = pid_next_in_locked(ns, 0); pid > 0; pid = pid_next_in_locked(ns, pid)) {
+		struct process *other = pid_lookup_in_locked(ns, pid)->process;
 
 		if (other != p && lives_in_locked(other, s))
 			return true;

@@ -10,21 +10,47 @@
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
 #include <cloudos/task.h>
+#include <cloudos/user_namespace.h>
 
 /* ---- pid.c: numbers ---- */
 
-struct pid_entry *pid_lookup_locked(int number); /* null: free */
-/* Gives `e` the next free number and puts it into the table, with one use; false when all are taken. */
-bool pid_assign_locked(struct pid_entry *e);
+/* As the running process numbers them; null: free. Not in interrupts. */
+struct pid_entry *pid_lookup_locked(int number);
+struct pid_entry *pid_lookup_in_locked(struct pid_namespace *ns, int number);
+struct pid_entry *pid_lookup_global_locked(int number);
+/*
+ * Gives `e` a free number in its namespace and each one above, and one use. `wanted`: numbers to choose, the innermost first. 0; -EAGAIN: all
+ * are taken; -EEXIST: a wanted one is; -ENOMEM: the namespace has ended; -EINVAL: it has not begun, and 1 is not wanted.
+ */
+int pid_assign_locked(struct pid_entry *e, const int *wanted, unsigned wanted_count);
 /* Drops a use; returns the entry when that was the last one: the caller frees it once proc_lock is released. */
 struct pid_entry *pid_drop_locked(struct pid_entry *e);
-struct pid_entry *pid_entry_alloc(void); /* or null */
+struct pid_entry *pid_entry_alloc(struct pid_namespace *ns); /* or null */
 void pid_entry_free(struct pid_entry *e); /* null: nothing */
-int pid_next_locked(int after); /* the smallest number of a process above `after`, or -1 */
+int pid_next_in_locked(struct pid_namespace *ns, int after); /* the smallest number of a process above `after`, or -1 */
+/* Its number there: 0: it has none. */
+int pid_number_in(const struct pid_entry *e, const struct pid_namespace *ns);
+int pid_number_seen(const struct pid_entry *e); /* by the running process */
+/* Its numbers there and in the namespaces below, down to its own: how many. One 0: it has none. */
+unsigned pid_numbers_below(const struct pid_entry *e, const struct pid_namespace *ns, int ret[PID_NAMESPACE_DEPTH + 1]);
+static inline int pid_number_global(const struct pid_entry *e)
+{
+	return e->numbers[0].number;
+}
 /* The number before the one that is tried next; 0 .. PID_LIMIT-1. */
 int pid_last(void);
 void pid_set_last(int last);
 int pid_init(void);
+
+/* ---- pid_namespace.c ---- */
+
+struct pid_namespace *pid_namespace_current(void); /* the running process's */
+struct pid_namespace *pid_namespace_of(struct namespace *base); /* null: it is of another kind */
+bool pid_namespace_in(const struct pid_namespace *ns, const struct pid_namespace *top); /* below it, or the same */
+/* 0, -EINVAL (the owner has no right in `up`), -ENOSPC, -ENOMEM. */
+int pid_namespace_create(struct pid_namespace *up, struct user_namespace *owner, struct pid_namespace **ret);
+/* The last thread of its init ends: all others in it go first. May sleep long. */
+void pid_namespace_end(struct task *t);
 
 /* ---- task.c, process.c: storage ---- */
 
@@ -73,7 +99,7 @@ void session_leader_exit(struct process *p); /* may sleep */
 struct session *session_alloc(void);
 void session_first_locked(struct session *s, struct process *p); /* process 1 */
 int session_tty_number_locked(const struct process *p);
-int session_id_locked(const struct process *p);
+struct pid_entry *session_id_entry_locked(const struct process *p); /* or null */
 
 /* ---- signals ---- */
 
@@ -93,6 +119,8 @@ static inline bool signal_dequeue_locked(struct process *p, struct signal_queue 
 	return true;
 }
 void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64_t mask);
+/* Does it tell who sent it? The user is a kernel id until it is delivered; the process is numbered as the receiver sees it from the start. */
+bool signal_has_sender(const struct signal_info *info);
 /* kill(2) of one process, proc_lock held: permission and all. signo 0 only asks. */
 int signal_kill_process_locked(struct process *p, const struct signal_info *info);
 int signal_send_locked(struct process *p, struct task *only, const struct signal_info *info);
@@ -124,14 +152,16 @@ void task_vfork_done(struct task *t);
 /* unshare.c */
 #define CLONE_NAMESPACES                                                                                                      \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
-#define CLONE_NAMESPACES_KNOWN (CLONE_NEWNS | CLONE_NEWUTS)
+#define CLONE_NAMESPACES_KNOWN (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID)
 int task_unshare_files(void); /* 0 or -ENOMEM */
 int task_check_namespaces(uint64_t flags); /* of clone or unshare: 0, -EINVAL, -EPERM */
-/* Parts of a task that is being cloned: 0 or -ENOMEM; what it has then is its own to drop. */
+/* Parts of a task that is being cloned, credentials first: 0, -EPERM, -ENOSPC, -ENOMEM ...; what it has then is its own to drop. */
+int task_clone_cred(struct task *t, struct task *from, uint64_t flags);
 int task_clone_fs(struct task *t, struct task *from, uint64_t flags);
-int task_clone_uts(struct task *t, struct task *from, uint64_t flags);
-void task_uts_put(struct task *t);
-/* For /proc/PID/ns: with a reference, or null. */
+int task_clone_namespaces(struct task *t, struct task *from, uint64_t flags);
+void task_namespaces_put(struct task *t);
+
+/* setns.c: for /proc/PID/ns: with a reference, or null. */
 struct namespace *task_namespace(int pid, int tid, const char *name);
 extern const char *const task_namespace_names[];
 
@@ -143,6 +173,7 @@ extern const char *const task_namespace_names[];
 void signal_actions_reset(struct signal_actions *a, bool ignored_too);
 void signal_actions_copy(struct signal_actions *to, struct signal_actions *from); /* likewise */
 void process_reap_locked(struct process *p); /* the caller puts the children list's reference */
+void process_put_list(struct list *reaped);  /* those references, of processes linked by `sibling` */
 void process_usage_locked(struct process *p, struct task_usage *ret); /* proc_lock held; takes S */
 void usage_add(struct task_usage *to, const struct task_usage *more);
 void usage_keep_space(struct task *t);
@@ -156,6 +187,7 @@ int inspect_get_vm_locked(const struct task *t, enum inspect_ids ids, struct vm_
 /* ---- pidfd.c ---- */
 
 void process_handle_put(struct process_handle *h);
+struct process *process_of_handle_locked(struct process_handle *h); /* null: it was reaped */
 void process_handle_ended_locked(struct process *p); /* p has become a zombie */
 void process_handle_reaped_locked(struct process *p);
 

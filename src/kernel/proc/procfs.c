@@ -180,14 +180,14 @@ static int show_personality(const struct process_look *l, struct vm_space *s, st
 /* ---- the table ---- */
 
 static const char *const file_names[] = {
-	"auxv", "cgroup", "cmdline", "comm", "environ", "io", "limits", "maps", "oom_score", "oom_score_adj",
-	"personality", "smaps", "smaps_rollup", "stat", "statm", "status", "wchan", NULL,
+	"auxv", "cgroup", "cmdline", "comm", "environ", "gid_map", "io", "limits", "maps", "oom_score", "oom_score_adj",
+	"personality", "projid_map", "setgroups", "smaps", "smaps_rollup", "stat", "statm", "status", "uid_map", "wchan", NULL,
 };
 
 static int (*const file_shows[])(const struct process_look *l, struct vm_space *s, struct text_out *o) = {
-	show_auxv, show_cgroup, show_cmdline, show_comm, show_environ, show_io, show_limits, show_maps, show_oom_score,
-	show_oom_score_adj, show_personality, show_smaps, show_smaps_rollup, procfs_stat, show_statm, procfs_status,
-	show_wchan,
+	show_auxv, show_cgroup, show_cmdline, show_comm, show_environ, procfs_gid_map, show_io, show_limits, show_maps, show_oom_score,
+	show_oom_score_adj, show_personality, procfs_projid_map, procfs_setgroups, show_smaps, show_smaps_rollup, procfs_stat, show_statm,
+	procfs_status, procfs_uid_map, show_wchan,
 };
 _Static_assert(ARRAY_SIZE(file_names) == ARRAY_SIZE(file_shows) + 1, "a function for each name");
 
@@ -223,14 +223,17 @@ static bool is_private(const char *file)
 /* Checked each time that a text is made: the process may have become another program since the file was opened. */
 static int private_space(int pid, struct vm_space **ret)
 {
-	int err = inspect_get_vm(pid, INSPECT_FS, ret);
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = pid_lookup_global_locked(pid);
+	int err = inspect_get_vm_locked(e ? e->task : NULL, INSPECT_FS, ret);
 
+	spin_unlock_irq(&proc_lock, flags);
 	if (err == -ESRCH)
 		*ret = NULL; /* a zombie has nothing to hide */
 	return err == -EPERM ? -EACCES : 0;
 }
 
-static int show(int pid, int tid, const char *file, struct text_out *o)
+static int show(struct namespace *ns, int pid, int tid, const char *file, struct text_out *o)
 {
 	int i = file_index(file), err;
 	struct process_look *l;
@@ -241,7 +244,7 @@ static int show(int pid, int tid, const char *file, struct text_out *o)
 	l = kmalloc(sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	err = process_look(pid, tid, l);
+	err = process_look(pid_namespace_of(ns), pid, tid, l);
 	if (err == 0) {
 		if (is_private(file))
 			err = private_space(pid, &s);
@@ -278,12 +281,15 @@ static ssize_t store_oom_score_adj(struct process *p, const char *text, size_t l
 	return 0;
 }
 
-static ssize_t store(int pid, int tid, const char *file, const char *text, size_t len)
+static ssize_t store(int pid, int tid, const char *file, const struct cred *opener, const char *text, size_t len)
 {
 	struct process *p;
 	ssize_t err;
 
-	(void)tid;
+	if (procfs_is_of_users(file)) {
+		err = procfs_users_store(pid, tid, file, opener, text, len);
+		return err < 0 ? err : (ssize_t)len;
+	}
 	if (!str_equal(file, "oom_score_adj"))
 		return -EACCES;
 	p = process_find(pid);
@@ -296,54 +302,73 @@ static ssize_t store(int pid, int tid, const char *file, const char *text, size_
 
 /* ---- what procfs asks ---- */
 
-static int next_pid(int after)
+static struct namespace *pids(void)
+{
+	return &pid_namespace_current()->base;
+}
+
+static int find(struct namespace *ns, int number)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	int pid = pid_next_locked(after);
+	struct pid_entry *e = pid_lookup_in_locked(pid_namespace_of(ns), number);
+	int pid = e ? pid_number_global(e) : 0;
 
 	spin_unlock_irq(&proc_lock, flags);
 	return pid;
 }
 
+static int next(struct namespace *ns, int after)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int number = pid_next_in_locked(pid_namespace_of(ns), after);
+
+	spin_unlock_irq(&proc_lock, flags);
+	return number;
+}
+
 static bool exists(int pid)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct pid_entry *e = pid_lookup_locked(pid);
+	struct pid_entry *e = pid_lookup_global_locked(pid);
 	bool found = e && e->process;
 
 	spin_unlock_irq(&proc_lock, flags);
 	return found;
 }
 
-static int next_tid(int pid, int after)
+static int next_thread(struct namespace *ns, int pid, int after)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct pid_entry *e = pid_lookup_locked(pid);
+	struct pid_entry *e = pid_lookup_global_locked(pid);
 	struct task *t;
 	int best = -1;
 
 	if (e && e->process)
-		list_for_each(t, &e->process->tasks, process_link)
-			if (t->tid > after && (best < 0 || t->tid < best))
-				best = t->tid;
+		list_for_each(t, &e->process->tasks, process_link) {
+			int number = pid_number_in(t->id, pid_namespace_of(ns));
+
+			if (number > after && (best < 0 || number < best))
+				best = number;
+		}
 	spin_unlock_irq(&proc_lock, flags);
 	return best;
 }
 
-static int self(int *ret_tid)
+static bool self(struct namespace *ns, int *ret, int *ret_thread)
 {
 	struct task *t = task_current();
 
 	if (!t)
-		return -ENOENT;
-	*ret_tid = t->tid;
-	return t->process->pid;
+		return false;
+	*ret = pid_number_in(t->process->id, pid_namespace_of(ns));
+	*ret_thread = pid_number_in(t->id, pid_namespace_of(ns));
+	return *ret > 0;
 }
 
 static void owner(int pid, uint32_t *ret_uid, uint32_t *ret_gid)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct pid_entry *e = pid_lookup_locked(pid);
+	struct pid_entry *e = pid_lookup_global_locked(pid);
 	struct task *t = e && e->process ? process_any_task_locked(e->process) : NULL;
 
 	*ret_uid = t ? t->thread.cred->euid : 0;
@@ -426,7 +451,7 @@ static struct fs_context *context(int pid)
 static bool may_look(int pid)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct pid_entry *e = pid_lookup_locked(pid);
+	struct pid_entry *e = pid_lookup_global_locked(pid);
 	struct task *t = e && e->process ? process_any_task_locked(e->process) : NULL;
 	bool may = !t || inspect_check_locked(t, INSPECT_FS) == 0;
 
@@ -435,9 +460,12 @@ static bool may_look(int pid)
 }
 
 static const struct procfs_pid_ops pid_ops = {
-	.next_pid = next_pid,
+	.first = &pid_namespace_first.base,
+	.pids = pids,
+	.find = find,
+	.next = next,
 	.exists = exists,
-	.next_tid = next_tid,
+	.next_thread = next_thread,
 	.self = self,
 	.started = task_started,
 	.owner = owner,

@@ -8,7 +8,12 @@
 #include "proc_internal.h"
 
 struct process_look {
-	int pid, tid, ppid, pgid, sid, tty, exit_signal, exit_status;
+	int pid, tid, ppid, pgid, sid; /* as the instance of /proc numbers them */
+	struct pid_list {
+		unsigned n;
+		int numbers[PID_NAMESPACE_DEPTH + 1]; /* there, and in the namespaces below */
+	} tgids, tids, pgids, sids;
+	int tty, exit_signal, exit_status;
 	char name[16];
 	char state;
 	uint32_t threads, cpu;
@@ -28,10 +33,16 @@ struct process_look {
 };
 
 /* 0 or -ESRCH. The caller puts ret->cred. */
-int process_look(int pid, int tid, struct process_look *ret);
+int process_look(struct pid_namespace *ns, int pid, int tid, struct process_look *ret);
 
 int procfs_stat(const struct process_look *l, struct vm_space *s, struct text_out *o);
 int procfs_status(const struct process_look *l, struct vm_space *s, struct text_out *o);
+int procfs_uid_map(const struct process_look *l, struct vm_space *s, struct text_out *o);
+int procfs_gid_map(const struct process_look *l, struct vm_space *s, struct text_out *o);
+int procfs_projid_map(const struct process_look *l, struct vm_space *s, struct text_out *o);
+int procfs_setgroups(const struct process_look *l, struct vm_space *s, struct text_out *o);
+bool procfs_is_of_users(const char *file); /* is it one of these? */
+int procfs_users_store(int pid, int tid, const char *file, const struct cred *opener, const char *text, size_t len);
 int procfs_maps(struct vm_space *s, struct text_out *o);
 int procfs_smaps(struct vm_space *s, struct text_out *o);
 int procfs_smaps_rollup(struct vm_space *s, struct text_out *o);

@@ -65,12 +65,18 @@ static void look_task(struct task *t, struct process_look *ret)
 	ret->cred = t->thread.cred;
 }
 
-static void look_relations_locked(const struct process *p, struct process_look *ret)
+static int look_id(const struct pid_entry *e, const struct pid_namespace *ns, struct pid_list *ret)
 {
-	ret->pid = p->pid;
-	ret->ppid = p->parent ? p->parent->pid : 0;
-	ret->pgid = p->group ? p->group->number : 0;
-	ret->sid = session_id_locked(p);
+	ret->n = pid_numbers_below(e, ns, ret->numbers);
+	return ret->numbers[0];
+}
+
+static void look_relations_locked(const struct process *p, const struct pid_namespace *ns, struct process_look *ret)
+{
+	ret->pid = look_id(p->id, ns, &ret->tgids);
+	ret->ppid = p->parent ? pid_number_in(p->parent->id, ns) : 0;
+	ret->pgid = look_id(p->group, ns, &ret->pgids);
+	ret->sid = look_id(session_id_entry_locked(p), ns, &ret->sids);
 	ret->tty = session_tty_number_locked(p);
 	ret->exit_signal = p->exit_signal;
 	ret->exit_status = p->state == PROCESS_ALIVE ? 0 : p->exit_status;
@@ -85,10 +91,10 @@ static void look_limits(struct process *p, struct process_look *ret)
 	ret->queue_limit = ret->limits[RLIMIT_SIGPENDING].rlim_cur;
 }
 
-static void look_locked(struct process *p, struct task *t, bool one_thread, struct process_look *ret)
+static void look_locked(struct process *p, struct task *t, bool one_thread, const struct pid_namespace *ns, struct process_look *ret)
 {
-	look_relations_locked(p, ret);
-	ret->tid = t ? t->tid : p->pid;
+	look_relations_locked(p, ns, ret);
+	ret->tid = look_id(t ? t->id : p->id, ns, &ret->tids);
 	ret->state = state_letter(p, t);
 	ret->threads = p->task_count;
 	ret->start_ns = p->start_ns;
@@ -112,10 +118,10 @@ static void look_locked(struct process *p, struct task *t, bool one_thread, stru
 	}
 }
 
-int process_look(int pid, int tid, struct process_look *ret)
+int process_look(struct pid_namespace *ns, int pid, int tid, struct process_look *ret)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct pid_entry *e = pid_lookup_locked(pid), *thread = tid > 0 ? pid_lookup_locked(tid) : NULL;
+	struct pid_entry *e = pid_lookup_global_locked(pid), *thread = tid > 0 ? pid_lookup_global_locked(tid) : NULL;
 	struct process *p = e ? e->process : NULL;
 	struct task *t = NULL;
 	int err = -ESRCH;
@@ -123,7 +129,7 @@ int process_look(int pid, int tid, struct process_look *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (p) {
 		t = thread && thread->task && thread->task->process == p ? thread->task : process_any_task_locked(p);
-		look_locked(p, t, tid > 0 && tid != pid, ret);
+		look_locked(p, t, tid > 0 && tid != pid, ns, ret);
 		err = 0;
 	}
 	spin_unlock_irq(&proc_lock, flags);

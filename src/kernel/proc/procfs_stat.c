@@ -104,6 +104,14 @@ static void status_signals(const struct process_look *l, struct text_out *o)
 		   l->seccomp_filters);
 }
 
+static void status_numbers(const char *name, const struct pid_list *l, struct text_out *o)
+{
+	out_printf(o, "%s:", name);
+	for (unsigned i = 0; i < l->n; i++)
+		out_printf(o, "\t%d", l->numbers[i]);
+	out_printf(o, "\n");
+}
+
 int procfs_status(const struct process_look *l, struct vm_space *s, struct text_out *o)
 {
 	uint64_t cpus = READ_ONCE(cpus_online);
@@ -113,12 +121,18 @@ int procfs_status(const struct process_look *l, struct vm_space *s, struct text_
 		out_printf(o, "Umask:\t%04o\n", l->umask);
 	out_printf(o, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_words(l->state), l->pid,
 		   l->tid, l->ppid);
-	out_printf(o, "Uid:\t%u\t%u\t%u\t%u\n", l->uid[0], l->uid[1], l->uid[2], l->uid[3]);
-	out_printf(o, "Gid:\t%u\t%u\t%u\t%u\n", l->gid[0], l->gid[1], l->gid[2], l->gid[3]);
+	out_printf(o, "Uid:\t%u\t%u\t%u\t%u\n", uid_out(l->uid[0]), uid_out(l->uid[1]), uid_out(l->uid[2]),
+		   uid_out(l->uid[3]));
+	out_printf(o, "Gid:\t%u\t%u\t%u\t%u\n", gid_out(l->gid[0]), gid_out(l->gid[1]), gid_out(l->gid[2]),
+		   gid_out(l->gid[3]));
 	out_printf(o, "FDSize:\t64\nGroups:\t");
 	for (uint32_t i = 0; l->cred && i < l->cred->group_count; i++)
-		out_printf(o, "%u ", l->cred->groups[i]);
-	out_printf(o, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", l->pid, l->tid, l->pgid, l->sid);
+		out_printf(o, "%u ", gid_out(l->cred->groups[i]));
+	out_printf(o, "\n");
+	status_numbers("NStgid", &l->tgids, o);
+	status_numbers("NSpid", &l->tids, o);
+	status_numbers("NSpgid", &l->pgids, o);
+	status_numbers("NSsid", &l->sids, o);
 	if (s)
 		status_space(s, o);
 	out_printf(o, "Threads:\t%u\n", l->threads);

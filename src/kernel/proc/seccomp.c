@@ -93,7 +93,7 @@ int task_seccomp_install(struct seccomp_filter *f, bool all_threads)
 	else if (f->prev != self->seccomp)
 		result = -EAGAIN;
 	else if (all_threads && (other = find_other_locked(self)))
-		result = other->tid;
+		result = pid_number_seen(other->id);
 	if (result == 0) {
 		if (all_threads)
 			synchronise_locked(self, f);

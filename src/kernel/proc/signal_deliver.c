@@ -96,7 +96,7 @@ static void default_action(struct task *t, const struct taken *s)
 
 	if (s->action.handler == SIGNAL_ACTION_IGNORE || (bit & SIGNALS_IGNORED_BY_DEFAULT))
 		return;
-	if (t->process->is_init && !forced)
+	if (t->process->is_init && !forced && s->info.signo != SIGSTOP) /* which did not get here but from above */
 		return;
 	if (bit & SIGNALS_STOP)
 		default_stop(t, s->info.signo, s->continues);

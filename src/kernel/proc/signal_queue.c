@@ -96,6 +96,8 @@ static void take_locked(struct process *p, struct signal_queue *q, int signo, st
 void signal_dequeue_first_locked(struct process *p, struct signal_queue *q, uint64_t set, struct signal_info *ret)
 {
 	take_locked(p, q, first_signal(set), ret);
+	if (signal_has_sender(ret))
+		ret->fields._kill._uid = uid_out(ret->fields._kill._uid); /* at the same place in all layouts that have it */
 }
 
 void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64_t mask)

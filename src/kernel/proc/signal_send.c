@@ -23,8 +23,23 @@ void signal_info_kernel(struct signal_info *info, int signo)
 void signal_info_user(struct signal_info *info, int signo, int code)
 {
 	*info = (struct signal_info){ .signo = signo, .code = code };
-	info->fields._kill._pid = process_self()->pid;
+	info->fields._kill._pid = process_number(process_self());
 	info->fields._kill._uid = thread_current()->cred->uid;
+}
+
+bool signal_has_sender(const struct signal_info *info)
+{
+	if (info->signo == SIGCHLD && info->code > 0 && info->code <= NSIGCHLD)
+		return true;
+	return info->code == SI_USER || (info->code < 0 && info->code != SI_TIMER && info->code != SI_SIGIO);
+}
+
+/* Does it come from the kernel, or from a process that those of p's namespace do not see? Else p's init is spared what it has no handler for. */
+static bool from_above(const struct process *p, const struct signal_info *info)
+{
+	if (info->code > 0 || !signal_has_sender(info))
+		return info->code == SI_KERNEL;
+	return !task_current() || !pid_number_in(process_self()->id, p->pid_ns);
 }
 
 bool signal_ignored(const struct process *p, int signo)
@@ -102,9 +117,17 @@ static bool dropped_locked(struct process *p, struct task *target, int signo)
 	return target && signal_ignored(p, signo) && !(target->waiting_for & signal_bit(signo));
 }
 
+/* SIGKILL and SIGSTOP pass an init by, but from above; nothing passes process 1. */
+static bool spared(const struct process *p, bool above)
+{
+	return p->is_init && (!above || p == process_init);
+}
+
 int signal_send_locked(struct process *p, struct task *only, const struct signal_info *info)
 {
 	uint64_t bit = signal_bit(info->signo);
+	bool above = p->is_init && from_above(p, info);
+	struct signal_info stranger;
 	struct task *target;
 	int err;
 
@@ -113,13 +136,18 @@ int signal_send_locked(struct process *p, struct task *only, const struct signal
 	if (unlikely(bit & (SIGNALS_STOP | signal_bit(SIGCONT))))
 		send_effects_locked(p, info->signo, bit);
 	if (info->signo == SIGKILL) {
-		if (!p->is_init)
+		if (!spared(p, above))
 			signal_group_exit_locked(p, SIGKILL, NULL);
 		return 0;
 	}
 	target = only ? (only->blocked & bit ? NULL : only) : choose_locked(p, bit);
-	if (dropped_locked(p, target, info->signo))
+	if (dropped_locked(p, target, info->signo) && (info->signo != SIGSTOP || spared(p, above)))
 		return 0;
+	if (unlikely(p->pid_ns != &pid_namespace_first) && info->code <= 0 && from_above(p, info)) {
+		stranger = *info;
+		stranger.fields._kill._pid = 0;
+		info = &stranger;
+	}
 	err = signal_queue_add_locked(p, only ? &only->pending : &p->pending, info);
 	if (err < 0)
 		return err;
@@ -197,7 +225,7 @@ static bool may_signal_locked(struct process *p, int signo)
 	const struct cred *other = t ? t->thread.cred : own; /* of a zombie nothing is left to protect */
 
 	if (own == other || own->euid == other->suid || own->euid == other->uid || own->uid == other->suid ||
-	    own->uid == other->uid || cred_capable(own, CAP_KILL))
+	    own->uid == other->uid || cred_capable_over(own, other->user_ns, CAP_KILL))
 		return true;
 	return signo == SIGCONT && p->session && p->session == process_self()->session;
 }
@@ -228,9 +256,10 @@ static int kill_group_locked(struct pid_entry *group, const struct signal_info *
 static int kill_all_locked(const struct signal_info *info)
 {
 	int result = -ESRCH;
+	struct pid_namespace *ns = pid_namespace_current();
 
-	for (int pid = pid_next_locked(1); pid > 0; pid = pid_next_locked(pid)) {
-		struct process *p = pid_lookup_locked(pid)->process;
+	for (int pid = pid_next_in_locked(ns, 1); pid > 0; pid = pid_next_in_locked(ns, pid)) {
+		struct process *p = pid_lookup_in_locked(ns, pid)->process;
 		int err;
 
 		if (p == process_self())
@@ -274,7 +303,7 @@ static int kill_thread_locked(int tgid, int tid, const struct signal_info *info)
 	struct pid_entry *e = pid_lookup_locked(tid);
 	struct task *t = e ? e->task : NULL;
 
-	if (!t || (tgid > 0 && t->process->pid != tgid))
+	if (!t || (tgid > 0 && pid_number_seen(t->process->id) != tgid))
 		return -ESRCH;
 	if (!may_signal_locked(t->process, info->signo))
 		return -EPERM;

@@ -92,7 +92,7 @@ static void child_info(struct signal_info *info, struct process *p, int code, in
 	struct task *t = process_any_task_locked(p);
 
 	*info = (struct signal_info){ .signo = SIGCHLD, .code = code };
-	info->fields._sigchld._pid = p->pid;
+	info->fields._sigchld._pid = pid_number_in(p->id, p->parent->pid_ns);
 	info->fields._sigchld._uid = t ? t->thread.cred->uid : 0;
 	info->fields._sigchld._status = status;
 }

@@ -77,7 +77,7 @@ static int store_last_pid(const char *text, size_t len, void *arg)
 	(void)arg;
 	while (len > 0 && text[len - 1] == '\n')
 		len--;
-	if (!cred_capable(thread_current()->cred, CAP_SYS_ADMIN) && !cred_capable(thread_current()->cred, CAP_CHECKPOINT_RESTORE))
+	if (!pid_namespace_capable(CAP_SYS_ADMIN) && !pid_namespace_capable(CAP_CHECKPOINT_RESTORE))
 		return -EPERM;
 	if (len >= sizeof(digits))
 		return -EINVAL;
@@ -139,6 +139,8 @@ static int sysctl_start(void)
 		{ "sys/kernel/ns_last_pid", 0666, show_last_pid, store_last_pid, NULL },
 		{ "sys/kernel/threads-max", 0444, show_threads_max, NULL, NULL },
 		{ "sys/kernel/ngroups_max", 0444, show_number, NULL, NUMBER(CRED_GROUPS_MAX) },
+		{ "sys/kernel/overflowuid", 0444, show_number, NULL, NUMBER(ID_OVERFLOW) },
+		{ "sys/kernel/overflowgid", 0444, show_number, NULL, NUMBER(ID_OVERFLOW) },
 		{ "sys/kernel/cap_last_cap", 0444, show_number, NULL, NUMBER(CAP_LAST_CAP) },
 		{ "sys/kernel/random/uuid", 0444, show_uuid, NULL, NULL },
 		{ "sys/kernel/random/boot_id", 0444, show_boot_id, NULL, NULL },

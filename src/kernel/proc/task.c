@@ -16,6 +16,7 @@
 #include <cloudos/vm.h>
 
 const struct task_sem_undo_ops *task_sem_undo_ops;
+const struct task_ipc_ops *task_ipc_ops;
 
 static struct slab_cache *task_cache, *process_cache, *actions_cache;
 
@@ -140,6 +141,8 @@ void process_put(struct process *p)
 		account_put(p->account);
 	if (p->handle)
 		process_handle_put(p->handle);
+	if (p->pid_ns)
+		namespace_put(&p->pid_ns->base);
 	group_leftovers_free(&p->left);
 	pid_entry_free(p->left_id);
 	slab_free(process_cache, p);
@@ -164,10 +167,20 @@ int process_pid(const struct process *p)
 	return p->pid;
 }
 
+int process_number(const struct process *p)
+{
+	return p->id ? pid_number_seen(p->id) : 0;
+}
+
+int task_number(const struct task *t)
+{
+	return t->id ? pid_number_seen(t->id) : 0;
+}
+
 struct process *process_find(int pid)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct pid_entry *e = pid_lookup_locked(pid);
+	struct pid_entry *e = pid_lookup_global_locked(pid);
 	struct process *p = e ? e->process : NULL;
 
 	if (p)

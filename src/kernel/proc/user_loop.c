@@ -91,7 +91,7 @@ static void begin(struct task *t)
 {
 	t->sample = TIME_SAMPLE;
 	if (t->set_child_tid)
-		(void)put_user(t->tid, t->set_child_tid);
+		(void)put_user(task_number(t), t->set_child_tid);
 }
 
 void task_main(void *task)

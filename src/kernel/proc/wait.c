@@ -10,11 +10,11 @@
 
 static bool matches_locked(const struct process *c, const struct wait_query *q)
 {
-	if (q->type == P_PID && c->pid != q->id)
+	if (q->type == P_PID && pid_number_seen(c->id) != q->id)
 		return false;
 	if (q->type == P_PIDFD && (!c->handle || c->handle != q->handle))
 		return false;
-	if (q->type == P_PGID && c->group->number != q->id)
+	if (q->type == P_PGID && (q->id ? pid_number_seen(c->group) != q->id : c->group != process_self()->group))
 		return false;
 	if ((q->options & __WNOTHREAD) && c->creator_tid != task_self()->tid)
 		return false;
@@ -27,8 +27,8 @@ static void report_locked(struct process *c, int code, int status, struct wait_r
 {
 	struct task *t = process_any_task_locked(c);
 
-	*ret = (struct wait_report){ .pid = c->pid, .code = code, .status = status,
-				     .uid = t ? t->thread.cred->uid : c->exit_uid };
+	*ret = (struct wait_report){ .pid = pid_number_seen(c->id), .code = code, .status = status,
+				     .uid = uid_out(t ? t->thread.cred->uid : c->exit_uid) };
 	process_usage_locked(c, &ret->usage);
 	usage_add(&ret->usage, &c->children_usage);
 }

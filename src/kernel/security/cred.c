@@ -6,6 +6,7 @@
 #include <cloudos/cred.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
+#include <cloudos/user_namespace.h>
 #include <linux/capability.h>
 
 #define CAPABILITIES_ALL ((UINT64_C(2) << CAP_LAST_CAP) - 1)
@@ -20,6 +21,8 @@ struct cred *cred_create_root(void)
 	c->cap_permitted = CAPABILITIES_ALL;
 	c->cap_effective = CAPABILITIES_ALL;
 	c->cap_bounding = CAPABILITIES_ALL;
+	c->user_ns = &user_namespace_first;
+	namespace_get(user_namespace_base(c->user_ns));
 	return c;
 }
 
@@ -33,14 +36,15 @@ struct cred *cred_copy(const struct cred *from)
 	cred_copy_values(c, from);
 	refcount_init(&c->refs, 1);
 	c->groups = NULL;
-	if (bytes == 0)
-		return c;
-	c->groups = kmalloc(bytes);
-	if (!c->groups) {
-		kfree(c);
-		return NULL;
+	if (bytes > 0) {
+		c->groups = kmalloc(bytes);
+		if (!c->groups) {
+			kfree(c);
+			return NULL;
+		}
+		memcpy(c->groups, from->groups, bytes);
 	}
-	memcpy(c->groups, from->groups, bytes);
+	namespace_get(user_namespace_base(c->user_ns));
 	return c;
 }
 
@@ -48,6 +52,7 @@ void cred_put(struct cred *c)
 {
 	if (!refcount_put(&c->refs))
 		return;
+	namespace_put(user_namespace_base(c->user_ns));
 	kfree(c->groups);
 	kfree(c);
 }

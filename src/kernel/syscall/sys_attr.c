@@ -8,6 +8,7 @@
 #include <linux/time_types.h>
 #include <cloudos/inotify.h>
 #include <cloudos/thread.h>
+#include <cloudos/user_namespace.h>
 #include "call_name.h"
 #include "syscalls_gen.h"
 
@@ -197,11 +198,15 @@ struct owner {
 	uint32_t uid, gid;
 };
 
+/* UINT32_MAX leaves it as it is. */
 static int do_chown(const struct path *path, const void *arg)
 {
 	const struct owner *o = arg;
+	uint32_t uid = uid_in(o->uid), gid = gid_in(o->gid);
 
-	return vfs_chown(path, o->uid, o->gid);
+	if ((o->uid != UINT32_MAX && uid == ID_NONE) || (o->gid != UINT32_MAX && gid == ID_NONE))
+		return -EINVAL;
+	return vfs_chown(path, uid, gid);
 }
 
 int64_t sys_fchownat(int dirfd, uaddr_t name, uint32_t uid, uint32_t gid, unsigned flags)

@@ -9,37 +9,59 @@
 #include <cloudos/mm.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/user_namespace.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include "syscalls_gen.h"
 
-#define ID_KEEP UINT32_MAX /* "leave it as it is", and no valid id */
+#define ID_KEEP ID_NONE /* "leave it as it is", and no valid id */
 
 static const struct cred *own(void)
 {
 	return thread_current()->cred;
 }
 
+/* An id that a program gives: 0 and the kernel id, ID_KEEP as it is; -EINVAL: it is nobody's in the program's user namespace. */
+static int uid_from_user(uint32_t *uid)
+{
+	uint32_t id = uid_in(*uid);
+
+	if (id == ID_NONE && *uid != ID_KEEP)
+		return -EINVAL;
+	*uid = id;
+	return 0;
+}
+
+static int gid_from_user(uint32_t *gid)
+{
+	uint32_t id = gid_in(*gid);
+
+	if (id == ID_NONE && *gid != ID_KEEP)
+		return -EINVAL;
+	*gid = id;
+	return 0;
+}
+
 /* ---- asking ---- */
 
 int64_t sys_getuid(void)
 {
-	return own()->uid;
+	return uid_out(own()->uid);
 }
 
 int64_t sys_geteuid(void)
 {
-	return own()->euid;
+	return uid_out(own()->euid);
 }
 
 int64_t sys_getgid(void)
 {
-	return own()->gid;
+	return gid_out(own()->gid);
 }
 
 int64_t sys_getegid(void)
 {
-	return own()->egid;
+	return gid_out(own()->egid);
 }
 
 static int put_three(uaddr_t a, uaddr_t b, uaddr_t c, uint32_t x, uint32_t y, uint32_t z)
@@ -49,12 +71,12 @@ static int put_three(uaddr_t a, uaddr_t b, uaddr_t c, uint32_t x, uint32_t y, ui
 
 int64_t sys_getresuid(uaddr_t ruid, uaddr_t euid, uaddr_t suid)
 {
-	return put_three(ruid, euid, suid, own()->uid, own()->euid, own()->suid);
+	return put_three(ruid, euid, suid, uid_out(own()->uid), uid_out(own()->euid), uid_out(own()->suid));
 }
 
 int64_t sys_getresgid(uaddr_t rgid, uaddr_t egid, uaddr_t sgid)
 {
-	return put_three(rgid, egid, sgid, own()->gid, own()->egid, own()->sgid);
+	return put_three(rgid, egid, sgid, gid_out(own()->gid), gid_out(own()->egid), gid_out(own()->sgid));
 }
 
 /* ---- user ids ---- */
@@ -62,8 +84,9 @@ int64_t sys_getresgid(uaddr_t rgid, uaddr_t egid, uaddr_t sgid)
 /* What leaving root's ids behind does to capabilities (capabilities(7), "Effect of user ID changes on capabilities"). */
 static void fix_capabilities(struct cred *c, const struct cred *old)
 {
-	bool was = old->uid == 0 || old->euid == 0 || old->suid == 0;
-	bool is = c->uid == 0 || c->euid == 0 || c->suid == 0;
+	uint32_t root = cred_root(old);
+	bool was = old->uid == root || old->euid == root || old->suid == root;
+	bool is = c->uid == root || c->euid == root || c->suid == root;
 
 	if (c->securebits & (1u << SECURE_NO_SETUID_FIXUP))
 		return;
@@ -72,9 +95,9 @@ static void fix_capabilities(struct cred *c, const struct cred *old)
 		c->cap_effective = 0;
 		c->cap_ambient = 0;
 	}
-	if (old->euid == 0 && c->euid != 0)
+	if (old->euid == root && c->euid != root)
 		c->cap_effective = 0;
-	if (old->euid != 0 && c->euid == 0)
+	if (old->euid != root && c->euid == root)
 		c->cap_effective = c->cap_permitted;
 }
 
@@ -91,10 +114,10 @@ static bool is_own_uid(uint32_t uid)
 
 int64_t sys_setuid(uint32_t uid)
 {
-	bool privileged = cred_capable(own(), CAP_SETUID);
+	bool privileged = cred_capable_here(own(), CAP_SETUID);
 	struct cred *c;
 
-	if (uid == ID_KEEP)
+	if (uid_from_user(&uid) || uid == ID_KEEP)
 		return -EINVAL;
 	if (!privileged && uid != own()->uid && uid != own()->suid)
 		return -EPERM;
@@ -109,9 +132,11 @@ int64_t sys_setuid(uint32_t uid)
 
 int64_t sys_setreuid(uint32_t ruid, uint32_t euid)
 {
-	bool privileged = cred_capable(own(), CAP_SETUID);
+	bool privileged = cred_capable_here(own(), CAP_SETUID);
 	struct cred *c;
 
+	if (uid_from_user(&ruid) || uid_from_user(&euid))
+		return -EINVAL;
 	if (!privileged && ((ruid != ID_KEEP && ruid != own()->uid && ruid != own()->euid) ||
 			    (euid != ID_KEEP && !is_own_uid(euid))))
 		return -EPERM;
@@ -132,7 +157,9 @@ int64_t sys_setresuid(uint32_t ruid, uint32_t euid, uint32_t suid)
 {
 	struct cred *c;
 
-	if (!cred_capable(own(), CAP_SETUID) &&
+	if (uid_from_user(&ruid) || uid_from_user(&euid) || uid_from_user(&suid))
+		return -EINVAL;
+	if (!cred_capable_here(own(), CAP_SETUID) &&
 	    ((ruid != ID_KEEP && !is_own_uid(ruid)) || (euid != ID_KEEP && !is_own_uid(euid)) ||
 	     (suid != ID_KEEP && !is_own_uid(suid))))
 		return -EPERM;
@@ -152,14 +179,15 @@ int64_t sys_setfsuid(uint32_t uid)
 	uint32_t old = own()->fsuid;
 	struct cred *c;
 
-	if (uid == old || uid == ID_KEEP || !(is_own_uid(uid) || cred_capable(own(), CAP_SETUID)))
-		return old;
+	uid = uid_in(uid);
+	if (uid == old || uid == ID_KEEP || !(is_own_uid(uid) || cred_capable_here(own(), CAP_SETUID)))
+		return uid_out(old);
 	c = cred_copy(own());
 	if (c) {
 		c->fsuid = uid;
 		(void)creds_commit(c);
 	}
-	return old;
+	return uid_out(old);
 }
 
 /* ---- group ids ---- */
@@ -171,10 +199,10 @@ static bool is_own_gid(uint32_t gid)
 
 int64_t sys_setgid(uint32_t gid)
 {
-	bool privileged = cred_capable(own(), CAP_SETGID);
+	bool privileged = cred_capable_here(own(), CAP_SETGID);
 	struct cred *c;
 
-	if (gid == ID_KEEP)
+	if (gid_from_user(&gid) || gid == ID_KEEP)
 		return -EINVAL;
 	if (!privileged && gid != own()->gid && gid != own()->sgid)
 		return -EPERM;
@@ -191,7 +219,9 @@ int64_t sys_setregid(uint32_t rgid, uint32_t egid)
 {
 	struct cred *c;
 
-	if (!cred_capable(own(), CAP_SETGID) && ((rgid != ID_KEEP && rgid != own()->gid && rgid != own()->egid) ||
+	if (gid_from_user(&rgid) || gid_from_user(&egid))
+		return -EINVAL;
+	if (!cred_capable_here(own(), CAP_SETGID) && ((rgid != ID_KEEP && rgid != own()->gid && rgid != own()->egid) ||
 						 (egid != ID_KEEP && !is_own_gid(egid))))
 		return -EPERM;
 	c = cred_copy(own());
@@ -211,7 +241,9 @@ int64_t sys_setresgid(uint32_t rgid, uint32_t egid, uint32_t sgid)
 {
 	struct cred *c;
 
-	if (!cred_capable(own(), CAP_SETGID) &&
+	if (gid_from_user(&rgid) || gid_from_user(&egid) || gid_from_user(&sgid))
+		return -EINVAL;
+	if (!cred_capable_here(own(), CAP_SETGID) &&
 	    ((rgid != ID_KEEP && !is_own_gid(rgid)) || (egid != ID_KEEP && !is_own_gid(egid)) ||
 	     (sgid != ID_KEEP && !is_own_gid(sgid))))
 		return -EPERM;
@@ -230,14 +262,15 @@ int64_t sys_setfsgid(uint32_t gid)
 	uint32_t old = own()->fsgid;
 	struct cred *c;
 
-	if (gid == old || gid == ID_KEEP || !(is_own_gid(gid) || cred_capable(own(), CAP_SETGID)))
-		return old;
+	gid = gid_in(gid);
+	if (gid == old || gid == ID_KEEP || !(is_own_gid(gid) || cred_capable_here(own(), CAP_SETGID)))
+		return gid_out(old);
 	c = cred_copy(own());
 	if (c) {
 		c->fsgid = gid;
 		(void)creds_commit(c);
 	}
-	return old;
+	return gid_out(old);
 }
 
 /* ---- supplementary groups ---- */
@@ -248,8 +281,9 @@ int64_t sys_getgroups(int size, uaddr_t list)
 
 	if (size < 0 || (size > 0 && (uint32_t)size < c->group_count))
 		return -EINVAL;
-	if (size > 0 && copy_to_user(list, c->groups, c->group_count * sizeof(uint32_t)) < 0)
-		return -EFAULT;
+	for (uint32_t i = 0; size > 0 && i < c->group_count; i++)
+		if (put_user(gid_out(c->groups[i]), list + i * sizeof(uint32_t)) < 0)
+			return -EFAULT;
 	return c->group_count;
 }
 
@@ -281,12 +315,23 @@ static void sort_groups(uint32_t *v, size_t n)
 	}
 }
 
+/* 0 or -EINVAL: one of them is nobody's here. */
+static int groups_from_user(uint32_t *groups, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		groups[i] = gid_in(groups[i]);
+		if (groups[i] == ID_NONE)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 int64_t sys_setgroups(int size, uaddr_t list)
 {
 	uint32_t *groups = NULL;
 	struct cred *c;
 
-	if (!cred_capable(own(), CAP_SETGID))
+	if (!cred_capable_here(own(), CAP_SETGID) || !user_namespace_setgroups(own()->user_ns))
 		return -EPERM;
 	if (size < 0 || size > CRED_GROUPS_MAX)
 		return -EINVAL;
@@ -297,6 +342,10 @@ int64_t sys_setgroups(int size, uaddr_t list)
 		if (copy_from_user(groups, list, (size_t)size * sizeof(*groups)) < 0) {
 			kfree(groups);
 			return -EFAULT;
+		}
+		if (groups_from_user(groups, (size_t)size)) {
+			kfree(groups);
+			return -EINVAL;
 		}
 		sort_groups(groups, (size_t)size);
 	}
@@ -363,7 +412,7 @@ int64_t sys_capset(uaddr_t header, uaddr_t data)
 
 	if (words < 0)
 		return words;
-	if (h.pid != 0 && h.pid != task_self()->tid)
+	if (h.pid != 0 && h.pid != task_number(task_self()))
 		return -EPERM;
 	if (copy_from_user(d, data, (size_t)words * sizeof(d[0])) < 0)
 		return -EFAULT;
@@ -373,7 +422,7 @@ int64_t sys_capset(uaddr_t header, uaddr_t data)
 	if ((permitted & ~own()->cap_permitted) || (effective & ~permitted))
 		return -EPERM;
 	if ((inheritable & ~(own()->cap_inheritable | own()->cap_bounding)) ||
-	    (!cred_capable(own(), CAP_SETPCAP) && (inheritable & ~(own()->cap_inheritable | own()->cap_permitted))))
+	    (!cred_capable_here(own(), CAP_SETPCAP) && (inheritable & ~(own()->cap_inheritable | own()->cap_permitted))))
 		return -EPERM;
 	c = cred_copy(own());
 	if (!c)

@@ -211,7 +211,7 @@ int64_t sys_chroot(uaddr_t name)
 
 	if (error)
 		return error;
-	if (!cred_capable(thread_current()->cred, CAP_SYS_CHROOT)) {
+	if (!cred_capable_here(thread_current()->cred, CAP_SYS_CHROOT)) {
 		path_put(&path);
 		return -EPERM;
 	}

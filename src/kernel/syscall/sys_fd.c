@@ -191,7 +191,7 @@ static int get_lock(struct file *f, uaddr_t arg, bool by_file)
 		l.l_whence = SEEK_SET;
 		l.l_start = (int64_t)r.start;
 		l.l_len = r.end == INT64_MAX ? 0 : (int64_t)(r.end - r.start + 1);
-		l.l_pid = r.pid;
+		l.l_pid = pid_seen(r.pid);
 	}
 	return copy_to_user(arg, &l, sizeof(l));
 }
@@ -239,6 +239,46 @@ static int64_t fcntl_any(int fd, struct file *f, unsigned cmd, uint64_t arg)
 	}
 }
 
+/* ---- whom a file's signals go to: kept by its number in the first namespace of pids; a group is negative ---- */
+
+static int set_owner(struct file *f, int32_t who)
+{
+	int32_t pid;
+
+	if (who == INT32_MIN)
+		return -EINVAL;
+	pid = pid_global(who < 0 ? -who : who);
+	if (who && !pid)
+		return -ESRCH;
+	f->owner_pid = who < 0 ? -pid : pid;
+	return 0;
+}
+
+static int32_t owner_of(const struct file *f)
+{
+	return f->owner_pid < 0 ? -pid_seen(-f->owner_pid) : pid_seen(f->owner_pid);
+}
+
+/* Threads cannot be chosen. */
+static int set_owner_ex(struct file *f, uaddr_t arg)
+{
+	struct f_owner_ex o;
+
+	if (get_user(o, arg))
+		return -EFAULT;
+	if ((o.type != F_OWNER_PID && o.type != F_OWNER_PGRP) || o.pid < 0)
+		return -EINVAL;
+	return set_owner(f, o.type == F_OWNER_PGRP ? -o.pid : o.pid);
+}
+
+static int get_owner_ex(const struct file *f, uaddr_t arg)
+{
+	struct f_owner_ex o = { .type = f->owner_pid < 0 ? F_OWNER_PGRP : F_OWNER_PID, .pid = owner_of(f) };
+
+	o.pid = o.pid < 0 ? -o.pid : o.pid;
+	return put_user(o, arg);
+}
+
 static int64_t fcntl_file(int fd, struct file *f, unsigned cmd, uint64_t arg)
 {
 	switch (cmd) {
@@ -254,10 +294,13 @@ static int64_t fcntl_file(int fd, struct file *f, unsigned cmd, uint64_t arg)
 	case F_OFD_SETLKW:
 		return set_lock(f, arg, true, cmd == F_OFD_SETLKW);
 	case F_SETOWN:
-		f->owner_pid = (int32_t)arg;
-		return 0;
+		return set_owner(f, (int32_t)arg);
 	case F_GETOWN:
-		return f->owner_pid;
+		return owner_of(f);
+	case F_SETOWN_EX:
+		return set_owner_ex(f, arg);
+	case F_GETOWN_EX:
+		return get_owner_ex(f, arg);
 	case F_GETSIG:
 		return 0;
 	case F_GETPIPE_SZ:

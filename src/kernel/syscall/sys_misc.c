@@ -68,7 +68,7 @@ static int64_t set_uts(uaddr_t name, int len, void (*set)(struct uts_namespace *
 {
 	char text[__NEW_UTS_LEN + 1];
 
-	if (!cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+	if (!task_uts_capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (len < 0 || len > __NEW_UTS_LEN)
 		return -EINVAL;
@@ -163,15 +163,32 @@ static _Noreturn void shut_down(bool again)
 	hal_power_off();
 }
 
+/* In a namespace of pids it is the end of that. */
+static int64_t reboot_namespace(unsigned command)
+{
+	switch (command) {
+	case LINUX_REBOOT_CMD_RESTART:
+	case LINUX_REBOOT_CMD_RESTART2:
+		pid_namespace_reboot(SIGHUP);
+	case LINUX_REBOOT_CMD_POWER_OFF:
+	case LINUX_REBOOT_CMD_HALT:
+		pid_namespace_reboot(SIGINT);
+	default:
+		return -EINVAL;
+	}
+}
+
 int64_t sys_reboot(unsigned magic1, unsigned magic2, unsigned command, uaddr_t arg)
 {
 	(void)arg;
-	if (!cred_capable(thread_current()->cred, CAP_SYS_BOOT))
+	if (!pid_namespace_capable(CAP_SYS_BOOT))
 		return -EPERM;
 	if (magic1 != LINUX_REBOOT_MAGIC1 ||
 	    (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A && magic2 != LINUX_REBOOT_MAGIC2B &&
 	     magic2 != LINUX_REBOOT_MAGIC2C))
 		return -EINVAL;
+	if (!process_sees_all())
+		return reboot_namespace(command);
 	switch (command) {
 	case LINUX_REBOOT_CMD_RESTART:
 	case LINUX_REBOOT_CMD_RESTART2:

@@ -73,7 +73,7 @@ static int mount_new(const struct path *on, const char *source, uaddr_t type, un
 static int mount_on(const struct path *on, const char *source, uaddr_t type, unsigned flags, uaddr_t data)
 {
 	if ((flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND) || (flags & MS_REMOUNT))
-		return vfs_remount(on, flags);
+		return vfs_remount(on, flags, flags & MS_BIND);
 	if (flags & MS_CHANGE)
 		return set_propagation(on, flags);
 	if (flags & (MS_BIND | MS_MOVE))
@@ -88,7 +88,7 @@ int64_t sys_mount(uaddr_t source, uaddr_t target, uaddr_t type, uint64_t flags, 
 	struct path on;
 	int error;
 
-	if (!cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+	if (!vfs_mounts_capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if ((ms & 0xffff0000u) == MS_MGC)
 		ms &= 0xffff;
@@ -118,7 +118,7 @@ int64_t sys_umount2(uaddr_t name, unsigned flags)
 
 	if (flags & ~(UMOUNT_FORCE | UMOUNT_DETACH | UMOUNT_NOFOLLOW))
 		return flags & UMOUNT_EXPIRE ? -EAGAIN : -EINVAL;
-	if (!cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+	if (!vfs_mounts_capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	error = name_get(&n, name);
 	if (error)
@@ -152,7 +152,7 @@ int64_t sys_pivot_root(uaddr_t new_root, uaddr_t put_old)
 	struct path new, old;
 	int error;
 
-	if (!cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+	if (!vfs_mounts_capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	error = folder_at(new_root, &new);
 	if (error)

@@ -64,7 +64,7 @@ static int set_securebits(uint32_t bits)
 	struct cred *c;
 
 	if (((old >> 1 & 0x55555555) & (old ^ bits)) || (bits & ~(uint32_t)(SECURE_ALL_BITS | SECURE_ALL_LOCKS)) ||
-	    !cred_capable(thread_current()->cred, CAP_SETPCAP))
+	    !cred_capable_here(thread_current()->cred, CAP_SETPCAP))
 		return -EPERM;
 	c = cred_copy(thread_current()->cred);
 	if (!c)
@@ -94,7 +94,7 @@ static int drop_bounding(uint64_t capability)
 {
 	struct cred *c;
 
-	if (!cred_capable(thread_current()->cred, CAP_SETPCAP))
+	if (!cred_capable_here(thread_current()->cred, CAP_SETPCAP))
 		return -EPERM;
 	if (capability > CAP_LAST_CAP)
 		return -EINVAL;

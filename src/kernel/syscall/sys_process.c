@@ -81,12 +81,15 @@ int64_t sys_clone3(uaddr_t args, size_t size)
 	if (err < 0)
 		return err;
 	if ((a.flags & (CSIGNAL | CLONE_DETACHED)) || a.exit_signal > SIGNAL_COUNT || !a.stack != !a.stack_size ||
-	    a.set_tid || a.set_tid_size || ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal))
+	    a.set_tid_size > SET_TIDS_MAX || !a.set_tid != !a.set_tid_size || ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal))
 		return -EINVAL;
 	if (a.stack && !user_range_ok(a.stack, a.stack_size))
 		return -EINVAL;
 	r = (struct clone_request){ .flags = a.flags, .exit_signal = (int)a.exit_signal, .parent_tid = a.parent_tid,
-				    .child_tid = a.child_tid, .pidfd = a.pidfd, .tls = a.tls, .stack = a.stack + a.stack_size };
+				    .child_tid = a.child_tid, .pidfd = a.pidfd, .tls = a.tls, .stack = a.stack + a.stack_size,
+				    .set_tid_count = (unsigned)a.set_tid_size };
+	if (copy_from_user(r.set_tid, a.set_tid, r.set_tid_count * sizeof(r.set_tid[0])) < 0)
+		return -EFAULT;
 	return task_clone(&r);
 }
 
@@ -101,6 +104,8 @@ int64_t sys_setns(int fd, int kind)
 	ns = nsfs_namespace(f);
 	if (ns && (kind == 0 || (uint64_t)kind == ns->kind->clone_flag))
 		err = task_set_namespace(ns);
+	else if (pidfd_handle(f))
+		err = task_set_namespaces(pidfd_handle(f), (uint32_t)kind);
 	file_put(f);
 	return err;
 }
@@ -154,7 +159,7 @@ int64_t sys_set_tid_address(uaddr_t tid)
 	struct task *t = task_self();
 
 	t->clear_child_tid = tid;
-	return t->tid;
+	return task_number(t);
 }
 
 /* ---- waiting ---- */
@@ -172,7 +177,7 @@ int64_t sys_wait4(int pid, uaddr_t status, int options, uaddr_t rusage)
 	if (pid == INT32_MIN)
 		return -ESRCH;
 	q.type = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
-	q.id = pid > 0 ? pid : pid == 0 ? process_related_id(0, false) : -pid;
+	q.id = pid > 0 ? pid : -pid;
 	result = process_wait(&q);
 	if (result <= 0)
 		return result;
@@ -245,8 +250,6 @@ int64_t sys_waitid(int type, int id, uaddr_t info, int options, uaddr_t rusage)
 
 	if (result < 0)
 		return result;
-	if (type == P_PGID && id == 0)
-		q.id = process_related_id(0, false);
 	result = type == P_PIDFD ? wait_pidfd(&q) : process_wait(&q);
 	if (result < 0)
 		return result;
@@ -259,19 +262,19 @@ int64_t sys_waitid(int type, int id, uaddr_t info, int options, uaddr_t rusage)
 
 int64_t sys_getpid(void)
 {
-	return process_self()->pid;
+	return process_number(process_self());
 }
 
 int64_t sys_gettid(void)
 {
-	return task_self()->tid;
+	return task_number(task_self());
 }
 
 int64_t sys_getppid(void)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 	struct process *parent = process_self()->parent;
-	int pid = parent ? parent->pid : 0;
+	int pid = parent ? process_number(parent) : 0;
 
 	spin_unlock_irq(&proc_lock, flags);
 	return pid;

@@ -25,7 +25,7 @@ int64_t sys_sched_yield(void)
 /* With a reference; pid 0 is the running thread. The affinity calls know no wrong numbers, only ones that nobody has. */
 static int find_any(int pid, struct task **ret)
 {
-	*ret = task_find(pid ? pid : task_self()->tid);
+	*ret = task_find(pid ? pid : task_number(task_self()));
 	return *ret ? 0 : -ESRCH;
 }
 

@@ -84,7 +84,7 @@ static int set_filter(unsigned flags, uaddr_t program)
 	err = copy_program(program, &insns, &n);
 	if (err < 0)
 		return err;
-	if (!READ_ONCE(task_self()->no_new_privs) && !cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+	if (!READ_ONCE(task_self()->no_new_privs) && !cred_capable_here(thread_current()->cred, CAP_SYS_ADMIN))
 		err = -EACCES;
 	else
 		err = install(insns, n, flags);

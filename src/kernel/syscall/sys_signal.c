@@ -6,6 +6,7 @@
 #include <cloudos/string.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/user_namespace.h>
 #include <cloudos/vfs.h>
 #include <asm/fcntl.h>
 #include <linux/signalfd.h>
@@ -76,6 +77,8 @@ static int get_queued_info(uaddr_t from, int sig, bool to_self, struct signal_in
 
 	if (err == 0)
 		err = check_info(ret, sig, to_self);
+	if (err == 0 && ret->code < 0)
+		ret->fields._rt._uid = uid_in(ret->fields._rt._uid);
 	ret->signo = sig;
 	return err;
 }
@@ -83,7 +86,7 @@ static int get_queued_info(uaddr_t from, int sig, bool to_self, struct signal_in
 int64_t sys_rt_sigqueueinfo(int pid, int sig, uaddr_t from)
 {
 	struct signal_info info;
-	int err = get_queued_info(from, sig, pid == process_self()->pid, &info);
+	int err = get_queued_info(from, sig, pid == process_number(process_self()), &info);
 
 	if (err < 0)
 		return err;
@@ -97,7 +100,7 @@ int64_t sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, uaddr_t from)
 
 	if (tgid <= 0 || tid <= 0)
 		return -EINVAL;
-	err = get_queued_info(from, sig, tid == task_self()->tid, &info);
+	err = get_queued_info(from, sig, tid == task_number(task_self()), &info);
 	return err < 0 ? err : signal_kill_thread(tgid, tid, &info);
 }
 

@@ -7,6 +7,7 @@
 #include <linux/stat.h>
 #include <cloudos/string.h>
 #include <cloudos/thread.h>
+#include <cloudos/user_namespace.h>
 #include "call_name.h"
 #include "syscalls_gen.h"
 
@@ -40,8 +41,8 @@ static int64_t put_stat(const struct file_stat *from, uaddr_t buf)
 	st.st_ino = from->ino;
 	st.st_mode = from->mode;
 	st.st_nlink = from->nlink;
-	st.st_uid = from->uid;
-	st.st_gid = from->gid;
+	st.st_uid = uid_out(from->uid);
+	st.st_gid = gid_out(from->gid);
 	st.st_rdev = from->rdev;
 	st.st_size = (long)from->size;
 	st.st_blksize = from->block_size;
@@ -133,8 +134,8 @@ int64_t sys_statx(int dirfd, uaddr_t name, unsigned flags, unsigned mask, uaddr_
 		.stx_mask = STATX_BASIC_STATS | STATX_BTIME,
 		.stx_blksize = st.block_size,
 		.stx_nlink = st.nlink,
-		.stx_uid = st.uid,
-		.stx_gid = st.gid,
+		.stx_uid = uid_out(st.uid),
+		.stx_gid = gid_out(st.gid),
 		.stx_mode = (uint16_t)st.mode,
 		.stx_ino = st.ino,
 		.stx_size = st.size,
@@ -161,7 +162,7 @@ static const struct cred *real_cred(const struct cred *cred, struct cred *storag
 	*storage = *cred;
 	storage->fsuid = cred->uid;
 	storage->fsgid = cred->gid;
-	storage->cap_effective = cred->uid == 0 ? cred->cap_permitted : 0;
+	storage->cap_effective = cred->uid == cred_root(cred) ? cred->cap_permitted : 0;
 	return storage;
 }
 

@@ -175,7 +175,7 @@ int vfs_chmod(const struct path *path, uint32_t mode)
 		return -EPERM;
 	if (S_ISLNK(inode_mode(inode)))
 		return -EOPNOTSUPP;
-	if ((mode & S_ISGID) && !cred_in_group(cred, inode->gid) && !cred_capable(cred, CAP_FSETID))
+	if ((mode & S_ISGID) && !cred_in_group(cred, inode->gid) && !inode_capable(inode, cred, CAP_FSETID))
 		attr.mode &= ~(uint32_t)S_ISGID;
 	return vfs_setattr(path, &attr);
 }
@@ -203,12 +203,12 @@ int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid)
 
 	if (uid != UINT32_MAX) {
 		attr.set |= ATTR_UID;
-		if (!cred_capable(cred, CAP_CHOWN) && (cred->fsuid != inode->uid || uid != inode->uid))
+		if (!inode_capable(inode, cred, CAP_CHOWN) && (cred->fsuid != inode->uid || uid != inode->uid))
 			return -EPERM;
 	}
 	if (gid != UINT32_MAX) {
 		attr.set |= ATTR_GID;
-		if (!cred_capable(cred, CAP_CHOWN) &&
+		if (!inode_capable(inode, cred, CAP_CHOWN) &&
 		    (cred->fsuid != inode->uid || (gid != inode->gid && !cred_in_group(cred, gid))))
 			return -EPERM;
 	}

@@ -111,6 +111,11 @@ static bool device_unregister(const char *name, uint64_t *ret_rdev)
 	return true;
 }
 
+int device_add(const char *name, uint32_t type, unsigned major, unsigned minor, const struct file_ops *ops, void *private)
+{
+	return device_register(name, type, dev_make(major, minor), ops, private);
+}
+
 /* ---- nodes ---- */
 
 static struct inode *node_create(uint32_t mode, uint64_t rdev)

@@ -2,6 +2,7 @@
 /* Inodes: birth, attributes that every file system keeps alike, permission, death. */
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
+#include <cloudos/user_namespace.h>
 #include <cloudos/vm.h>
 #include "vfs_internal.h"
 
@@ -84,9 +85,17 @@ void inode_setattr(struct inode *inode, const struct file_attr *attr)
 
 /* ---- permission ---- */
 
+/* A capability counts over what has an owner, and a group, in the namespace that it is of. */
+bool inode_capable(const struct inode *inode, const struct cred *cred, unsigned capability)
+{
+	return cred_capable_here(cred, capability) && id_from_kernel(cred->user_ns, ID_UID, READ_ONCE(inode->uid)) != ID_NONE &&
+	       id_from_kernel(cred->user_ns, ID_GID, READ_ONCE(inode->gid)) != ID_NONE;
+}
+
 bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred)
 {
-	return cred->fsuid == READ_ONCE(inode->uid) || cred_capable(cred, CAP_FOWNER);
+	return cred->fsuid == READ_ONCE(inode->uid) || (cred_capable_here(cred, CAP_FOWNER) &&
+							id_from_kernel(cred->user_ns, ID_UID, READ_ONCE(inode->uid)) != ID_NONE);
 }
 
 /* What the mode forbids, capabilities may still allow (capabilities(7)). */
@@ -95,9 +104,9 @@ static int permission_by_capability(const struct inode *inode, unsigned mask, co
 	bool dir = inode_is_dir(inode);
 
 	if (dir || !(mask & MAY_EXEC) || (inode_mode(inode) & 0111))
-		if (cred_capable(cred, CAP_DAC_OVERRIDE))
+		if (inode_capable(inode, cred, CAP_DAC_OVERRIDE))
 			return 0;
-	if (!(mask & MAY_WRITE) && (dir || mask == MAY_READ) && cred_capable(cred, CAP_DAC_READ_SEARCH))
+	if (!(mask & MAY_WRITE) && (dir || mask == MAY_READ) && inode_capable(inode, cred, CAP_DAC_READ_SEARCH))
 		return 0;
 	return -EACCES;
 }

@@ -217,7 +217,7 @@ int memfs_super_create(const struct fs_type *type, const struct super_ops *ops, 
 	if (!sb->root) {
 		if (inode)
 			memfs_inode_free(inode);
-		kfree(sb);
+		super_discard(sb);
 		return -ENOMEM;
 	}
 	*ret = sb;
@@ -294,6 +294,7 @@ static int enter_folder(struct dentry *dir, const struct name *name, const struc
 		inode = memfs_inode_create(dir->inode->sb, S_IFDIR | 0555, dir_ops, NULL);
 		if (!inode)
 			return -ENOMEM;
+		inode->uid = inode->gid = 0; /* whoever mounts the tree */
 		error = add_entry(dir, name, inode);
 		if (error)
 			inode_put(inode);

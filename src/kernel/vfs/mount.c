@@ -8,6 +8,8 @@
  */
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
+#include <cloudos/user_namespace.h>
+#include <linux/capability.h>
 #include "vfs_internal.h"
 
 #define MOUNT_BUCKETS 64
@@ -78,6 +80,7 @@ void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, st
 	dentry_get(root);
 	m->source = source;
 	list_init(&m->all);
+	list_init(&m->kept);
 }
 
 /* Takes over a reference of sb, if it succeeds; takes its own of root. */
@@ -94,17 +97,47 @@ static struct mount *mount_create(struct super_block *sb, struct dentry *root, c
 	return m;
 }
 
-void mount_put(struct mount *m)
+/* What was kept on it goes, too: to `dead`, if nobody else uses it. */
+static void release_kept(struct mount *m, struct list *dead)
 {
-	if (!refcount_put(&m->refs))
-		return;
-	tree_write_enter(); /* a walk that began at a shared working directory may stand on it with no reference */
+	struct mount *on, *next;
+
+	tree_write_enter(); /* also since a walk that began at a shared working directory may stand on it with no reference */
+	list_for_each_safe (on, next, &m->kept, all) {
+		m->child_count++; /* keeping it had taken it off the count */
+		on->kept_at = mount_detach_locked(on).dentry;
+	}
 	tree_write_leave();
+	list_for_each_safe (on, next, &m->kept, all) {
+		list_del(&on->all);
+		dentry_put(on->kept_at);
+		if (refcount_put(&on->refs))
+			list_add_tail(dead, &on->all);
+	}
+}
+
+static void destroy(struct mount *m)
+{
 	dentry_put(m->root);
 	super_put(m->sb);
 	if (refcount_put(&m->source->refs))
 		kfree(m->source);
 	kfree(m);
+}
+
+void mount_put(struct mount *m)
+{
+	struct list dead = LIST_INIT(dead);
+
+	if (!refcount_put(&m->refs))
+		return;
+	list_add_tail(&dead, &m->all);
+	while (!list_empty(&dead)) {
+		m = list_first(&dead, struct mount, all);
+		list_del(&m->all);
+		release_kept(m, &dead);
+		destroy(m);
+	}
 }
 
 /* ---- into and out of the table; tree writing side ---- */
@@ -142,6 +175,33 @@ struct path mount_detach_locked(struct mount *m)
 	if (!point_in_use(on.dentry))
 		on.dentry->flags &= ~DENTRY_MOUNTED;
 	return on;
+}
+
+/*
+ * Takes a mount with nothing on it out of the table: what is below it (null: nothing) became the caller's to put. A locked one stays where it
+ * is, for those who are still there: they would see what it hides.
+ */
+struct path mount_remove_locked(struct mount *m)
+{
+	struct path below = { m->parent, NULL };
+
+	mount_delist_locked(m);
+	if (!m->parent)
+		return below;
+	if (!m->locked)
+		return mount_detach_locked(m);
+	m->parent->child_count--;
+	list_add_tail(&m->parent->kept, &m->all);
+	refcount_get(&m->refs); /* the table's goes over to what it is on: the caller puts another */
+	return below;
+}
+
+void mount_put_below(const struct path *below)
+{
+	if (below->dentry)
+		dentry_put(below->dentry);
+	if (below->mount)
+		mount_put(below->mount);
 }
 
 int mount_enlist_locked(struct mount *m, struct mount_namespace *ns)
@@ -205,6 +265,8 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 
 	if (!type)
 		return -ENODEV;
+	if (!type->in_user_namespaces && !cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+		return -EPERM;
 	error = type->mount(type, source, options, &sb);
 	if (error)
 		return error;
@@ -212,6 +274,11 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 	if (!m) {
 		super_put(sb);
 		return -ENOMEM;
+	}
+	error = mount_restrict_new(m, type, flags);
+	if (error) {
+		mount_put(m);
+		return error;
 	}
 	return graft(m, on);
 }
@@ -238,8 +305,7 @@ int mount_set_root(struct mount_namespace *ns, struct super_block *sb, const cha
 	return 0;
 }
 
-/* The next mount after `id` whose mount point lies in mount `in` (null: any), and in namespace `ns` (null: any), with a reference. */
-static struct mount *next_mount(uint32_t id, const struct mount *in, const struct mount_namespace *ns)
+struct mount *mount_next(uint32_t id, const struct mount *in, const struct mount_namespace *ns)
 {
 	struct mount *m, *found = NULL;
 
@@ -254,13 +320,6 @@ static struct mount *next_mount(uint32_t id, const struct mount *in, const struc
 	return found;
 }
 
-static bool is_below(const struct dentry *d, const struct dentry *top)
-{
-	while (d != top && d->parent != d)
-		d = d->parent;
-	return d == top;
-}
-
 /* The same under the tree lock. */
 static bool in_tree(const struct mount *m)
 {
@@ -272,7 +331,8 @@ static bool in_tree(const struct mount *m)
 	return in;
 }
 
-static int bind_one(const struct path *on, const struct path *from)
+/* locked: it must not be taken away from there. */
+static int bind_one(const struct path *on, const struct path *from, bool locked)
 {
 	struct mount *m;
 
@@ -284,6 +344,8 @@ static int bind_one(const struct path *on, const struct path *from)
 		super_put(from->mount->sb);
 		return -ENOMEM;
 	}
+	m->locked_flags = from->mount->locked_flags;
+	m->locked = locked;
 	return graft(m, on);
 }
 
@@ -293,14 +355,14 @@ static int bind_children(struct mount *copy, const struct path *from, uint32_t l
 	struct mount *child;
 	int error = 0;
 
-	for (uint32_t id = 0; !error && (child = next_mount(id, from->mount, NULL)); mount_put(child)) {
+	for (uint32_t id = 0; !error && (child = mount_next(id, from->mount, NULL)); mount_put(child)) {
 		struct path on = { copy, child->point }, root = { child, child->root };
 		struct mount *made;
 
 		id = child->id;
-		if (id > last || !is_below(on.dentry, from->dentry))
+		if (id > last || !mount_is_below(on.dentry, from->dentry))
 			continue;
-		error = bind_one(&on, &root);
+		error = bind_one(&on, &root, READ_ONCE(child->locked));
 		if (error)
 			continue;
 		tree_read_enter();
@@ -321,7 +383,7 @@ int vfs_mount_bind(const struct path *on, const struct path *from, bool recursiv
 {
 	uint32_t last = READ_ONCE(last_id);
 	struct path top = *on;
-	int error = bind_one(on, from);
+	int error = !recursive && mount_has_locked(from) ? -EINVAL : bind_one(on, from, false);
 
 	if (error || !recursive)
 		return error;
@@ -334,11 +396,20 @@ int vfs_mount_bind(const struct path *on, const struct path *from, bool recursiv
 	return error;
 }
 
-int vfs_remount(const struct path *at, uint32_t flags)
+int vfs_remount(const struct path *at, uint32_t flags, bool bind)
 {
-	if (at->dentry != at->mount->root || !in_tree(at->mount))
+	struct mount *m = at->mount;
+
+	if (at->dentry != m->root || !in_tree(m))
 		return -EINVAL;
-	WRITE_ONCE(at->mount->flags, flags & MOUNT_FLAGS);
+	if (!bind && !cred_capable_over(thread_current()->cred, m->sb->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	flags &= MOUNT_FLAGS;
+	if (!(flags & MOUNT_TIMES))
+		flags |= READ_ONCE(m->flags) & MOUNT_TIMES;
+	if ((m->flags ^ flags) & m->locked_flags & (MOUNT_TIMES | ~flags))
+		return -EPERM;
+	WRITE_ONCE(m->flags, flags);
 	return 0;
 }
 
@@ -349,7 +420,7 @@ int vfs_mount_move(const struct path *on, const struct path *from)
 	int error = 0;
 
 	tree_write_enter();
-	if (from->dentry != m->root || !m->parent || !in_tree_locked(m) || !in_tree_locked(on->mount))
+	if (from->dentry != m->root || !m->parent || m->locked || !in_tree_locked(m) || !in_tree_locked(on->mount))
 		error = -EINVAL;
 	else if (inode_is_dir(m->root->inode) != inode_is_dir(on->dentry->inode))
 		error = -ENOTDIR;
@@ -398,10 +469,9 @@ static int unmount_tree(struct mount *m)
 		}
 		top = mount_topmost_locked(m);
 		begun = true;
-		below = mount_detach_locked(top);
-		mount_delist_locked(top);
+		below = mount_remove_locked(top);
 		tree_write_leave();
-		path_put(&below);
+		mount_put_below(&below);
 		if (top != m)
 			mount_put(top);
 	} while (top != m);
@@ -416,7 +486,7 @@ int vfs_unmount(const struct path *at, bool detach)
 	int error = 0;
 
 	tree_read_enter();
-	if (at->dentry != m->root || !in_tree_locked(m))
+	if (at->dentry != m->root || !in_tree_locked(m) || m->locked)
 		error = -EINVAL;
 	else if (m == m->ns->root)
 		error = -EBUSY;
@@ -428,7 +498,7 @@ int vfs_unmount(const struct path *at, bool detach)
 	if (detach)
 		return unmount_tree(m);
 	tree_write_enter();
-	if (!m->parent || !in_tree_locked(m))
+	if (!m->parent || m->locked || !in_tree_locked(m))
 		error = -EINVAL;
 	else if (m->child_count || refcount_read(&m->refs) > 2) /* the table's and the caller's */
 		error = -EBUSY;
@@ -454,7 +524,7 @@ int vfs_sync_all(void)
 	struct mount *m;
 	int first = 0;
 
-	for (uint32_t id = 0; (m = next_mount(id, NULL, NULL)); mount_put(m)) {
+	for (uint32_t id = 0; (m = mount_next(id, NULL, NULL)); mount_put(m)) {
 		int error = m->sb->ops->sync ? m->sb->ops->sync(m->sb) : 0;
 
 		id = m->id;
@@ -462,82 +532,4 @@ int vfs_sync_all(void)
 			first = error;
 	}
 	return first;
-}
-
-/* ---- /proc/mounts, /proc/self/mountinfo ---- */
-
-/* Blanks, newlines and backslashes as \ooo, as getmntent(3) reads them. */
-static void show_escaped(struct text_out *o, const char *s)
-{
-	for (; *s; s++)
-		if (strchr(" \t\n\\", *s))
-			out_printf(o, "\\%03o", (unsigned)*s);
-		else
-			out_bytes(o, s, 1);
-}
-
-static void show_flags(struct text_out *o, uint32_t flags)
-{
-	static const struct {
-		uint32_t flag;
-		const char *text;
-	} names[] = { { MS_NOSUID, ",nosuid" }, { MS_NODEV, ",nodev" },	    { MS_NOEXEC, ",noexec" },
-		      { MS_NOATIME, ",noatime" }, { MS_NODIRATIME, ",nodiratime" }, { MS_RELATIME, ",relatime" } };
-
-	out_printf(o, "%s", flags & MS_RDONLY ? "ro" : "rw");
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (flags & names[i].flag)
-			out_printf(o, "%s", names[i].text);
-}
-
-static void show_info_head(struct text_out *o, struct mount *m, const char *where)
-{
-	uint32_t parent;
-
-	tree_read_enter();
-	parent = m->parent ? m->parent->id : 0;
-	tree_read_leave();
-	out_printf(o, "%u %u %u:%u / ", m->id, parent, dev_major(m->sb->dev), dev_minor(m->sb->dev));
-	show_escaped(o, where);
-	out_printf(o, " ");
-	show_flags(o, m->flags);
-	out_printf(o, " - %s ", m->sb->type->name);
-	show_escaped(o, m->source->text);
-	out_printf(o, " ");
-}
-
-static void show_mount(struct text_out *o, struct mount *m, const char *where, bool info)
-{
-	if (info) {
-		show_info_head(o, m, where);
-		show_flags(o, m->sb->flags & SB_RDONLY ? MS_RDONLY : 0);
-	} else {
-		show_escaped(o, m->source->text);
-		out_printf(o, " ");
-		show_escaped(o, where);
-		out_printf(o, " %s ", m->sb->type->name);
-		show_flags(o, m->flags);
-	}
-	if (m->sb->ops->show_options)
-		m->sb->ops->show_options(m->sb, o);
-	out_printf(o, info ? "\n" : " 0 0\n");
-}
-
-void mount_show(struct text_out *o, struct fs_context *fs, bool info)
-{
-	char *buf = kmalloc(PATH_LEN_MAX);
-	struct mount *m;
-
-	if (!buf) {
-		o->error = -ENOMEM;
-		return;
-	}
-	for (uint32_t id = 0; (m = next_mount(id, NULL, fs->mounts)); mount_put(m)) {
-		struct path root = { m, m->root };
-
-		id = m->id;
-		if (path_string_in(fs, &root, true, buf, PATH_LEN_MAX) > 0 && buf[0] == '/')
-			show_mount(o, m, buf, info);
-	}
-	kfree(buf);
 }

@@ -7,19 +7,23 @@
  * (pivot_root(2)) finds every context that stands there. Readers of a context that they do not share take no lock (walk.c), but read the
  * tree: so a context that is not the running thread's is only changed with the tree's writing side.
  *
+ * A copy for another user namespace must not show what was hidden from it: its mounts keep their places and their restrictions ("locked"),
+ * and only the tree as a whole can be left behind.
+ *
  * Locking: a namespace's mounts by the tree lock. Its contexts by `lock` (RANK_MOUNT_USERS), in which a context's own lock nests. A
  * namespace is held by its contexts and by files of /proc/PID/ns; its mounts go with the last of them.
  */
 #include <cloudos/mm.h>
+#include <cloudos/user_namespace.h>
 #include <linux/sched.h>
 #include "vfs_internal.h"
 
 static void destroy(struct namespace *base);
 
-static const struct namespace_kind kind = { "mnt", CLONE_NEWNS, destroy };
+static const struct namespace_kind kind = { .name = "mnt", .clone_flag = CLONE_NEWNS, .destroy = destroy };
 
 static struct mount_namespace initial = {
-	.base = { &kind, { 1 }, UINT32_C(0xeffffff0) },
+	.base = { .kind = &kind, .refs = { 1 }, .number = UINT32_C(0xeffffff0) },
 	.lock = SPINLOCK_INIT(RANK_MOUNT_USERS),
 	.contexts = LIST_INIT(initial.contexts),
 };
@@ -84,6 +88,29 @@ void mount_namespace_leave(struct fs_context *c)
 	namespace_put(&ns->base);
 }
 
+bool vfs_in_chroot(void)
+{
+	struct fs_context *fs = thread_current()->fs;
+	struct path root;
+	bool inside;
+
+	tree_read_enter();
+	root = (struct path){ fs->mounts->root, fs->mounts->root->root };
+	mount_cross(&root);
+	spin_lock(&fs->lock);
+	inside = fs->root.mount != root.mount || fs->root.dentry != root.dentry;
+	spin_unlock(&fs->lock);
+	tree_read_leave();
+	return inside;
+}
+
+bool vfs_mounts_capable(unsigned capability)
+{
+	struct thread *t = thread_current();
+
+	return cred_capable_over(t->cred, namespace_owner(&t->fs->mounts->base), capability);
+}
+
 /* ---- copying a tree ---- */
 
 /* Mounts to be filled, linked by `all`. */
@@ -127,6 +154,12 @@ static void copy_mount_locked(struct mount *m, struct mount_namespace *to, struc
 	refcount_get(&m->sb->refs);
 	refcount_get(&m->source->refs);
 	mount_fill(copy, m->sb, m->root, m->source, m->flags);
+	copy->locked_flags = m->locked_flags;
+	copy->locked = m->locked;
+	if (namespace_owner(&to->base) != namespace_owner(&m->ns->base)) {
+		copy->locked_flags |= MOUNT_TIMES | (m->flags & (MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC));
+		copy->locked = m->parent != NULL;
+	}
 	(void)mount_enlist_locked(copy, to); /* there are not more than where they come from */
 	m->copy = copy;
 }
@@ -189,19 +222,16 @@ static int copy_tree(struct mount_namespace *from, struct mount_namespace *to, s
 
 static void remove_top(struct mount_namespace *ns)
 {
-	struct path below = { NULL, NULL };
+	struct path below;
 	struct mount *top;
 
 	tree_write_enter();
 	top = mount_topmost_locked(ns->root);
 	if (top == ns->root)
 		ns->root = NULL;
-	else
-		below = mount_detach_locked(top);
-	mount_delist_locked(top);
+	below = mount_remove_locked(top);
 	tree_write_leave();
-	if (below.mount)
-		path_put(&below);
+	mount_put_below(&below);
 	mount_put(top);
 }
 
@@ -214,25 +244,39 @@ static void destroy(struct namespace *base)
 	kfree(ns);
 }
 
-int vfs_unshare_mounts(struct fs_context *from, struct fs_context **ret)
+static int create(struct user_namespace *owner, struct mount_namespace **ret)
 {
 	struct mount_namespace *ns = kzalloc(sizeof(*ns));
-	struct fs_context *c = ns ? fs_context_copy(from) : NULL;
 	int error;
 
-	if (!c) {
-		kfree(ns);
+	if (!ns)
 		return -ENOMEM;
+	error = namespace_init(&ns->base, &kind, user_namespace_base(owner));
+	if (error) {
+		kfree(ns);
+		return error;
 	}
-	namespace_init(&ns->base, &kind);
 	spin_init(&ns->lock, RANK_MOUNT_USERS);
 	list_init(&ns->contexts);
-	error = copy_tree(c->mounts, ns, c);
+	*ret = ns;
+	return 0;
+}
+
+int vfs_unshare_mounts(struct fs_context *from, struct user_namespace *owner, struct fs_context **ret)
+{
+	struct mount_namespace *ns;
+	struct fs_context *c;
+	int error = create(owner, &ns);
+
+	if (error)
+		return error;
+	c = fs_context_copy(from);
+	error = c ? copy_tree(c->mounts, ns, c) : -ENOMEM;
 	if (!error) {
 		mount_namespace_leave(c);
 		mount_namespace_enter(ns, c);
 		*ret = c;
-	} else {
+	} else if (c) {
 		fs_context_put(c);
 	}
 	namespace_put(&ns->base);
@@ -288,7 +332,7 @@ static int check_pivot_locked(const struct path *root, const struct path *new, c
 		return -EINVAL;
 	if (new->mount == root->mount || old->mount == root->mount)
 		return -EBUSY;
-	if (new->dentry != new->mount->root || root->dentry != root->mount->root || !new->mount->parent)
+	if (new->mount->locked || new->dentry != new->mount->root || root->dentry != root->mount->root || !new->mount->parent)
 		return -EINVAL;
 	if (!is_below_locked(*old, new) || !is_below_locked(*new, root))
 		return -EINVAL;
@@ -330,6 +374,8 @@ static void pivot_locked(struct mount_namespace *ns, const struct path *root, co
 {
 	ret[0] = mount_detach_locked(new->mount);
 	ret[1] = (struct path){ NULL, NULL };
+	new->mount->locked = root->mount->locked;
+	root->mount->locked = false;
 	if (root->mount == ns->root) {
 		ns->root = new->mount;
 	} else {

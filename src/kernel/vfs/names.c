@@ -8,6 +8,7 @@
  */
 #include <cloudos/inotify.h>
 #include <cloudos/string.h>
+#include <cloudos/user_namespace.h>
 #include "vfs_internal.h"
 
 #define WHITEOUT_DEVICE 0 /* 0:0: a name that hides another (overlayfs); anybody may make it */
@@ -15,6 +16,12 @@
 static struct mutex rename_lock = MUTEX_INIT(rename_lock, RANK_RENAME);
 
 /* ---- permission ---- */
+
+/* Can the file system say who has made a file? */
+static bool creator_has_name(const struct super_block *sb, const struct cred *c)
+{
+	return id_from_kernel(sb->user_ns, ID_UID, c->fsuid) != ID_NONE && id_from_kernel(sb->user_ns, ID_GID, c->fsgid) != ID_NONE;
+}
 
 int dir_may_create(const struct path *dir)
 {
@@ -25,6 +32,8 @@ int dir_may_create(const struct path *dir)
 		return error;
 	if (inode->flags & INODE_DEAD)
 		return -ENOENT;
+	if (!creator_has_name(inode->sb, thread_current()->cred))
+		return -EOVERFLOW;
 	return inode_permission(inode, MAY_WRITE | MAY_EXEC, thread_current()->cred);
 }
 
@@ -37,7 +46,7 @@ int dir_may_remove(const struct path *dir, const struct dentry *victim, bool wan
 	if (error)
 		return error;
 	if ((inode_mode(inode) & S_ISVTX) && cred->fsuid != READ_ONCE(victim->inode->uid) && cred->fsuid != READ_ONCE(inode->uid) &&
-	    !cred_capable(cred, CAP_FOWNER))
+	    !inode_capable(victim->inode, cred, CAP_FOWNER))
 		return -EPERM;
 	if (want_dir != inode_is_dir(victim->inode))
 		return want_dir ? -ENOTDIR : -EISDIR;

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that stand for a namespace (/proc/PID/ns/NAME): they keep it alive, say which it is, and setns(2) takes them. */
+/*
+ * Files that stand for a namespace (/proc/PID/ns/NAME): they keep it alive, say which it is, and setns(2) takes them. From one leads a way to
+ * the user namespace that it belongs to, and up the tree (ioctl_ns(2)), as far as the caller's own namespaces.
+ */
 #include <cloudos/errno.h>
 #include <cloudos/format.h>
 #include <cloudos/namespace.h>
+#include <cloudos/uaccess.h>
+#include <cloudos/user_namespace.h>
 #include <linux/nsfs.h>
 #include "vfs_internal.h"
 
@@ -21,12 +26,66 @@ static int nsfs_name(struct file *f, char *buf, size_t size)
 	return nsfs_text(f->private, buf, size);
 }
 
+/* A descriptor of a related namespace, or an errno. */
+static int64_t open_related(struct namespace *ns)
+{
+	struct file *f;
+	int error, fd = fd_reserve(0, true);
+
+	if (fd < 0)
+		return fd;
+	error = nsfs_open(namespace_get(ns), &f);
+	if (error) {
+		fd_release(fd);
+		return error;
+	}
+	fd_install(fd, f);
+	return fd;
+}
+
+static int64_t open_owner(struct namespace *ns)
+{
+	struct user_namespace *users = user_namespace_of(ns), *owner = namespace_owner(ns);
+	bool first = users && users == owner;
+
+	if (first || !user_namespace_in(owner, thread_current()->cred->user_ns))
+		return -EPERM;
+	return open_related(user_namespace_base(owner));
+}
+
+static int64_t open_parent(struct namespace *ns)
+{
+	struct namespace *parent;
+
+	if (!ns->kind->parent)
+		return -EINVAL;
+	parent = ns->kind->parent(ns);
+	return parent ? open_related(parent) : -EPERM;
+}
+
+static int64_t put_creator(struct namespace *ns, uaddr_t to)
+{
+	struct user_namespace *users = user_namespace_of(ns);
+
+	return users ? put_user(uid_out(user_namespace_creator(users)), to) : -EINVAL;
+}
+
 static int64_t nsfs_ioctl(struct file *f, unsigned command, uaddr_t arg)
 {
-	const struct namespace *ns = f->private;
+	struct namespace *ns = f->private;
 
-	(void)arg;
-	return command == NS_GET_NSTYPE ? (int64_t)ns->kind->clone_flag : -ENOTTY;
+	switch (command) {
+	case NS_GET_NSTYPE:
+		return (int64_t)ns->kind->clone_flag;
+	case NS_GET_USERNS:
+		return open_owner(ns);
+	case NS_GET_PARENT:
+		return open_parent(ns);
+	case NS_GET_OWNER_UID:
+		return put_creator(ns, arg);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static const struct file_ops nsfs_ops = {

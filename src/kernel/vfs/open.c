@@ -5,6 +5,7 @@
  */
 #include <cloudos/inotify.h>
 #include <cloudos/string.h>
+#include <cloudos/user_namespace.h>
 #include <cloudos/vm.h>
 #include "vfs_internal.h"
 
@@ -30,6 +31,12 @@ static unsigned access_mask(uint32_t flags)
 
 /* ---- from a path to a file ---- */
 
+/* Did somebody make the nodes who may not have any? */
+static bool foreign_devices(const struct super_block *sb)
+{
+	return sb->user_ns != &user_namespace_first && !(sb->flags & SB_DEVICES);
+}
+
 /* Rules by the type of what is opened. */
 static int check_type(const struct path *path, uint32_t flags, unsigned mask)
 {
@@ -44,7 +51,7 @@ static int check_type(const struct path *path, uint32_t flags, unsigned mask)
 		return -ELOOP;
 	case S_IFCHR:
 	case S_IFBLK:
-		return path->mount->flags & MS_NODEV ? -EACCES : 0;
+		return (path->mount->flags & MS_NODEV) || foreign_devices(path->mount->sb) ? -EACCES : 0;
 	case S_IFSOCK:
 		return -ENXIO;
 	default:
@@ -359,6 +366,14 @@ int vfs_open_exec(int dirfd, const char *name, unsigned at_flags, struct file **
 	return 0;
 }
 
+/* Not from where somebody made it who has no rights here, nor through a descriptor from another namespace of mounts. */
+static bool mount_may_set_id(const struct mount *m)
+{
+	const struct thread *t = thread_current();
+
+	return !(m->flags & MS_NOSUID) && READ_ONCE(m->ns) == t->fs->mounts && user_namespace_in(t->cred->user_ns, m->sb->user_ns);
+}
+
 void vfs_file_owner(struct file *f, uint32_t *ret_mode, uint32_t *ret_uid, uint32_t *ret_gid)
 {
 	mutex_lock(&f->inode->lock); /* a chown takes the set-id bits away: never the old bits with the new owner */
@@ -366,6 +381,6 @@ void vfs_file_owner(struct file *f, uint32_t *ret_mode, uint32_t *ret_uid, uint3
 	*ret_uid = f->inode->uid;
 	*ret_gid = f->inode->gid;
 	mutex_unlock(&f->inode->lock);
-	if (f->path.mount && (f->path.mount->flags & MS_NOSUID))
+	if (f->path.mount && !mount_may_set_id(f->path.mount))
 		*ret_mode &= ~(uint32_t)(S_ISUID | S_ISGID);
 }

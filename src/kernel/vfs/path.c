@@ -97,6 +97,7 @@ struct fs_context *fs_context_create(struct mount_namespace *ns, const struct pa
 	if (!c)
 		return NULL;
 	refcount_init(&c->refs, 1);
+	c->users = 1;
 	spin_init(&c->lock, RANK_FD);
 	c->root = *root;
 	c->cwd = *cwd;
@@ -114,6 +115,7 @@ struct fs_context *fs_context_copy(struct fs_context *from)
 	if (!c)
 		return NULL;
 	refcount_init(&c->refs, 1);
+	c->users = 1;
 	spin_init(&c->lock, RANK_FD);
 	mount_namespace_join(from, c);
 	return c;
@@ -132,6 +134,18 @@ void fs_context_put(struct fs_context *c)
 	path_put(&c->root);
 	path_put(&c->cwd);
 	kfree(c);
+}
+
+void fs_context_join(struct fs_context *c)
+{
+	fs_context_get(c);
+	__atomic_fetch_add(&c->users, 1, __ATOMIC_RELAXED);
+}
+
+void fs_context_leave(struct fs_context *c)
+{
+	__atomic_fetch_sub(&c->users, 1, __ATOMIC_RELAXED);
+	fs_context_put(c);
 }
 
 uint32_t mode_apply_umask(uint32_t mode)

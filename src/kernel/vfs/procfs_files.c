@@ -80,9 +80,9 @@ static int show_loadavg(struct text_out *o, void *arg)
 
 	(void)arg;
 	sched_load(load);
-	for (pid = procfs_pid_ops ? procfs_pid_ops->next_pid(0) : -1; pid > 0; pid = procfs_pid_ops->next_pid(pid)) {
+	for (pid = procfs_pid_ops ? procfs_pid_ops->next(procfs_pid_ops->first, 0) : -1; pid > 0; pid = procfs_pid_ops->next(procfs_pid_ops->first, pid)) {
 		last = (unsigned)pid;
-		for (tid = procfs_pid_ops->next_tid(pid, 0); tid > 0; tid = procfs_pid_ops->next_tid(pid, tid))
+		for (tid = procfs_pid_ops->next_thread(procfs_pid_ops->first, pid, 0); tid > 0; tid = procfs_pid_ops->next_thread(procfs_pid_ops->first, pid, tid))
 			tasks++;
 	}
 	for (int i = 0; i < 3; i++) {

@@ -5,7 +5,13 @@
 
 #include "vfs_internal.h"
 
-extern struct super_block *procfs;
+extern struct super_block *procfs; /* the one of the first namespace of pids */
+
+/* The namespace of pids that is shown. */
+static inline struct namespace *pids_of(const struct super_block *sb)
+{
+	return sb->private ? sb->private : procfs_pid_ops->first;
+}
 
 enum pid_kind {
 	PID_FOLDER,	  /* /proc/PID, /proc/PID/task/TID                    */
@@ -29,6 +35,6 @@ static inline uint64_t pid_ino(enum pid_kind kind, int pid, int tid, unsigned ex
 }
 
 /* Attaches the folder of a process (tid 0) or of one of its threads, if there is one. */
-int pid_folder_lookup(struct dentry *dentry, int pid, int tid);
+int pid_folder_lookup(struct inode *dir, struct dentry *dentry, int pid, int tid);
 
 #endif

@@ -78,10 +78,10 @@ static void choose_operations(struct inode *inode, enum pid_kind kind)
 	}
 }
 
-static int attach(struct dentry *dentry, const struct pid_node *node, uint32_t mode)
+static int attach(struct inode *dir, struct dentry *dentry, const struct pid_node *node, uint32_t mode)
 {
 	struct pid_node *copy = kmalloc(sizeof(*copy));
-	struct inode *inode = copy ? memfs_inode_create(procfs, mode, &text_ops, &text_ops_file) : NULL;
+	struct inode *inode = copy ? memfs_inode_create(dir->sb, mode, &text_ops, &text_ops_file) : NULL;
 
 	if (!inode) {
 		kfree(copy);
@@ -100,18 +100,13 @@ static int attach(struct dentry *dentry, const struct pid_node *node, uint32_t m
 	return 0;
 }
 
-static bool thread_exists(int pid, int tid)
-{
-	return tid > 0 && procfs_pid_ops->next_tid(pid, tid - 1) == tid;
-}
-
-int pid_folder_lookup(struct dentry *dentry, int pid, int tid)
+int pid_folder_lookup(struct inode *dir, struct dentry *dentry, int pid, int tid)
 {
 	struct pid_node node = { .kind = PID_FOLDER, .pid = pid, .tid = tid };
 
-	if (!procfs_pid_ops->exists(pid) || (tid && !thread_exists(pid, tid)))
+	if (!procfs_pid_ops->exists(pid))
 		return 0;
-	return attach(dentry, &node, S_IFDIR | 0555);
+	return attach(dir, dentry, &node, S_IFDIR | 0555);
 }
 
 /* ---- /proc/PID ---- */
@@ -120,11 +115,15 @@ int pid_folder_lookup(struct dentry *dentry, int pid, int tid)
 static uint32_t text_mode(const char *name)
 {
 	static const char *const secret[] = { "environ", "auxv", "io", "mem", "pagemap", "stack", "syscall", "personality" };
+	static const char *const written[] = { "comm", "gid_map", "oom_adj", "oom_score_adj", "projid_map", "setgroups", "uid_map" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(secret); i++)
 		if (str_equal(name, secret[i]))
 			return S_IFREG | 0400;
-	return S_IFREG | (str_equal(name, "comm") || strncmp(name, "oom_", 4) == 0 ? 0644 : 0444);
+	for (size_t i = 0; i < ARRAY_SIZE(written); i++)
+		if (str_equal(name, written[i]))
+			return S_IFREG | 0644;
+	return S_IFREG | 0444;
 }
 
 static int folder_lookup(struct inode *dir, struct dentry *dentry)
@@ -138,13 +137,13 @@ static int folder_lookup(struct inode *dir, struct dentry *dentry)
 		if (str_equal(dentry->name, fixed[i].name) && !(node.tid && fixed[i].kind == PID_TASKS)) {
 			node.kind = fixed[i].kind;
 			node.name = fixed[i].name;
-			return attach(dentry, &node, fixed[i].mode);
+			return attach(dir, dentry, &node, fixed[i].mode);
 		}
 	for (file = procfs_pid_ops->files; *file; file++)
 		if (str_equal(dentry->name, *file)) {
 			node.kind = PID_TEXT;
 			node.name = *file;
-			return attach(dentry, &node, text_mode(*file));
+			return attach(dir, dentry, &node, text_mode(*file));
 		}
 	return 0;
 }
@@ -184,26 +183,31 @@ static int folder_readdir(struct file *f, struct dir_emitter *e, uint64_t *pos)
 
 static int tasks_lookup(struct inode *dir, struct dentry *dentry)
 {
-	uint64_t tid;
+	struct namespace *ns = pids_of(dir->sb);
+	int pid = node_of(dir)->pid;
+	uint64_t number;
 
-	if (str_to_u64(dentry->name, 10, &tid) || tid == 0 || tid > INT32_MAX)
+	if (str_to_u64(dentry->name, 10, &number) || number == 0 || number > INT32_MAX)
 		return 0;
-	return pid_folder_lookup(dentry, node_of(dir)->pid, (int)tid);
+	if (procfs_pid_ops->next_thread(ns, pid, (int)number - 1) != (int)number)
+		return 0;
+	return pid_folder_lookup(dir, dentry, pid, procfs_pid_ops->find(ns, (int)number));
 }
 
 static int tasks_readdir(struct file *f, struct dir_emitter *e, uint64_t *pos)
 {
-	int pid = node_of(f->inode)->pid, tid;
+	struct namespace *ns = pids_of(f->inode->sb);
+	int pid = node_of(f->inode)->pid, n;
 
 	if (!emit_dots(f, e, pos))
 		return 0;
-	while ((tid = procfs_pid_ops->next_tid(pid, (int)(*pos - 2))) > 0) {
+	while ((n = procfs_pid_ops->next_thread(ns, pid, (int)(*pos - 2))) > 0) {
 		char name[12];
-		int len = fmt_string(name, sizeof(name), "%d", tid);
+		int len = fmt_string(name, sizeof(name), "%d", n);
 
-		if (!e->emit(e, name, (size_t)len, pid_ino(PID_FOLDER, pid, tid, 0), S_IFDIR >> 12, (uint64_t)tid + 2))
+		if (!e->emit(e, name, (size_t)len, pid_ino(PID_FOLDER, pid, procfs_pid_ops->find(ns, n), 0), S_IFDIR >> 12, (uint64_t)n + 2))
 			return 0;
-		*pos = (uint64_t)tid + 2;
+		*pos = (uint64_t)n + 2;
 	}
 	return 0;
 }
@@ -238,7 +242,7 @@ static int fds_lookup(struct inode *dir, struct dentry *dentry)
 	if (node.kind == PID_FDINFOS)
 		mode = S_IFREG | 0400;
 	node.kind = node.kind == PID_FDS ? PID_FD : PID_FDINFO;
-	return attach(dentry, &node, mode);
+	return attach(dir, dentry, &node, mode);
 }
 
 struct fd_listing {
@@ -405,7 +409,7 @@ static int namespaces_lookup(struct inode *dir, struct dentry *dentry)
 		if (str_equal(dentry->name, *name)) {
 			node.kind = PID_NAMESPACE;
 			node.name = *name;
-			return attach(dentry, &node, S_IFLNK | 0777);
+			return attach(dir, dentry, &node, S_IFLNK | 0777);
 		}
 	return 0;
 }
@@ -481,7 +485,7 @@ static int show_text(struct text_out *o, struct inode *inode)
 	case PID_MOUNTINFO:
 		return show_mounts(n, o);
 	default:
-		return procfs_pid_ops->show(n->pid, n->tid ? n->tid : n->pid, n->name, o);
+		return procfs_pid_ops->show(pids_of(inode->sb), n->pid, n->tid ? n->tid : n->pid, n->name, o);
 	}
 }
 
@@ -490,19 +494,27 @@ static ssize_t text_read_file(struct file *f, struct io_iter *to, int64_t *pos)
 	return text_serve(f, to, pos, show_text);
 }
 
+/* What is written is one text, from the start of the file. */
 static ssize_t text_write_file(struct file *f, struct io_iter *from, int64_t *pos)
 {
 	const struct pid_node *n = node_of(f->inode);
-	char text[256];
-	size_t len = min(from->count, sizeof(text) - 1);
+	size_t len = from->count;
+	ssize_t result = -EFAULT;
+	char *text;
 
-	(void)pos;
-	if (n->kind != PID_TEXT || !procfs_pid_ops->store)
+	if (n->kind != PID_TEXT || !procfs_pid_ops->store || *pos != 0 || len >= PAGE_SIZE)
 		return -EINVAL;
-	if (io_copy_from(from, text, len) < len)
-		return -EFAULT;
-	text[len] = '\0';
-	return procfs_pid_ops->store(n->pid, n->tid ? n->tid : n->pid, n->name, text, len);
+	text = kmalloc(len + 1);
+	if (!text)
+		return -ENOMEM;
+	if (io_copy_from(from, text, len) == len) {
+		text[len] = '\0';
+		result = procfs_pid_ops->store(n->pid, n->tid ? n->tid : n->pid, n->name, f->cred, text, len);
+	}
+	kfree(text);
+	if (result > 0)
+		*pos += result;
+	return result;
 }
 
 static int ignore_setattr(struct inode *inode, const struct file_attr *attr)

@@ -32,6 +32,8 @@ static int devfs_start(void)
 	int error = devfs_init();
 
 	if (!error)
+		error = devpts_init();
+	if (!error)
 		error = memdev_add();
 	return error ? error : kmsg_add();
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* File-system types, and the super blocks that they make. Types are registered at boot and stay; the table is only appended to. */
 #include <cloudos/inotify.h>
+#include <cloudos/mm.h>
 #include <cloudos/string.h>
+#include <cloudos/user_namespace.h>
 #include "vfs_internal.h"
 
 #define TYPES_MAX 16
@@ -45,6 +47,7 @@ const struct fs_type *fs_find(const char *name)
 
 void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags)
 {
+	const struct cred *cred = thread_current()->cred; /* null: while the system starts */
 	static uint32_t last_minor;
 
 	*sb = (struct super_block){
@@ -56,10 +59,19 @@ void super_init(struct super_block *sb, const struct fs_type *type, const struct
 		.dev = dev_make(0, __atomic_add_fetch(&last_minor, 1, __ATOMIC_RELAXED)),
 	};
 	refcount_init(&sb->refs, 1);
+	sb->user_ns = cred ? cred->user_ns : &user_namespace_first;
+	namespace_get(user_namespace_base(sb->user_ns));
+}
+
+void super_discard(struct super_block *sb)
+{
+	namespace_put(user_namespace_base(sb->user_ns));
+	kfree(sb);
 }
 
 void super_put(struct super_block *sb)
 {
+	struct user_namespace *user_ns = sb->user_ns;
 	struct dentry *root = sb->root;
 
 	if (!refcount_put(&sb->refs))
@@ -68,4 +80,5 @@ void super_put(struct super_block *sb)
 	dentry_drop_tree(root);
 	dentry_put(root);
 	sb->ops->destroy(sb);
+	namespace_put(user_namespace_base(user_ns));
 }

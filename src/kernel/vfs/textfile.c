@@ -219,6 +219,7 @@ int text_add(struct super_block *sb, const char *path, uint32_t mode, const stru
 	*copy = *source;
 	inode = memfs_inode_create(sb, S_IFREG | mode, &text_inode_ops, &text_file_ops);
 	if (inode) {
+		inode->uid = inode->gid = 0; /* whoever mounts the tree */
 		inode->private = copy;
 		inode->flags |= INODE_LAZY_TEXT;
 		mutex_init(&inode->lock, RANK_TEXT);

@@ -10,6 +10,7 @@
  */
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
+#include <cloudos/user_namespace.h>
 #include <cloudos/vm.h>
 #include <linux/falloc.h>
 #include <linux/magic.h>
@@ -346,6 +347,18 @@ static int parse_number(const char *text, unsigned base, uint64_t most, uint32_t
 	return 0;
 }
 
+/* An id, as who mounts says it. */
+static int parse_id(const char *text, uint32_t (*in)(uint32_t id), uint32_t *ret)
+{
+	uint32_t id;
+	int error = parse_number(text, 10, UINT32_MAX - 1, &id);
+
+	if (error || in(id) == ID_NONE)
+		return -EINVAL;
+	*ret = in(id);
+	return 0;
+}
+
 static int parse_option(struct tmpfs_super *s, char *option, uint64_t ram)
 {
 	char *value = strchr(option, '=');
@@ -358,9 +371,9 @@ static int parse_option(struct tmpfs_super *s, char *option, uint64_t ram)
 	if (str_equal(option, "mode"))
 		return parse_number(value, 8, MODE_PERMISSIONS, &s->mode);
 	if (str_equal(option, "uid"))
-		return parse_number(value, 10, UINT32_MAX - 1, &s->uid);
+		return parse_id(value, uid_in, &s->uid);
 	if (str_equal(option, "gid"))
-		return parse_number(value, 10, UINT32_MAX - 1, &s->gid);
+		return parse_id(value, gid_in, &s->gid);
 	error = parse_size(value, ram, &n);
 	if (error)
 		return error;
@@ -402,12 +415,17 @@ static int parse_options(struct tmpfs_super *s, const char *options)
 static int tmpfs_mount(const struct fs_type *type, const char *source, const char *options, struct super_block **ret)
 {
 	struct tmpfs_super *s = kzalloc(sizeof(*s));
+	const struct cred *cred = thread_current()->cred; /* null: while the system starts */
 	struct super_block *sb = NULL;
 	int error;
 
 	(void)source;
 	if (!s)
 		return -ENOMEM;
+	if (cred) {
+		s->uid = cred->fsuid;
+		s->gid = cred->fsgid;
+	}
 	error = parse_options(s, options);
 	if (!error)
 		error = memfs_super_create(type, &tmpfs_super_ops, SB_PINNED | SB_XATTR, &tmpfs_dir_ops, s->mode, &sb);
@@ -423,7 +441,7 @@ static int tmpfs_mount(const struct fs_type *type, const char *source, const cha
 	return 0;
 }
 
-const struct fs_type tmpfs_type = { .name = "tmpfs", .magic = TMPFS_MAGIC, .mount = tmpfs_mount };
+const struct fs_type tmpfs_type = { .name = "tmpfs", .magic = TMPFS_MAGIC, .mount = tmpfs_mount, .in_user_namespaces = true };
 
 int tmpfs_init(void)
 {

@@ -63,6 +63,8 @@ uint64_t dentry_unused_count(void);
 
 /* ---- mount.c, mount_namespace.c ---- */
 
+#define MOUNT_TIMES (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME) /* stay as they are unless one is given */
+
 struct mount_namespace {
 	struct namespace base; /* first */
 	struct mount *root;    /* T: the table has a reference; null: before the first mount, and when it goes */
@@ -89,7 +91,17 @@ void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, st
 int mount_enlist_locked(struct mount *m, struct mount_namespace *ns);
 void mount_delist_locked(struct mount *m);
 void mount_attach_locked(struct mount *m, const struct path *on);
-struct path mount_detach_locked(struct mount *m); /* the references that it had become the caller's */
+struct path mount_detach_locked(struct mount *m);
+struct path mount_remove_locked(struct mount *m);
+void mount_put_below(const struct path *below);
+/* The next mount after `id` whose mount point lies in mount `in` (null: any), and in namespace `ns` (null: any), with a reference. */
+struct mount *mount_next(uint32_t id, const struct mount *in, const struct mount_namespace *ns);
+
+/* mount_locked.c */
+bool mount_is_below(const struct dentry *d, const struct dentry *top);
+bool mount_has_locked(const struct path *at);
+/* Restricts a new mount of a type for a user namespace: 0, or -EPERM. */
+int mount_restrict_new(struct mount *m, const struct fs_type *type, uint32_t flags); /* the references that it had become the caller's */
 struct mount *mount_topmost_locked(struct mount *m); /* a mount with nothing mounted on it, at or below m */
 
 /* What is mounted on (m, d), or null; borrowed. Tree lock held. */
@@ -223,6 +235,8 @@ int memfs_super_create(const struct fs_type *type, const struct super_ops *ops, 
 /* Makes `path` below the root of a kernel-made tree, folders on the way too; takes over `inode` on success. */
 int memfs_add(struct super_block *sb, const char *path, struct inode *inode, const struct inode_ops *dir_ops);
 int memfs_remove(struct super_block *sb, const char *path);
+
+int devpts_init(void);
 
 /* ---- files made by functions (textfile.c) ---- */
 

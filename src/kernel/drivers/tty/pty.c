@@ -7,6 +7,8 @@
  * file of the master goes, the slave is hung up and its node removed; when the slave has been opened and all its files are
  * closed, the master reads what is left and then EIO.
  *
+ * A ptmx of devpts (vfs/devpts.c) makes a pair whose slave is there; the one of /dev makes it in /dev/pts.
+ *
  * The pairs stay in `ptys` and are used again: a node that somebody still looks at never points at nothing. slave.lock
  * guards all of a pair but `in_use`, which ptys_lock guards.
  */
@@ -31,6 +33,7 @@ struct pty {
 	struct tty slave;
 	unsigned number;
 	bool in_use;	      /* by ptys_lock */
+	struct super_block *instance; /* C: the devpts whose ptmx was opened, which the master's file keeps; null: devtmpfs */
 	bool locked;	      /* TIOCSPTLCK: the slave cannot be opened yet */
 	bool packet;	      /* TIOCPKT */
 	bool slave_opened;    /* since the pair was made */
@@ -337,7 +340,7 @@ static int64_t master_ioctl(struct file *f, unsigned cmd, uaddr_t arg)
 	case TIOCGPGRP:
 		return put_user((int32_t)p->slave.foreground, arg);
 	case TIOCGSID:
-		return p->slave.session > 0 ? put_user((int32_t)p->slave.session, arg) : -ENOTTY;
+		return p->slave.session > 0 ? put_user((int32_t)pid_seen(p->slave.session), arg) : -ENOTTY;
 	default:
 		return tty_ioctl_common(&p->slave, cmd, arg);
 	}
@@ -368,6 +371,8 @@ static void master_release(struct file *f)
 	spin_unlock_irq(&p->slave.lock, flags);
 	tty_hangup(&p->slave);
 	node_name(p, name, sizeof(name));
+	if (p->instance)
+		devpts_remove(p->instance, name + strlen("pts/"));
 	devfs_remove(name);
 	mutex_lock(&ptys_lock);
 	p->in_use = false;
@@ -418,6 +423,18 @@ static void start_over(struct pty *p)
 	wait_queue_init(&p->master_write);
 }
 
+static int add_to_instance(struct pty *p, const char *name)
+{
+	int error = device_add(name, S_IFCHR, PTY_MAJOR, p->number, &slave_device_ops, p);
+
+	if (error)
+		return error;
+	error = devpts_add(p->instance, name + strlen("pts/"), dev_make(PTY_MAJOR, p->number));
+	if (error)
+		devfs_remove(name);
+	return error;
+}
+
 /* The node belongs to who opened the master, as devpts has it. */
 static int add_node(struct pty *p)
 {
@@ -427,6 +444,8 @@ static int add_node(struct pty *p)
 	int error;
 
 	node_name(p, name, sizeof(name));
+	if (p->instance)
+		return add_to_instance(p, name);
 	error = devfs_add(name, S_IFCHR | 0620, PTY_MAJOR, p->number, &slave_device_ops, p);
 	if (error)
 		return error;
@@ -452,6 +471,7 @@ static int ptmx_open(struct file *f)
 	mutex_unlock(&ptys_lock);
 	if (is_err(p))
 		return ptr_err(p);
+	p->instance = devpts_is(f->inode->sb) ? f->inode->sb : NULL;
 	error = add_node(p);
 	if (error) {
 		p->in_use = false;

@@ -126,14 +126,6 @@ static int64_t give_up(struct tty *t)
 
 /* ---- the foreground group ---- */
 
-static bool group_exists(int group)
-{
-	struct signal_info nothing;
-
-	signal_info_kernel(&nothing, 0);
-	return signal_kill(-group, &nothing) != -ESRCH;
-}
-
 static int64_t set_foreground(struct tty *t, uaddr_t arg)
 {
 	int error = tty_job_check(t, SIGTTOU);
@@ -147,7 +139,8 @@ static int64_t set_foreground(struct tty *t, uaddr_t arg)
 		return -EFAULT;
 	if (group <= 0)
 		return -EINVAL;
-	if (!group_exists(group))
+	group = pid_global(group);
+	if (!process_group_exists(group))
 		return -ESRCH;
 	if (!process_group_in_session(group, t->session))
 		return -EPERM;
@@ -165,9 +158,9 @@ int64_t tty_job_ioctl(struct tty *t, unsigned cmd, uaddr_t arg)
 	case TIOCSPGRP:
 		return set_foreground(t, arg);
 	case TIOCGPGRP:
-		return is_controlling(t) ? put_user((int32_t)t->foreground, arg) : -ENOTTY;
+		return is_controlling(t) ? put_user((int32_t)pid_seen(t->foreground), arg) : -ENOTTY;
 	case TIOCGSID:
-		return is_controlling(t) ? put_user((int32_t)t->session, arg) : -ENOTTY;
+		return is_controlling(t) ? put_user((int32_t)pid_seen(t->session), arg) : -ENOTTY;
 	default:
 		return -ENOTTY;
 	}
