@@ -17,6 +17,8 @@ void hal_abi_start(struct hal_user *u, uaddr_t entry, uaddr_t sp)
 	    .orig_rax = UINT64_MAX,
 	};
 	u->x86.regs_partial = false;
+	u->x86.step_forced = false;
+	hal_abi_step(u, u->x86.step);
 	x86_fpu_init_area(u->x86.fpu);
 	x86_user_reload(u);
 }

@@ -8,7 +8,7 @@
 #include "proc_internal.h"
 
 struct process_look {
-	int pid, tid, ppid, pgid, sid, tty, exit_signal, exit_status;
+	int pid, tid, ppid, pgid, sid, tty, tracer, exit_signal, exit_status;
 	char name[16];
 	char state;
 	uint32_t threads, cpu;

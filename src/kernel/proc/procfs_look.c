@@ -13,6 +13,8 @@ static char state_letter(const struct process *p, const struct task *t)
 	case THREAD_SLEEPING:
 		return 'D';
 	case THREAD_STOPPED:
+		if (t->trace.state != TRACE_RUNNING)
+			return 't';
 		return p->stop_signal ? 'T' : 'D';
 	case THREAD_DEAD:
 		return 'X';
@@ -89,6 +91,7 @@ static void look_locked(struct process *p, struct task *t, bool one_thread, stru
 {
 	look_relations_locked(p, ret);
 	ret->tid = t ? t->tid : p->pid;
+	ret->tracer = t && t->trace.tracer ? t->trace.tracer->process->pid : 0;
 	ret->state = state_letter(p, t);
 	ret->threads = p->task_count;
 	ret->start_ns = p->start_ns;

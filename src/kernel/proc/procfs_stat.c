@@ -69,6 +69,8 @@ static const char *state_words(char state)
 		return "D (disk sleep)";
 	case 'T':
 		return "T (stopped)";
+	case 't':
+		return "t (tracing stop)";
 	case 'Z':
 		return "Z (zombie)";
 	case 'X':
@@ -111,8 +113,8 @@ int procfs_status(const struct process_look *l, struct vm_space *s, struct text_
 	out_printf(o, "Name:\t%s\n", l->name);
 	if (s)
 		out_printf(o, "Umask:\t%04o\n", l->umask);
-	out_printf(o, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_words(l->state), l->pid,
-		   l->tid, l->ppid);
+	out_printf(o, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_words(l->state), l->pid,
+		   l->tid, l->ppid, l->tracer);
 	out_printf(o, "Uid:\t%u\t%u\t%u\t%u\n", l->uid[0], l->uid[1], l->uid[2], l->uid[3]);
 	out_printf(o, "Gid:\t%u\t%u\t%u\t%u\n", l->gid[0], l->gid[1], l->gid[2], l->gid[3]);
 	out_printf(o, "FDSize:\t64\nGroups:\t");
