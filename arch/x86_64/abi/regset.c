@@ -17,16 +17,17 @@
 #include <linux/elf.h>
 #include <linux/ptrace.h>
 
-/* Linux's struct user, of which no header tells: user_regs_struct is its beginning, eight debug registers are its end. */
+/* Linux's struct user, of which no header tells: user_regs_struct is its beginning; eight debug registers and two other words are its end. */
 #define GENERAL_SIZE 216u
 #define DEBUG_AT     848u
-#define AREA_SIZE    912u
+#define DEBUG_END    (DEBUG_AT + 8 * sizeof(uint64_t))
+#define AREA_SIZE    928u
 
 #define SELECTORS_AT sizeof(struct hal_regs) /* ds, es, fs, gs: always 0 here */
 #define XCOMP_AT     (XSAVE_HEADER + 8)
 
 _Static_assert(GENERAL_SIZE == sizeof(struct hal_regs) + 4 * sizeof(uint64_t), "user_regs_struct");
-_Static_assert(AREA_SIZE == DEBUG_AT + 8 * sizeof(uint64_t), "struct user");
+_Static_assert(AREA_SIZE == DEBUG_END + 2 * sizeof(uint64_t), "struct user");
 
 void hal_user_lend(struct hal_user *u)
 {
@@ -139,7 +140,7 @@ static int set_general(struct hal_user *u, const void *data, size_t len)
 
 static bool is_debug_register(uint64_t at)
 {
-	return at >= DEBUG_AT && at < AREA_SIZE;
+	return at >= DEBUG_AT && at < DEBUG_END;
 }
 
 int hal_abi_user_peek(const struct hal_user *u, uint64_t at, uint64_t *ret)

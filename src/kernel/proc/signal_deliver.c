@@ -183,6 +183,12 @@ static bool set_call_back(struct task *t, struct set_back *ret)
 	return true;
 }
 
+/* A debugger may have put the registers of an interrupted call back, having used the thread for something else meanwhile. */
+static bool call_put_back(const struct task *t)
+{
+	return !HAL_ABI_RESTART_FIRST && hal_abi_in_call(&t->user.regs);
+}
+
 static void settle_set_back(struct task *t, const struct set_back *b, uint64_t handler_flags)
 {
 	struct hal_regs *regs = &t->user.regs;
@@ -297,21 +303,25 @@ void signal_deliver(struct task *t, bool from_call)
 {
 	struct set_back back = { 0 };
 	struct taken s;
+	bool traced;
 
 	if (unlikely(t->no_restart)) {
 		t->no_restart = false;
 		from_call = false;
 	}
+	traced = ptrace_is_traced(t);
 	if (from_call && set_call_back(t, &back))
 		from_call = false;
 	for (;;) {
 		thread_clear_work(THREAD_WORK_SIGNAL);
 		exit_if_told(t);
 		tell_continued(t->process);
-		if (unlikely(READ_ONCE(t->trace.interrupt)))
-			trace_interrupted(t);
 		if (unlikely(stop_due(t))) {
 			stop_here(t);
+			continue;
+		}
+		if (unlikely(READ_ONCE(t->trace.interrupt))) {
+			trace_interrupted(t);
 			continue;
 		}
 		if (!take_signal(t, &s))
@@ -322,7 +332,7 @@ void signal_deliver(struct task *t, bool from_call)
 			default_action(t, &s);
 			continue;
 		}
-		if (from_call)
+		if (from_call || (traced && call_put_back(t)))
 			settle_call(t, true, s.action.flags);
 		from_call = false;
 		settle_set_back(t, &back, s.action.flags);
@@ -331,7 +341,7 @@ void signal_deliver(struct task *t, bool from_call)
 		if (!s.more && !(READ_ONCE(t->thread.work) & (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT)))
 			break;
 	}
-	if (from_call)
+	if (from_call || (unlikely(traced) && call_put_back(t)))
 		settle_call(t, false, 0);
 	if (READ_ONCE(t->thread.work) & THREAD_WORK_RESTORE_MASK) {
 		thread_clear_work(THREAD_WORK_RESTORE_MASK);

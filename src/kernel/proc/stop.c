@@ -37,17 +37,19 @@ void stop_begin_locked(struct process *p, int signo)
 
 void stop_continue_locked(struct process *p)
 {
+	bool stopping = p->stop_signal != 0;
 	struct task *t;
 
 	p->continues++;
-	list_for_each(t, &p->tasks, process_link)
-		trace_interrupt(t, TRACE_NOTIFY);
-	if (!p->stop_signal)
-		return;
-	WRITE_ONCE(p->notify_continued, p->stopped);
-	WRITE_ONCE(p->stop_signal, 0);
-	WRITE_ONCE(p->stopped, false);
+	if (stopping) {
+		WRITE_ONCE(p->notify_continued, p->stopped);
+		WRITE_ONCE(p->stop_signal, 0);
+		WRITE_ONCE(p->stopped, false);
+	}
 	list_for_each(t, &p->tasks, process_link) {
+		trace_interrupt(t, TRACE_NOTIFY);
+		if (!stopping)
+			continue;
 		thread_post(&t->thread, THREAD_WORK_SIGNAL);
 		thread_wake_state(&t->thread, THREAD_STOPPED);
 	}
