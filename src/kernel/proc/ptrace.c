@@ -169,8 +169,11 @@ int ptrace_detach(int tid, int signo)
 	return 0;
 }
 
+/* Its tracer ends. A signal of which that has not been told yet is delivered as if nobody had traced. */
 static void abandon_locked(struct task *t)
 {
+	if (t->trace.state != TRACE_RUNNING && !t->trace.code)
+		t->trace.signal = 0;
 	if (t->trace.options & PTRACE_O_EXITKILL)
 		signal_process(t->process, SIGKILL);
 	trace_unlink_locked(t);

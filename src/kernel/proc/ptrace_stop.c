@@ -20,6 +20,7 @@ struct stop {
 	uint8_t call; /* PTRACE_SYSCALL_INFO_* */
 	bool dying;
 	bool group;   /* told as CLD_STOPPED */
+	int signo;    /* that is being delivered, or 0 */
 	uint64_t message;
 	const struct signal_info *info; /* null: a group stop, without details */
 };
@@ -59,7 +60,7 @@ static bool begin_locked(struct task *t, const struct stop *s)
 	tr->code = s->code;
 	tr->call_stop = s->call;
 	tr->message = s->message;
-	tr->signal = 0;
+	tr->signal = s->signo; /* until the tracer says something else */
 	tr->has_info = s->info != NULL;
 	if (s->info)
 		tr->info = *s->info;
@@ -190,7 +191,7 @@ static void other_signal(struct task *t, int signo, struct signal_info *ret)
 bool trace_signal(struct task *t, struct signal_info *info)
 {
 	struct signal_info seen = *info;
-	struct stop s = { .code = info->signo, .info = &seen };
+	struct stop s = { .code = info->signo, .signo = info->signo, .info = &seen };
 	int signo;
 
 	if (!stop(t, &s, &signo, info))
