@@ -120,7 +120,8 @@ static int clone_process(struct task *t, struct task *from, const struct clone_r
 static void clone_registers(struct task *t, struct task *from, const struct clone_request *r)
 {
 	hal_user_fork(&t->user, task_fpu(t), &from->user);
-	hal_abi_step(&t->user, false);
+	if (unlikely(hal_abi_stepping(&t->user)))
+		hal_abi_step(&t->user, false);
 	hal_abi_clone(&t->user, r->stack, (r->flags & CLONE_SETTLS) != 0, r->tls);
 	t->blocked = from->blocked;
 	if (!(r->flags & CLONE_VM) || (r->flags & CLONE_VFORK))

@@ -120,7 +120,7 @@ void trace_inherit_locked(struct task *child, struct task *from)
 	trace_link_locked(child, tr->tracer, tr->seized, tr->options);
 	child->trace.capable = tr->capable;
 	if (tr->seized) {
-		child->trace.interrupt = TRACE_INTERRUPT;
+		__atomic_fetch_or(&child->trace.interrupt, TRACE_INTERRUPT, __ATOMIC_RELAXED);
 	} else {
 		signal_info_kernel(&stop, SIGSTOP);
 		flags = spin_lock_irq(&p->signal_lock);

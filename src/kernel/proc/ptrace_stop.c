@@ -256,6 +256,12 @@ static void call_stop(struct task *t, uint8_t call)
 	notify(t, &s, true);
 }
 
+/* As its tracer has left it: an int, as on Linux. */
+static int64_t number_wanted(const struct task *t, struct hal_user *u)
+{
+	return told_to_exit(t) ? -1 : (int)hal_abi_call_stopped(&u->regs);
+}
+
 int64_t ptrace_call_enter(struct hal_user *u, int64_t number)
 {
 	struct task *t = task_self();
@@ -264,7 +270,7 @@ int64_t ptrace_call_enter(struct hal_user *u, int64_t number)
 		return number;
 	hal_abi_call_stop(&u->regs);
 	call_stop(t, PTRACE_SYSCALL_INFO_ENTRY);
-	return told_to_exit(t) ? -1 : (int64_t)hal_abi_call_stopped(&u->regs);
+	return number_wanted(t, u);
 }
 
 /* A single step over a call ends behind it. */
@@ -296,7 +302,7 @@ bool ptrace_seccomp(struct hal_user *u, uint32_t data, int64_t *number)
 		return false;
 	hal_abi_call_stop(&u->regs);
 	notify(t, &s, false);
-	*number = told_to_exit(t) ? -1 : (int64_t)hal_abi_call_stopped(&u->regs);
+	*number = number_wanted(t, u);
 	return true;
 }
 
