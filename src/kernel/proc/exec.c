@@ -348,13 +348,13 @@ static int forbid_looks(struct task *t, bool raises)
 }
 
 /* A parent gets SIGCHLD for a new program, whatever it asked of clone(), and may no longer move it to another group. */
-static void tell_relations(struct process *p, bool secure)
+static void tell_relations(struct process *p, bool dumpable)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
 	p->exit_signal = SIGCHLD;
 	p->has_execed = true;
-	WRITE_ONCE(p->dumpable, !secure);
+	WRITE_ONCE(p->dumpable, dumpable);
 	spin_unlock_irq(&proc_lock, flags);
 }
 
@@ -375,7 +375,7 @@ static void commit(struct exec *x, struct task *t)
 	switch_cred(t, x->cred);
 	x->cred = NULL;
 	set_name(x->name);
-	tell_relations(p, x->secure);
+	tell_relations(p, !x->secure && !x->unreadable);
 	t->restart.fn = NULL;
 	rseq_forget(t);
 	hal_abi_start(&t->user, x->entry, x->sp);
