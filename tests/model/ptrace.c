@@ -52,8 +52,9 @@ struct child {
 };
 
 static struct child children[CHILDREN];
+static unsigned wait_options; /* of wait4 */
 static unsigned working, child_of[1024];
-static bool rival_goes, rival_gone;
+static bool rival_goes;
 static int rival_pid;
 
 static bool starved(int64_t result)
@@ -224,7 +225,7 @@ static void look(struct child *c, enum owner me)
 	uint32_t status;
 
 	c->rival_looks |= me == RIVAL;
-	result = user_call(__NR_wait4, (uint64_t)c->pid, at, __WALL | WNOHANG, 0);
+	result = user_call(__NR_wait4, (uint64_t)c->pid, at, wait_options, 0);
 	c->rival_looks &= me != RIVAL;
 	if (result == 0 || starved(result) || (result == -ECHILD && (me == RIVAL || c->reaped)))
 		return;
@@ -259,7 +260,7 @@ static void attach(struct model_op *op, struct child *c, enum owner me)
 
 	c->trying--;
 	if (result == 0) {
-		MODEL_CHECK(c->owner == NOBODY || c->releasing);
+		MODEL_CHECK(c->owner == NOBODY || c->releasing || programs_may_die());
 		c->owner = me;
 		c->tie++;
 		c->releasing = c->stopped = false;
@@ -500,8 +501,8 @@ static void finish(void)
 	unsigned left = 0;
 
 	rival_goes = true;
+	wait_options |= __WNOTHREAD; /* the other thread may not have let go yet of what it traced */
 	MODEL_EQUAL(user_call(__NR_wait4, (uint64_t)rival_pid, status, 0, 0), rival_pid);
-	rival_gone = true;
 	for (unsigned turns = 0; turns < TURNS_MAX; turns++) {
 		left = 0;
 		for (unsigned i = 0; i < CHILDREN; i++) {
@@ -552,7 +553,9 @@ static void program(uint64_t arg)
 	(void)arg;
 	sim_faults_arm(false);
 	user_prepare_stack();
-	rival_goes = rival_gone = false;
+	user_store(WORD(CHILDREN), 1); /* the children's words lie in a page that all share until they are written */
+	rival_goes = false;
+	wait_options = __WALL | WNOHANG;
 	if (model_next(&op))
 		make_children(&op);
 	working = TRACERS;
