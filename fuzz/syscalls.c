@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -176,12 +177,29 @@ static uint64_t choose_call(void)
 	return number;
 }
 
+/* Its requests are far apart, and want a process: often the one that the call before has made. Process 1 must not stop. */
+static void shape_ptrace(const struct hal_user *u, uint64_t args[SYSCALL_ARGS])
+{
+	uint8_t choice = (uint8_t)take(1);
+
+	if (choice < 0x20)
+		args[0] = choice;
+	else if (choice < 0xc0)
+		args[0] = PTRACE_SETOPTIONS + choice % 0x10;
+	if (choice & 1)
+		args[1] = (uint64_t)hal_abi_result(&u->regs);
+	if ((int)args[1] == 1)
+		args[1] = 2;
+}
+
 static enum hal_exit_kind random_call(struct hal_user *u)
 {
 	uint64_t number = choose_call(), args[SYSCALL_ARGS];
 
 	for (unsigned i = 0; i < SYSCALL_ARGS; i++)
 		args[i] = i < syscall_infos[number].args ? argument(syscall_infos[number].kinds[i]) : 0;
+	if (number == SYS_ptrace)
+		shape_ptrace(u, args);
 	return CALL(u, number, args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 

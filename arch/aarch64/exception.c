@@ -19,6 +19,7 @@ enum {
 	EC_SP_ALIGN = 0x26,
 	EC_FPE = 0x2c,
 	EC_SERROR = 0x2f,
+	EC_STEP = 0x32,
 	EC_BRK = 0x3c,
 };
 #define ESR_CLASS(esr) ((unsigned)((esr) >> 26) & 63)
@@ -281,6 +282,8 @@ enum hal_exit_kind exception_user(struct hal_user *u, struct hal_exit *ret, uint
 		return trap(ret, SIGBUS, BUS_ADRALN, u->regs.sp);
 	case EC_FPE:
 		return trap(ret, SIGFPE, fpe_code(esr), u->regs.pc);
+	case EC_STEP:
+		return trap(ret, SIGTRAP, TRAP_TRACE, u->regs.pc);
 	case EC_BRK:
 		return trap(ret, SIGTRAP, TRAP_BRKPT, u->regs.pc);
 	default:

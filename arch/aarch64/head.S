@@ -308,6 +308,7 @@ FUNCTION cpu_setup
 	mov x0, #2				/* the user reads the virtual counter */
 	msr cntkctl_el1, x0
 	msr mdscr_el1, xzr
+	msr oslar_el1, xzr			/* single steps */
 	msr tpidr_el0, xzr
 	msr tpidrro_el0, xzr
 	mrs x0, id_aa64dfr0_el1

@@ -18,7 +18,8 @@
 #include "aarch64.h"
 #include <asm/sigcontext.h>
 
-#define NO_CPU UINT32_MAX
+#define NO_CPU	 UINT32_MAX
+#define MDSCR_SS 1u /* Arm ARM D19.3.20: single steps of user code */
 
 size_t hal_user_fpu_size(void)
 {
@@ -68,11 +69,19 @@ void hal_user_save(struct hal_user *u)
 	u->fpu_cpu = cpu->id;
 }
 
-/* hal_user_run() loads what is not there yet; a thread that sleeps again before it gets there costs nothing.
+/*
+ * hal_user_run() loads what is not there yet; a thread that sleeps again before it gets there costs nothing. MDSCR_EL1.SS is the CPU's, and
+ * must be clear for whoever makes no single steps.
  */
 void hal_user_load(struct hal_user *u)
 {
-	(void)u;
+	struct hal_cpu *cpu = this_hal_cpu();
+
+	if (__builtin_expect(cpu->stepping == u->step, 1))
+		return;
+	cpu->stepping = u->step;
+	write_sysreg(mdscr_el1, u->step ? MDSCR_SS : 0);
+	isb();
 }
 
 void user_fpu_arrive(struct hal_user *u)

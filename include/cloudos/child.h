@@ -17,7 +17,7 @@ struct wait_query {
 	struct process_handle *handle; /* of P_PIDFD, borrowed */
 	unsigned options; /* WNOHANG, WEXITED, ... */
 	struct wait_report report;
-	struct process *reaped; /* process_wait's own */
+	struct list reaped, released; /* process_wait's own: processes by `sibling`, threads by `trace.link` */
 };
 
 /* 1: q->report is filled in; 0: WNOHANG and nothing yet; -ECHILD; -ERESTARTSYS. */

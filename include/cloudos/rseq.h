@@ -5,6 +5,8 @@
 
 #include <cloudos/types.h>
 
+#define RSEQ_AREA_SIZE 32 /* bytes of the area that a thread registers */
+
 /* rseq(2) of the running thread: 0, -EINVAL, -EPERM, -EBUSY, -EFAULT. */
 int rseq_register(uaddr_t area, uint32_t len, uint32_t signature);
 int rseq_unregister(uaddr_t area, uint32_t len, uint32_t signature);

@@ -106,6 +106,32 @@ struct interval_timer {
 	bool used;	      /* S: ever set, so that it must be cancelled in the end */
 };
 
+/*
+ * What there is to know of a thread that another traces (ptrace.c). T, but for what says otherwise; while it is stopped its tracer works on
+ * these, and on its registers.
+ */
+enum { TRACE_INTERRUPT = 1, TRACE_NOTIFY = 2 }; /* its tracer wants it; a stop of its process began or ended */
+enum trace_state { TRACE_RUNNING, TRACE_STOPPED, TRACE_LISTENING };
+
+struct task_trace {
+	struct task *tracer; /* null: nobody traces it. The thread itself, and senders of signals, look at it without a lock */
+	struct list link;    /* in tracer->tracees, with a reference to the thread */
+	uint32_t options;    /* PTRACE_O_* */
+	bool seized;
+	bool capable;	     /* the tracer had CAP_SYS_PTRACE when it attached */
+	uint8_t interrupt;   /* A: TRACE_INTERRUPT, TRACE_NOTIFY: it is to stop with PTRACE_EVENT_STOP */
+	uint8_t state;	     /* enum trace_state; likewise */
+	uint8_t resumed;     /* how it was, the last time: PTRACE_CONT, PTRACE_SYSCALL or PTRACE_SINGLESTEP; read by itself without a lock */
+	uint8_t call_stop;   /* PTRACE_SYSCALL_INFO_*: what kind of stop this one is */
+	bool has_info;	     /* `info` is that of this stop */
+	bool dead;	     /* it has exited with `exit_status`, and its tracer has not waited for it yet */
+	int code;	     /* of the stop, as the wait status has it above its first byte; 0: wait() has reported it */
+	int signal;	     /* what its tracer resumed it with */
+	int exit_status;
+	uint64_t message;    /* PTRACE_GETEVENTMSG */
+	struct signal_info info;
+};
+
 struct process {
 	struct refcount refs; /* one for each task, one until it is reaped, and passers-by */
 	int pid;	      /* C: in the first namespace */
@@ -130,6 +156,7 @@ struct process {
 	uint32_t exit_uid;	     /* T: likewise */
 	struct group_leftovers left; /* of a reaped one: freed with it */
 	struct pid_entry *left_id;
+	struct task *traced_leader;	/* T: its main thread, which has exited and whose tracer has not waited for it; or null */
 	struct wait_queue child_wait;	/* threads in wait() */
 	struct process_handle *handle;	/* T: what pidfds stand for, with a reference; null: there has been none */
 
@@ -144,6 +171,7 @@ struct process {
 	int exit_status;		/* S: ... with this, as wait() shows it */
 	struct task *exec_task;		/* S: it execs and waits for the others to go */
 	uint32_t continues;		/* S: SIGCONTs so far: a stop that was decided on before one is void */
+	uint32_t stops_passed;		/* S: threads that their tracers made run again during this one */
 	uint32_t stops;			/* S: stops so far, so that a thread knows that its own is over */
 	uint8_t stop_signal;		/* S: threads are to stop; 0: run */
 	bool stopped;			/* S: all have */
@@ -205,6 +233,10 @@ struct task {
 		uint64_t value;
 		uint32_t flags, bits;
 	} restart;
+	struct task_trace trace;
+	struct list tracees;	     /* T: their trace.link */
+	bool traces_no_more;	     /* T: it is exiting */
+	uint32_t stop_seen;	     /* S: process.stops of a stop that it took part in and that its tracer ended for it */
 	uint32_t sample;	     /* O: kernel entries until the next that is timed */
 };
 

@@ -10,6 +10,10 @@
  *   void hal_abi_restart_as(struct hal_regs *, uint64_t number)            the same with another number (restart_syscall)
  *   void hal_abi_set_pc(struct hal_regs *, uaddr_t)
  *   uaddr_t hal_abi_pc(const struct hal_regs *), hal_abi_sp(const struct hal_regs *)     the latter after hal_user_sync()
+ *   bool hal_abi_in_call(const struct hal_regs *)  not if a debugger has said that what interrupted the program is no call
+ *   HAL_ABI_RESTART_FIRST    1: debuggers see an interrupted call as if it was to be made again; 0: they see its -ERESTART*
+ *   uaddr_t hal_abi_behind_call(uaddr_t)           the program counter behind a call, from that of the call
+ *   HAL_ABI_STEP_CODE        si_code of the SIGTRAP that ends a step over a system call
  *   HAL_ABI_MACHINE          "x86_64" or "aarch64": uname's machine and AT_PLATFORM
  *   HAL_ABI_CLONE_TLS_FOURTH 1: clone(2) takes (flags, stack, parent_tid, tls, child_tid); 0: tls last
  *   HAL_ABI_ELF_MACHINE      EM_X86_64 or EM_AARCH64
@@ -62,6 +66,34 @@ int hal_abi_signal_push(struct hal_user *u, const struct hal_signal *sig);
 
 /* rt_sigreturn(2): takes the frame off again; hostile frames give -EFAULT or are made harmless. */
 int hal_abi_signal_pop(struct hal_user *u, uint64_t *ret_blocked, struct hal_altstack *ret_altstack);
+
+/*
+ * Registers as ptrace(2) and core files show them: NT_* of linux/elf.h, of the running thread after hal_user_sync() or of one that has lent
+ * its registers (hal_user_lend). The size of a set in bytes, 0: there is none; reading the whole of it; writing its first `len` bytes, a
+ * multiple of its unit that is no more than its size: 0, or an errno with nothing changed.
+ */
+size_t hal_abi_regset_size(unsigned type);
+void hal_abi_regset_get(const struct hal_user *u, unsigned type, void *ret);
+int hal_abi_regset_set(struct hal_user *u, unsigned type, const void *data, size_t len);
+
+/* Does an old request of ptrace(2), PTRACE_GETREGS and its kin, stand for a set, and is it to write it? */
+bool hal_abi_regset_request(unsigned long request, unsigned *ret_type, bool *ret_set);
+
+/* PTRACE_PEEKUSR and POKEUSR: the word at an offset of struct user. 0, -EIO; -ENOSPC: a debug register. */
+int hal_abi_user_peek(const struct hal_user *u, uint64_t at, uint64_t *ret);
+int hal_abi_user_poke(struct hal_user *u, uint64_t at, uint64_t value);
+
+/* From the next stay in user mode on the thread is to trap (SIGTRAP, TRAP_TRACE) behind each instruction, or no longer. Thread: as above, or
+ * not started yet. */
+void hal_abi_step(struct hal_user *u, bool on);
+bool hal_abi_stepping(const struct hal_user *u);
+
+/*
+ * A debugger is about to see a system call that is not made yet; it has seen it: the number that it wants, and hal_abi_syscall_arg() gives its
+ * arguments. A negative number: none is to be made, and the result register is what it made of it.
+ */
+void hal_abi_call_stop(struct hal_regs *r);
+uint64_t hal_abi_call_stopped(struct hal_regs *r);
 
 /*
  * The vDSO: an ELF image of whole pages to map read-only and executable (null: none), preceded in memory by one data

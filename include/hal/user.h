@@ -39,7 +39,14 @@ void hal_user_fork(struct hal_user *dst, void *fpu, struct hal_user *src);
 void hal_user_save(struct hal_user *u);
 void hal_user_load(struct hal_user *u);
 
-/* For debuggers and core files: the running thread's live state is now also in memory. */
+/* The running thread's live state is now also in memory. */
 void hal_user_sync(struct hal_user *u);
+
+/*
+ * A debugger's hold. From the first on the running thread's registers and FPU state are in memory alone, where others may read and
+ * write them while it sleeps; the second, by the thread itself, ends that.
+ */
+void hal_user_lend(struct hal_user *u);
+void hal_user_reclaim(struct hal_user *u);
 
 #endif

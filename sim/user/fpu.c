@@ -30,8 +30,9 @@ void hal_user_init(struct hal_user *u, void *fpu)
 
 void x86_regs_complete(struct hal_user *u)
 {
-	if (u->regs_partial)
-		host_stub_complete(u->fpu_stub->host, &u->regs);
+	if (!u->regs_partial) /* nothing is written: a debugger may be reading them (hal_user_lend) */
+		return;
+	host_stub_complete(u->fpu_stub->host, &u->regs);
 	u->regs_partial = false;
 }
 

@@ -238,14 +238,15 @@ def running() -> list[Job]:
 # ---- Debian's own programs, dynamic, from their packages (docs/rootfs.md) ----
 
 DEBIAN_FOLDER = ROOT / "tests" / "debian"        # programs that print `ok`
-DEBIAN_PACKAGES = ("bash", "bubblewrap", "coreutils", "git", "hostname", "perl", "procps", "python3", "redis-server", "sqlite3", "util-linux")
+DEBIAN_PACKAGES = ("bash", "bubblewrap", "coreutils", "gdb", "git", "hostname", "perl", "procps", "python3", "redis-server", "sqlite3", "strace",
+                   "util-linux")
 
 
 def debian_programs() -> list[Job]:
     def expect(text: str, status: int) -> str:
         return "" if (text, status) == ("ok\n", 0) else f"status {status}\n{text}"
 
-    files = sorted(DEBIAN_FOLDER.iterdir())
+    files = sorted(path for path in DEBIAN_FOLDER.iterdir() if path.suffix in (".pl", ".py", ".sh"))
     programs = [Program(path.stem, f"/debian/{path.name}", expect) for path in files]
     added = [(path, f"/debian/{path.name}") for path in files]
     ways = [(name, name, []) for name in _machines]
@@ -254,7 +255,8 @@ def debian_programs() -> list[Job]:
     jobs = []
     for title, name, world in ways:
         setup = Setup(machine=name, smp=2, memory=0, packages=packages.check_names([*DEBIAN_PACKAGES]), world=world)
-        jobs += guests.batch(f"debian/{title}", setup, programs, added)
+        debugged = build.program(guests.arch_of(name), "tests/debian/debugged")
+        jobs += guests.batch(f"debian/{title}", setup, programs, [*added, (debugged, "/debian/debugged")])
     return jobs
 
 

@@ -9,6 +9,7 @@ void hal_abi_start(struct hal_user *u, uaddr_t entry, uaddr_t sp)
 	u->regs = (struct hal_regs){.pc = entry, .sp = sp};
 	u->tpidr = 0;
 	u->fault_esr = 0;
+	hal_abi_step(u, u->step);
 	user_fpu_reset(u->fpu);
 }
 

@@ -22,11 +22,6 @@
 #include <linux/signal.h>
 #include <asm/ucontext.h>
 
-#define PSTATE_FORBIDDEN 0x3df /* mode, AArch32, DAIF */
-#define PSTATE_NZCV	 0xf0000000u
-#define PSTATE_DIT	 (1u << 24)
-#define PSTATE_SSBS	 (1u << 12)
-
 struct rt_sigframe {
 	uint8_t siginfo[128];
 	struct ucontext uc;
@@ -188,9 +183,9 @@ static bool get_registers(uaddr_t frame, struct hal_user *u)
 	    !get(pc_pstate, frame + PC_AT, sizeof(pc_pstate)))
 		return false;
 	u->regs.pc = pc_pstate[0];
-	u->regs.pstate = pc_pstate[1] & (PSTATE_NZCV | PSTATE_DIT | PSTATE_SSBS);
+	u->regs.pstate = pc_pstate[1] & AARCH64_PSTATE_USER;
 	u->regs.orig_x0 = u->regs.x[0];
-	return (pc_pstate[1] & PSTATE_FORBIDDEN) == 0;
+	return (pc_pstate[1] & AARCH64_PSTATE_FORBIDDEN) == 0;
 }
 
 int hal_abi_signal_pop(struct hal_user *u, uint64_t *ret_blocked, struct hal_altstack *ret_altstack)

@@ -17,8 +17,10 @@ void hal_abi_start(struct hal_user *u, uaddr_t entry, uaddr_t sp)
 	    .orig_rax = UINT64_MAX,
 	};
 	u->x86.regs_partial = false;
+	u->x86.step_forced = false;
 	x86_fpu_init_area(u->x86.fpu);
 	x86_user_reload(u);
+	hal_abi_step(u, u->x86.step);
 }
 
 void hal_abi_clone(struct hal_user *child, uaddr_t sp, bool set_tls, uaddr_t tls)

@@ -231,9 +231,11 @@ static int wait_for_others(struct task *t)
 static struct pid_entry *become_main(struct task *t)
 {
 	struct process *p = t->process;
+	struct list released = LIST_INIT(released), none = LIST_INIT(none);
 	struct pid_entry *old = NULL;
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
+	trace_drop_leader_locked(p, &released);
 	if (t->tid != p->pid) {
 		t->id->task = NULL;
 		old = pid_drop_locked(t->id);
@@ -245,6 +247,7 @@ static struct pid_entry *become_main(struct task *t)
 	}
 	p->exec_task = NULL;
 	spin_unlock_irq(&proc_lock, flags);
+	trace_released_put(&released, &none);
 	return old;
 }
 
@@ -329,23 +332,29 @@ static void set_name(const char *path)
 	task_set_name(slash ? slash + 1 : path);
 }
 
-/* From here on nobody is let in by the rights that he has over the old program (inspect.c). */
-static void forbid_looks(struct process *p)
+/*
+ * From here on nobody is let in by the rights that he has over the old program (inspect.c). A tracer that is not to see the new program gain
+ * any (exec_cred.c), and that came since its credentials were worked out, makes this fail.
+ */
+static int forbid_looks(struct task *t, bool raises)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
+	int err = raises && trace_confines_locked(t) ? -EPERM : 0;
 
-	WRITE_ONCE(p->dumpable, 0);
+	if (err == 0)
+		WRITE_ONCE(t->process->dumpable, 0);
 	spin_unlock_irq(&proc_lock, flags);
+	return err;
 }
 
 /* A parent gets SIGCHLD for a new program, whatever it asked of clone(), and may no longer move it to another group. */
-static void tell_relations(struct process *p, bool secure)
+static void tell_relations(struct process *p, bool dumpable)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
 	p->exit_signal = SIGCHLD;
 	p->has_execed = true;
-	WRITE_ONCE(p->dumpable, !secure);
+	WRITE_ONCE(p->dumpable, dumpable);
 	spin_unlock_irq(&proc_lock, flags);
 }
 
@@ -353,7 +362,6 @@ static void commit(struct exec *x, struct task *t)
 {
 	struct process *p = t->process;
 
-	forbid_looks(p);
 	switch_space(t, x->space);
 	x->space = NULL;
 	fd_table_close_on_exec(t->thread.files);
@@ -367,7 +375,7 @@ static void commit(struct exec *x, struct task *t)
 	switch_cred(t, x->cred);
 	x->cred = NULL;
 	set_name(x->name);
-	tell_relations(p, x->secure);
+	tell_relations(p, !x->secure && !x->unreadable);
 	t->restart.fn = NULL;
 	rseq_forget(t);
 	hal_abi_start(&t->user, x->entry, x->sp);
@@ -441,7 +449,7 @@ static void exec_init(struct exec *x, const char *name)
 int task_exec(int dirfd, const char *name, unsigned at_flags, const struct exec_source *source)
 {
 	struct exec *x = kmalloc(sizeof(*x));
-	int err;
+	int err, old_tid = trace_number(task_self(), task_self()->id);
 
 	if (!x)
 		return -ENOMEM;
@@ -456,7 +464,11 @@ int task_exec(int dirfd, const char *name, unsigned at_flags, const struct exec_
 	if (err == 0 && x->gains && READ_ONCE(task_self()->no_new_privs))
 		err = -EPERM; /* another thread gave this one a filter meanwhile (seccomp(2), TSYNC) */
 	if (err == 0)
+		err = forbid_looks(task_self(), x->raises);
+	if (err == 0)
 		commit(x, task_self());
 	release(x);
+	if (err == 0)
+		trace_exec(task_self(), old_tid);
 	return err;
 }

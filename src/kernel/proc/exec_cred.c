@@ -15,7 +15,7 @@ static void apply_owner(struct cred *c, struct file *f)
 {
 	uint32_t mode, uid, gid;
 
-	if (READ_ONCE(task_self()->no_new_privs))
+	if (READ_ONCE(task_self()->no_new_privs) || trace_confines(task_self()))
 		return;
 	vfs_file_owner(f, &mode, &uid, &gid);
 	if (id_from_kernel(c->user_ns, ID_UID, uid) == ID_NONE || id_from_kernel(c->user_ns, ID_GID, gid) == ID_NONE)
@@ -62,6 +62,11 @@ int exec_cred(struct exec *x)
 	x->unreadable = inode_permission(x->file->inode, MAY_READ, old) < 0;
 	x->secure = new.euid != new.uid || new.egid != new.gid;
 	apply_capabilities(&new, new.euid != old->euid || new.egid != old->egid);
+	if (trace_confines(task_self())) {
+		new.cap_permitted &= old->cap_permitted;
+		new.cap_effective &= old->cap_permitted;
+	}
+	x->raises = x->gains || (new.cap_permitted & ~old->cap_permitted);
 	new.suid = new.fsuid = new.euid;
 	new.sgid = new.fsgid = new.egid;
 	if (same(&new, old)) {

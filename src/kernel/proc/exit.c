@@ -12,6 +12,7 @@
 #include <cloudos/child.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
+#include <linux/ptrace.h>
 
 #define NSEC_PER_TICK UINT64_C(10000000) /* siginfo counts time in hundredths of a second */
 
@@ -195,14 +196,24 @@ static void reparent_locked(struct process *child, struct process *reaper, struc
 	if (child->state == PROCESS_ALIVE) {
 		death_signals_locked(child);
 		group_hang_up_if_orphaned_locked(child, parent, NULL);
-	} else if (tell_parent_locked(child)) {
-		process_reap_locked(child);
-		list_add_tail(reaped, &child->sibling);
+	} else if (!child->traced_leader) {
+		process_zombie_told_locked(child, reaped);
 	}
 }
 
-/* `reaped` collects processes, linked by `sibling`, whose last reference the caller puts once proc_lock is released. */
-static void process_dies_locked(struct process *p, struct list *reaped)
+void process_zombie_told_locked(struct process *p, struct list *reaped)
+{
+	if (!tell_parent_locked(p))
+		return;
+	process_reap_locked(p);
+	list_add_tail(reaped, &p->sibling);
+}
+
+/*
+ * `reaped` collects processes, linked by `sibling`, whose last reference the caller puts once proc_lock is released; `released` threads that
+ * were traced.
+ */
+static void process_dies_locked(struct process *p, struct list *reaped, struct list *released)
 {
 	struct process *child, *tmp, *reaper = reaper_of_locked(p);
 
@@ -213,10 +224,8 @@ static void process_dies_locked(struct process *p, struct list *reaped)
 	list_for_each_safe(child, tmp, &p->children, sibling)
 		reparent_locked(child, reaper, reaped);
 	group_hang_up_if_orphaned_locked(p, p->parent, p);
-	if (tell_parent_locked(p)) {
-		process_reap_locked(p);
-		list_add_tail(reaped, &p->sibling);
-	}
+	if (!trace_zombie_withheld_locked(p, released))
+		process_zombie_told_locked(p, reaped);
 }
 
 /* ---- the end of a task ---- */
@@ -243,22 +252,24 @@ static void leave_process_locked(struct task *t)
 	spin_unlock_irq(&p->signal_lock, flags);
 }
 
-static void unlink_task(struct task *t)
+static void unlink_task(struct task *t, int status)
 {
 	struct process *p = t->process;
-	struct list reaped = LIST_INIT(reaped);
-	struct pid_entry *id;
+	struct list reaped = LIST_INIT(reaped), released = LIST_INIT(released);
+	struct pid_entry *id = NULL;
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
 	leave_process_locked(t);
 	t->id->task = NULL;
-	id = pid_drop_locked(t->id);
-	t->id = NULL;
+	if (!trace_exits_locked(t, status)) {
+		id = pid_drop_locked(t->id);
+		t->id = NULL;
+	}
 	if (p->task_count == 0)
-		process_dies_locked(p, &reaped);
+		process_dies_locked(p, &reaped, &released);
 	spin_unlock_irq(&proc_lock, flags);
 	pid_entry_free(id);
-	process_put_list(&reaped);
+	trace_released_put(&released, &reaped);
 }
 
 /* Counts the task out; true: it was the last. */
@@ -299,8 +310,11 @@ void task_exit(int status)
 {
 	struct task *t = task_self();
 	struct process *p = t->process;
-	bool last = begin_exit(t, status);
+	bool last;
 
+	trace_tracer_exits(t);
+	trace_event(t, PTRACE_EVENT_EXIT, (uint64_t)status);
+	last = begin_exit(t, status);
 	futex_exit_robust(t);
 	futex_clear_tid(t);
 	if (last) {
@@ -313,7 +327,7 @@ void task_exit(int status)
 	give_back(t);
 	if (last && p->is_init && p != process_init)
 		pid_namespace_end(t);
-	unlink_task(t);
+	unlink_task(t, status);
 	thread_exit();
 }
 

@@ -8,10 +8,12 @@
 #include "proc_internal.h"
 #include <cloudos/clone.h>
 #include <cloudos/pidfd.h>
+#include <cloudos/ptrace.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
 #include <linux/capability.h>
+#include <linux/ptrace.h>
 
 #define CLONE_KNOWN                                                                                         \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |    \
@@ -121,6 +123,8 @@ static int clone_process(struct task *t, struct task *from, const struct clone_r
 static void clone_registers(struct task *t, struct task *from, const struct clone_request *r)
 {
 	hal_user_fork(&t->user, task_fpu(t), &from->user);
+	if (unlikely(hal_abi_stepping(&t->user)))
+		hal_abi_step(&t->user, false);
 	hal_abi_clone(&t->user, r->stack, (r->flags & CLONE_SETTLS) != 0, r->tls);
 	t->blocked = from->blocked;
 	if (!(r->flags & CLONE_VM) || (r->flags & CLONE_VFORK))
@@ -226,7 +230,7 @@ static int link_thread_locked(struct task *t, struct process *p)
 	unsigned long flags = spin_lock_irq(&p->signal_lock);
 	int err = -ERESTARTNOINTR;
 
-	if (!p->group_exit && !p->exec_task && !p->stop_signal)
+	if (!p->group_exit && !p->exec_task && !(p->stop_signal && stop_due(task_self())))
 		err = task_count(p->account, t->thread.cred, p->limits[RLIMIT_NPROC].rlim_cur);
 	if (err == 0) {
 		task_seccomp_inherit_locked(t);
@@ -270,7 +274,7 @@ static int link_process_locked(struct task *t, struct process *p, struct process
 	return 0;
 }
 
-static int link_locked(struct task *t, struct pid_entry *id, struct task *from, const struct clone_request *r)
+static int link_locked(struct task *t, struct pid_entry *id, struct task *from, const struct clone_request *r, unsigned event)
 {
 	struct process *parent = r->flags & CLONE_PARENT ? from->process->parent : from->process;
 	int err;
@@ -290,6 +294,8 @@ static int link_locked(struct task *t, struct pid_entry *id, struct task *from, 
 		return err;
 	}
 	id->task = t;
+	if ((r->flags & CLONE_PTRACE) || event)
+		trace_inherit_locked(t, from);
 	if (r->flags & CLONE_VFORK) {
 		refcount_get(&from->refs);
 		t->vfork_parent = from;
@@ -323,7 +329,7 @@ static int check_set_tid(const struct clone_request *r, const struct pid_namespa
 	return 0;
 }
 
-static int clone_link(struct task *t, struct task *from, const struct clone_request *r)
+static int clone_link(struct task *t, struct task *from, const struct clone_request *r, unsigned event)
 {
 	struct pid_entry *id = pid_entry_alloc(t->process->pid_ns);
 	unsigned long flags;
@@ -332,7 +338,7 @@ static int clone_link(struct task *t, struct task *from, const struct clone_requ
 	if (!id)
 		return -ENOMEM;
 	flags = spin_lock_irq(&proc_lock);
-	err = link_locked(t, id, from, r);
+	err = link_locked(t, id, from, r, event);
 	if (err == 0)
 		ADD_ONCE(started, 1);
 	spin_unlock_irq(&proc_lock, flags);
@@ -365,11 +371,26 @@ void task_vfork_done(struct task *t)
 	task_put(parent);
 }
 
+/* The event that its tracer wants to see of the caller, or 0. */
+static unsigned traced_event(const struct task *self, const struct clone_request *r)
+{
+	unsigned event = PTRACE_EVENT_FORK;
+
+	if (r->flags & CLONE_UNTRACED)
+		return 0;
+	if (r->flags & CLONE_VFORK)
+		event = PTRACE_EVENT_VFORK;
+	else if ((r->flags & CLONE_THREAD) || r->exit_signal != SIGCHLD)
+		event = PTRACE_EVENT_CLONE;
+	return trace_wants(self, event) ? event : 0;
+}
+
 int64_t task_clone(const struct clone_request *r)
 {
 	struct task *self = task_self(), *t;
 	struct child_fd pidfd = { NULL, -1 };
-	int tid, err = check_flags(r);
+	unsigned event = traced_event(self, r);
+	int tid, told, err = check_flags(r);
 
 	if (err < 0)
 		return err;
@@ -384,13 +405,14 @@ int64_t task_clone(const struct clone_request *r)
 	if (err == 0)
 		err = clone_pidfd(t, r, &pidfd);
 	if (err == 0)
-		err = clone_link(t, self, r);
+		err = clone_link(t, self, r, event);
 	if (err < 0) {
 		child_fd_undo(&pidfd);
 		clone_undo(t);
 		return err;
 	}
 	tid = pid_number_seen(t->id); /* the child may be gone once it has started */
+	told = unlikely(ptrace_is_traced(self)) ? trace_number(self, t->id) : 0;
 	if (pidfd.file)
 		fd_install(pidfd.fd, pidfd.file);
 	if (r->flags & CLONE_PARENT_SETTID)
@@ -398,7 +420,11 @@ int64_t task_clone(const struct clone_request *r)
 	if (!(r->flags & CLONE_THREAD))
 		cpu_limit_arm(t->process);
 	thread_start(&t->thread);
-	if (r->flags & CLONE_VFORK)
+	if (unlikely(event))
+		trace_event(self, event, (uint64_t)told);
+	if (r->flags & CLONE_VFORK) {
 		vfork_wait(self);
+		trace_event(self, PTRACE_EVENT_VFORK_DONE, (uint64_t)told);
+	}
 	return tid;
 }

@@ -139,6 +139,7 @@ void signalfd_notify_locked(struct process *p); /* S: a signal has become pendin
 /* stop.c */
 void stop_begin_locked(struct process *p, int signo);
 void stop_continue_locked(struct process *p);
+bool stop_due(const struct task *t); /* the running task is to stop */
 void stop_here(struct task *t); /* the running task stops until told to go on */
 void stop_task_left_locked(struct process *p, bool *ret_notify); /* one exits while others stop */
 void stop_notify_parent(struct process *p, bool continued);
@@ -183,6 +184,40 @@ void task_usage_now(struct task *t, struct task_usage *ret);
 
 /* As inspect_get_vm(); t may be null. */
 int inspect_get_vm_locked(const struct task *t, enum inspect_ids ids, struct vm_space **ret);
+
+/* ---- ptrace*.c: ..._locked: proc_lock held ---- */
+
+struct wait_query;
+void trace_inherit_locked(struct task *child, struct task *from); /* the child is linked in, and not started */
+void trace_tracer_exits(struct task *self);			  /* the running thread lets go of its tracees; may sleep */
+/* Its tracer is not to see it get more rights by exec. */
+bool trace_confines(const struct task *t);
+bool trace_confines_locked(const struct task *t);
+
+/* Of the running thread t; all of these may sleep, and do nothing when nobody traces it. */
+bool trace_wants(const struct task *t, unsigned event); /* PTRACE_EVENT_* that its tracer has asked for */
+void trace_event(struct task *t, unsigned event, uint64_t message);
+void trace_exec(struct task *t, int old_tid);
+/* The number that `id` has for who traces `t`; 0: nobody does, or he cannot see it. */
+int trace_number(const struct task *t, const struct pid_entry *id);
+bool trace_signal(struct task *t, struct signal_info *info); /* false: there is nothing to deliver */
+void trace_group_stop(struct task *t, int signo);
+void trace_interrupted(struct task *t);
+void trace_handler_entered(struct task *t);
+/* A thread that was seized is to stop with PTRACE_EVENT_STOP. Any lock but that of a run queue may be held. */
+void trace_interrupt(struct task *t, uint8_t why);
+
+/* t has exited and been unlinked: true if its tracer is still to wait for it, and it keeps its number and a reference. */
+bool trace_exits_locked(struct task *t, int status);
+/* p is a zombie: does it belong to a tracer first? What the tie held goes to `released`, for trace_released_put(). */
+bool trace_zombie_withheld_locked(struct process *p, struct list *released);
+void trace_drop_leader_locked(struct process *p, struct list *released); /* another thread takes its place, by exec */
+void trace_released_put(struct list *released, struct list *reaped);
+int trace_wait_locked(struct wait_query *q); /* as process_wait(), of tracees */
+bool trace_is_own_locked(const struct process *c);
+
+/* exit.c: the zombie's tracer is done with it: the parent is told. `reaped` as there. */
+void process_zombie_told_locked(struct process *p, struct list *reaped);
 
 /* ---- pidfd.c ---- */
 

@@ -13,7 +13,7 @@ struct process_look {
 		unsigned n;
 		int numbers[PID_NAMESPACE_DEPTH + 1]; /* there, and in the namespaces below */
 	} tgids, tids, pgids, sids;
-	int tty, exit_signal, exit_status;
+	int tty, tracer, exit_signal, exit_status;
 	char name[16];
 	char state;
 	uint32_t threads, cpu;

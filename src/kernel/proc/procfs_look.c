@@ -13,6 +13,8 @@ static char state_letter(const struct process *p, const struct task *t)
 	case THREAD_SLEEPING:
 		return 'D';
 	case THREAD_STOPPED:
+		if (t->trace.state != TRACE_RUNNING)
+			return 't';
 		return p->stop_signal ? 'T' : 'D';
 	case THREAD_DEAD:
 		return 'X';
@@ -95,6 +97,7 @@ static void look_locked(struct process *p, struct task *t, bool one_thread, cons
 {
 	look_relations_locked(p, ns, ret);
 	ret->tid = look_id(t ? t->id : p->id, ns, &ret->tids);
+	ret->tracer = t && t->trace.tracer ? pid_number_in(t->trace.tracer->process->id, ns) : 0;
 	ret->state = state_letter(p, t);
 	ret->threads = p->task_count;
 	ret->start_ns = p->start_ns;

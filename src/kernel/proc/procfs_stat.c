@@ -69,6 +69,8 @@ static const char *state_words(char state)
 		return "D (disk sleep)";
 	case 'T':
 		return "T (stopped)";
+	case 't':
+		return "t (tracing stop)";
 	case 'Z':
 		return "Z (zombie)";
 	case 'X':
@@ -119,8 +121,8 @@ int procfs_status(const struct process_look *l, struct vm_space *s, struct text_
 	out_printf(o, "Name:\t%s\n", l->name);
 	if (s)
 		out_printf(o, "Umask:\t%04o\n", l->umask);
-	out_printf(o, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_words(l->state), l->pid,
-		   l->tid, l->ppid);
+	out_printf(o, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_words(l->state), l->pid,
+		   l->tid, l->ppid, l->tracer);
 	out_printf(o, "Uid:\t%u\t%u\t%u\t%u\n", uid_out(l->uid[0]), uid_out(l->uid[1]), uid_out(l->uid[2]),
 		   uid_out(l->uid[3]));
 	out_printf(o, "Gid:\t%u\t%u\t%u\t%u\n", gid_out(l->gid[0]), gid_out(l->gid[1]), gid_out(l->gid[2]),

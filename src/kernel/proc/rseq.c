@@ -28,7 +28,6 @@
 #include <linux/rseq.h>
 
 /* The structure may have grown in the headers; this is what registers and is checked. */
-#define AREA_SIZE  32
 #define AREA_ALIGN 32
 
 _Static_assert(offsetof(struct rseq, cpu_id_start) == 0 && offsetof(struct rseq, cpu_id) == 4, "written as one word");
@@ -56,11 +55,11 @@ int rseq_register(uaddr_t area, uint32_t len, uint32_t signature)
 	struct task *t = task_self();
 
 	if (t->rseq) {
-		if (t->rseq != area || len != AREA_SIZE)
+		if (t->rseq != area || len != RSEQ_AREA_SIZE)
 			return -EINVAL;
 		return t->rseq_signature != signature ? -EPERM : -EBUSY;
 	}
-	if (!is_aligned(area, AREA_ALIGN) || len != AREA_SIZE)
+	if (!is_aligned(area, AREA_ALIGN) || len != RSEQ_AREA_SIZE)
 		return -EINVAL;
 	if (!user_range_ok(area, len))
 		return -EFAULT;
@@ -73,7 +72,7 @@ int rseq_unregister(uaddr_t area, uint32_t len, uint32_t signature)
 {
 	struct task *t = task_self();
 
-	if (!t->rseq || t->rseq != area || len != AREA_SIZE)
+	if (!t->rseq || t->rseq != area || len != RSEQ_AREA_SIZE)
 		return -EINVAL;
 	if (t->rseq_signature != signature)
 		return -EPERM;

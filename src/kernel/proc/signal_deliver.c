@@ -9,13 +9,15 @@
  *   -ERESTARTNOINTR        again                 again
  *   -ERESTARTNOHAND        again                 EINTR
  *   -ERESTART_BLOCK        restart_syscall(2)    EINTR
+ *
+ * A tracer sees each signal before that (ptrace_stop.c), and the call as its architecture's debuggers are used to: as it was interrupted, or
+ * (HAL_ABI_RESTART_FIRST) as if it was to be made again. In both cases what it makes of the registers is what counts.
  */
 #define LOG_SUBSYSTEM "proc"
 #include "proc_internal.h"
+#include <cloudos/ptrace.h>
 #include <cloudos/vm.h>
 #include <asm/unistd.h>
-
-
 
 /* Default actions that are worth a line in the log: the program went wrong. */
 #define SIGNALS_REPORTED (SIGNALS_SYNCHRONOUS | signal_bit(SIGABRT) | signal_bit(SIGXCPU) | signal_bit(SIGXFSZ))
@@ -63,29 +65,52 @@ struct taken {
 	struct signal_action action;
 	uint32_t continues;
 	bool more; /* others are deliverable */
+	bool seen; /* a tracer is to see it first: `action` is not filled in yet */
 };
+
+static void take_action_locked(struct process *p, struct taken *ret)
+{
+	struct signal_action *action = &p->actions->action[ret->info.signo - 1];
+
+	spin_lock(&p->actions->lock);
+	ret->action = *action;
+	if (action->handler > SIGNAL_ACTION_IGNORE && (action->flags & SA_RESETHAND))
+		WRITE_ONCE(action->handler, SIGNAL_ACTION_DEFAULT);
+	spin_unlock(&p->actions->lock);
+}
 
 static bool take_signal(struct task *t, struct taken *ret)
 {
 	struct process *p = t->process;
 	unsigned long flags = spin_lock_irq(&p->signal_lock);
-	struct signal_action *action;
+	bool traced = ptrace_is_traced(t);
 	bool any = signal_dequeue_locked(p, &t->pending, ~t->blocked, &ret->info) ||
 		   signal_dequeue_locked(p, &p->pending, ~t->blocked, &ret->info);
 
 	ret->more = ((t->pending.set | p->pending.set) & ~t->blocked) != 0;
-
 	if (any) {
-		spin_lock(&p->actions->lock);
-		action = &p->actions->action[ret->info.signo - 1];
-		ret->action = *action;
-		if (action->handler > SIGNAL_ACTION_IGNORE && (action->flags & SA_RESETHAND))
-			WRITE_ONCE(action->handler, SIGNAL_ACTION_DEFAULT);
-		spin_unlock(&p->actions->lock);
 		ret->continues = p->continues;
+		if (!traced)
+			take_action_locked(p, ret);
 	}
 	spin_unlock_irq(&p->signal_lock, flags);
+	ret->seen = any && traced;
 	return any;
+}
+
+/* A signal of a traced thread: shows it to the tracer; false: it is not to be delivered. */
+static bool show_signal(struct task *t, struct taken *s)
+{
+	struct process *p = t->process;
+	unsigned long flags;
+
+	s->more = true;
+	if (!trace_signal(t, &s->info))
+		return false;
+	flags = spin_lock_irq(&p->signal_lock);
+	take_action_locked(p, s);
+	spin_unlock_irq(&p->signal_lock, flags);
+	return true;
 }
 
 /* Carries out a signal without a handler. May not return. */
@@ -109,6 +134,8 @@ static void settle_call(struct task *t, bool handler, uint64_t handler_flags)
 	struct hal_regs *regs = &t->user.regs;
 	int64_t result = hal_abi_result(regs);
 
+	if (unlikely(!hal_abi_in_call(regs)))
+		return;
 	switch (result) {
 	case -ERESTARTNOHAND:
 	case -ERESTART_BLOCK:
@@ -128,6 +155,49 @@ static void settle_call(struct task *t, bool handler, uint64_t handler_flags)
 	default:
 		return;
 	}
+}
+
+static bool wants_restart(int64_t result)
+{
+	return result == -ERESTARTNOHAND || result == -ERESTART_BLOCK || result == -ERESTARTSYS || result == -ERESTARTNOINTR;
+}
+
+/*
+ * How a traced thread's interrupted call is settled where debuggers see it set back: before its tracer sees it (`pc` and `result` say what was
+ * done), and once more when a handler runs that makes it EINTR, unless the tracer has put the thread elsewhere.
+ */
+struct set_back {
+	uaddr_t pc; /* 0: nothing was done */
+	int64_t result;
+};
+
+static bool set_call_back(struct task *t, struct set_back *ret)
+{
+	struct hal_regs *regs = &t->user.regs;
+	int64_t result = hal_abi_result(regs);
+
+	if (!HAL_ABI_RESTART_FIRST || !ptrace_is_traced(t) || !wants_restart(result))
+		return false;
+	settle_call(t, false, 0);
+	*ret = (struct set_back){ hal_abi_pc(regs), result };
+	return true;
+}
+
+/* A debugger may have put the registers of an interrupted call back, having used the thread for something else meanwhile. */
+static bool call_put_back(const struct task *t)
+{
+	return !HAL_ABI_RESTART_FIRST && hal_abi_in_call(&t->user.regs);
+}
+
+static void settle_set_back(struct task *t, const struct set_back *b, uint64_t handler_flags)
+{
+	struct hal_regs *regs = &t->user.regs;
+
+	if (!b->pc || hal_abi_pc(regs) != b->pc || b->result == -ERESTARTNOINTR ||
+	    (b->result == -ERESTARTSYS && (handler_flags & SA_RESTART)))
+		return;
+	hal_abi_set_pc(regs, hal_abi_behind_call(b->pc));
+	hal_abi_set_result(regs, -EINTR);
 }
 
 static bool on_altstack(struct task *t)
@@ -185,8 +255,12 @@ static void run_handler(struct task *t, const struct taken *s)
 	uint64_t mask = t->blocked | s->action.mask;
 	struct hal_signal signal;
 
+	bool stepping = hal_abi_stepping(&t->user);
+
 	if (unlikely(t->rseq) && rseq_before_handler(t) < 0)
 		no_handler(t, s->info.signo);
+	if (unlikely(stepping))
+		hal_abi_step(&t->user, false);
 	fill_signal(t, s, &signal);
 	if (hal_abi_signal_push(&t->user, &signal) < 0) {
 		no_handler(t, s->info.signo);
@@ -197,6 +271,8 @@ static void run_handler(struct task *t, const struct taken *s)
 	if (!(s->action.flags & SA_NODEFER))
 		mask |= signal_bit(s->info.signo);
 	signal_set_blocked(mask);
+	if (unlikely(stepping))
+		trace_handler_entered(t);
 }
 
 static void exit_if_told(struct task *t)
@@ -225,34 +301,47 @@ static void tell_continued(struct process *p)
 
 void signal_deliver(struct task *t, bool from_call)
 {
+	struct set_back back = { 0 };
 	struct taken s;
+	bool traced;
 
 	if (unlikely(t->no_restart)) {
 		t->no_restart = false;
 		from_call = false;
 	}
+	traced = ptrace_is_traced(t);
+	if (from_call && set_call_back(t, &back))
+		from_call = false;
 	for (;;) {
 		thread_clear_work(THREAD_WORK_SIGNAL);
 		exit_if_told(t);
 		tell_continued(t->process);
-		if (unlikely(READ_ONCE(t->process->stop_signal))) {
+		if (unlikely(stop_due(t))) {
 			stop_here(t);
+			continue;
+		}
+		if (unlikely(READ_ONCE(t->trace.interrupt))) {
+			trace_interrupted(t);
 			continue;
 		}
 		if (!take_signal(t, &s))
 			break;
+		if (unlikely(s.seen) && !show_signal(t, &s))
+			continue;
 		if (s.action.handler <= SIGNAL_ACTION_IGNORE) {
 			default_action(t, &s);
 			continue;
 		}
-		if (from_call)
+		if (from_call || (traced && call_put_back(t)))
 			settle_call(t, true, s.action.flags);
 		from_call = false;
+		settle_set_back(t, &back, s.action.flags);
+		back.pc = 0;
 		run_handler(t, &s);
 		if (!s.more && !(READ_ONCE(t->thread.work) & (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT)))
 			break;
 	}
-	if (from_call)
+	if (from_call || (unlikely(traced) && call_put_back(t)))
 		settle_call(t, false, 0);
 	if (READ_ONCE(t->thread.work) & THREAD_WORK_RESTORE_MASK) {
 		thread_clear_work(THREAD_WORK_RESTORE_MASK);

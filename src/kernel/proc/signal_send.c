@@ -10,6 +10,7 @@
  * Locking: the target's signal_lock (S). Whoever names a target by a number holds proc_lock around it.
  */
 #include "proc_internal.h"
+#include <cloudos/ptrace.h>
 #include <linux/capability.h>
 
 _Static_assert(offsetof(struct signal_info, fields) == offsetof(siginfo_t, _sifields), "laid out as siginfo_t");
@@ -111,10 +112,12 @@ static void send_effects_locked(struct process *p, int signo, uint64_t bit)
 	}
 }
 
-/* Is it of no use to queue the signal? Blocked signals are kept: the program may get a handler before it unblocks them. */
+/*
+ * Is it of no use to queue the signal? Blocked signals are kept: the program may get a handler before it unblocks them. A tracer sees all.
+ */
 static bool dropped_locked(struct process *p, struct task *target, int signo)
 {
-	return target && signal_ignored(p, signo) && !(target->waiting_for & signal_bit(signo));
+	return target && !ptrace_is_traced(target) && signal_ignored(p, signo) && !(target->waiting_for & signal_bit(signo));
 }
 
 /* SIGKILL and SIGSTOP pass an init by, but from above; nothing passes process 1. */

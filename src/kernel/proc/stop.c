@@ -9,34 +9,47 @@
  * A stopped thread sleeps in THREAD_STOPPED; SIGKILL (by THREAD_WORK_EXIT) gets it out of there too. `stops` numbers the stops, so that
  * a thread that wakes into the next one stops, and is counted, again.
  *
+ * A traced thread takes part, and then stops for its tracer (ptrace_stop.c) instead of here. When that makes it run again the stop goes on
+ * without it (`stop_seen`); a stop signal that comes then begins another stop of all.
+ *
  * Locking: S for the state; the parent is told under proc_lock, with S not held.
  */
 #include "proc_internal.h"
+#include <cloudos/ptrace.h>
 
 void stop_begin_locked(struct process *p, int signo)
 {
 	struct task *t;
 
-	if (p->group_exit || p->stop_signal)
+	if (p->group_exit || (p->stop_signal && !p->stops_passed))
 		return;
 	WRITE_ONCE(p->stop_signal, (uint8_t)signo);
+	WRITE_ONCE(p->stopped, false);
 	p->stopped_tasks = 0;
+	p->stops_passed = 0;
 	ADD_ONCE(p->stops, 1);
-	list_for_each(t, &p->tasks, process_link)
+	list_for_each(t, &p->tasks, process_link) {
 		signal_wake(t);
+		thread_wake_state(&t->thread, THREAD_STOPPED); /* it may be in the stop before */
+		trace_interrupt(t, TRACE_NOTIFY);
+	}
 }
 
 void stop_continue_locked(struct process *p)
 {
+	bool stopping = p->stop_signal != 0;
 	struct task *t;
 
 	p->continues++;
-	if (!p->stop_signal)
-		return;
-	WRITE_ONCE(p->notify_continued, p->stopped);
-	WRITE_ONCE(p->stop_signal, 0);
-	WRITE_ONCE(p->stopped, false);
+	if (stopping) {
+		WRITE_ONCE(p->notify_continued, p->stopped);
+		WRITE_ONCE(p->stop_signal, 0);
+		WRITE_ONCE(p->stopped, false);
+	}
 	list_for_each(t, &p->tasks, process_link) {
+		trace_interrupt(t, TRACE_NOTIFY);
+		if (!stopping)
+			continue;
 		thread_post(&t->thread, THREAD_WORK_SIGNAL);
 		thread_wake_state(&t->thread, THREAD_STOPPED);
 	}
@@ -56,13 +69,20 @@ void stop_task_left_locked(struct process *p, bool *ret_notify)
 	*ret_notify = p->live > 0 && stop_complete_locked(p);
 }
 
+bool stop_due(const struct task *t)
+{
+	const struct process *p = t->process;
+
+	return READ_ONCE(p->stop_signal) && !(ptrace_is_traced(t) && t->stop_seen == READ_ONCE(p->stops));
+}
+
 static void sleep_stopped(struct task *t, uint32_t stop)
 {
 	struct process *p = t->process;
 
 	for (;;) {
 		thread_prepare_sleep(THREAD_STOPPED);
-		if (!READ_ONCE(p->stop_signal) || READ_ONCE(p->stops) != stop ||
+		if (!READ_ONCE(p->stop_signal) || READ_ONCE(p->stops) != stop || ptrace_is_traced(t) ||
 		    (READ_ONCE(t->thread.work) & THREAD_WORK_EXIT))
 			break;
 		(void)thread_sleep(HAL_TIMER_NEVER);
@@ -70,21 +90,50 @@ static void sleep_stopped(struct task *t, uint32_t stop)
 	thread_cancel_sleep();
 }
 
-void stop_here(struct task *t)
+/* Counts the running thread in, once a stop; the signal of the stop, or 0: it is over. */
+static int take_part(struct task *t, uint32_t *ret_stop)
 {
 	struct process *p = t->process;
 	unsigned long flags = spin_lock_irq(&p->signal_lock);
 	bool complete = false;
-	uint32_t stop = p->stops;
+	int signo = p->group_exit ? 0 : p->stop_signal;
 
-	if (p->stop_signal && !p->group_exit) {
+	*ret_stop = p->stops;
+	if (signo && t->stop_seen != p->stops) {
+		t->stop_seen = p->stops;
 		p->stopped_tasks++;
 		complete = stop_complete_locked(p);
 	}
 	spin_unlock_irq(&p->signal_lock, flags);
 	if (complete)
 		stop_notify_parent(p, false);
-	sleep_stopped(t, stop);
+	return signo;
+}
+
+/* Its tracer has let the running thread go on: the stop, if it is still that one, is over for it. */
+static void pass(struct task *t, uint32_t stop)
+{
+	struct process *p = t->process;
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+
+	if (p->stop_signal && p->stops == stop && ptrace_is_traced(t))
+		p->stops_passed++;
+	spin_unlock_irq(&p->signal_lock, flags);
+}
+
+void stop_here(struct task *t)
+{
+	uint32_t stop;
+	int signo = take_part(t, &stop);
+
+	if (!signo)
+		return;
+	if (!ptrace_is_traced(t))
+		sleep_stopped(t, stop);
+	if (!ptrace_is_traced(t) || !READ_ONCE(t->process->stop_signal) || READ_ONCE(t->process->stops) != stop)
+		return;
+	trace_group_stop(t, signo);
+	pass(t, stop);
 }
 
 static void child_info(struct signal_info *info, struct process *p, int code, int status)
@@ -104,7 +153,7 @@ void stop_notify_parent(struct process *p, bool continued)
 	int signo = continued ? SIGCONT : READ_ONCE(p->stop_signal);
 	struct signal_info info;
 
-	if (parent && signo) {
+	if (parent && signo && !trace_is_own_locked(p)) {
 		p->wait_stopped = (uint8_t)(continued ? 0 : signo);
 		p->wait_continued = continued;
 		child_info(&info, p, continued ? CLD_CONTINUED : CLD_STOPPED, signo);

@@ -75,6 +75,8 @@ struct task *task_alloc_entry(const char *name, void (*entry)(void *))
 	t->thread.release = task_release;
 	refcount_init(&t->refs, 1);
 	list_init(&t->process_link);
+	list_init(&t->tracees);
+	list_init(&t->trace.link);
 	signal_queue_init(&t->pending);
 	t->altstack.flags = SS_DISABLE;
 	t->timer_slack_ns = 50 * NSEC_PER_USEC;

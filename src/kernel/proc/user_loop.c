@@ -6,6 +6,7 @@
  * reads: one entry in TIME_SAMPLE is timed and counts TIME_SAMPLE times. A prime, lest it beat with a program's own period.
  */
 #include "proc_internal.h"
+#include <cloudos/ptrace.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vm.h>
 
@@ -64,12 +65,23 @@ static void user_fault(struct task *t, const struct hal_exit *exit)
 	sample_end(t, from);
 }
 
+/* The thread made single steps for a tracer that is gone. */
+static bool stray_step(struct task *t, const struct hal_exit *exit)
+{
+	if (likely(exit->signo != SIGTRAP) || exit->code != TRAP_TRACE || !hal_abi_stepping(&t->user) || ptrace_is_traced(t))
+		return false;
+	hal_user_lend(&t->user);
+	hal_abi_step(&t->user, false);
+	hal_user_reclaim(&t->user);
+	return true;
+}
+
 /* Whatever is not a system call. Apart, so that the loop around the calls keeps its few values in registers. */
 static __attribute__((noinline)) void other_exit(struct task *t, enum hal_exit_kind kind, const struct hal_exit *exit)
 {
 	if (kind == HAL_EXIT_FAULT)
 		user_fault(t, exit);
-	else if (kind == HAL_EXIT_TRAP)
+	else if (kind == HAL_EXIT_TRAP && !stray_step(t, exit))
 		fault_signal(t, exit->signo, exit->code, exit->addr);
 }
 

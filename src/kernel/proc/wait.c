@@ -2,7 +2,8 @@
 /*
  * Waiting for children: wait4(2) and waitid(2). One pass over the children, under proc_lock, finds one with something to report and
  * takes the report (and, of a zombie, the process) in the same breath, so that two waiting threads never get the same one. Whoever
- * changes a child's state does so under proc_lock and then wakes its parent's child_wait.
+ * changes a child's state does so under proc_lock and then wakes its parent's child_wait. Threads that the process traces come after its
+ * children (ptrace_wait.c).
  */
 #include "proc_internal.h"
 #include <cloudos/child.h>
@@ -45,19 +46,19 @@ static void report_zombie_locked(struct process *c, struct wait_query *q)
 		return;
 	usage_add(&self->children_usage, &q->report.usage);
 	process_reap_locked(c);
-	q->reaped = c;
+	list_add_tail(&q->reaped, &c->sibling);
 }
 
 /* Takes what there is to report of one child; false: nothing. */
 static bool take_locked(struct process *c, struct wait_query *q)
 {
 	if (c->state == PROCESS_ZOMBIE) {
-		if (!(q->options & WEXITED))
+		if (!(q->options & WEXITED) || c->traced_leader) /* a tracer's first */
 			return false;
 		report_zombie_locked(c, q);
 		return true;
 	}
-	if ((q->options & WSTOPPED) && c->wait_stopped && READ_ONCE(c->stopped)) {
+	if ((q->options & WSTOPPED) && c->wait_stopped && READ_ONCE(c->stopped) && !trace_is_own_locked(c)) {
 		report_locked(c, CLD_STOPPED, c->wait_stopped, &q->report);
 		q->report.wait_status = c->wait_stopped << 8 | 0x7f;
 		if (!(q->options & WNOWAIT))
@@ -79,7 +80,7 @@ static int scan(struct wait_query *q)
 {
 	struct process *self = process_self(), *c, *tmp;
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	int result = -ECHILD;
+	int result = -ECHILD, traced;
 
 	list_for_each_safe(c, tmp, &self->children, sibling) {
 		if (!matches_locked(c, q))
@@ -87,6 +88,10 @@ static int scan(struct wait_query *q)
 		result = take_locked(c, q);
 		if (result)
 			break;
+	}
+	if (result <= 0) {
+		traced = trace_wait_locked(q);
+		result = max(result, traced);
 	}
 	spin_unlock_irq(&proc_lock, flags);
 	return result;
@@ -96,11 +101,11 @@ int process_wait(struct wait_query *q)
 {
 	int result, err = 0;
 
-	q->reaped = NULL;
+	list_init(&q->reaped);
+	list_init(&q->released);
 	result = scan(q);
 	if (result == 0 && !(q->options & WNOHANG))
 		err = wait_event_interruptible(&process_self()->child_wait, (result = scan(q)) != 0);
-	if (q->reaped)
-		process_put(q->reaped);
+	trace_released_put(&q->released, &q->reaped);
 	return err < 0 ? err : result;
 }

@@ -9,6 +9,7 @@
 #include <cloudos/errno.h>
 #include <cloudos/log.h>
 #include <cloudos/proc.h>
+#include <cloudos/ptrace.h>
 #include <cloudos/service.h>
 #include <cloudos/syscall.h>
 #include "syscall_internal.h"
@@ -36,19 +37,32 @@ static int64_t call(uint64_t number, const struct hal_regs *regs)
 	return syscall_entries[number](regs);
 }
 
-/* A call that somebody looks at before it is made. */
-static __attribute__((noinline)) void watched_call(struct hal_user *u, uint64_t number)
+static void logged_call(struct hal_user *u, uint64_t number)
 {
 	int64_t result;
 
-	if (filter_forbids(u, number))
-		return;
 	if (tracing)
 		strace_enter(number, &u->regs);
 	result = call(number, &u->regs);
 	if (tracing)
 		strace_leave(number, result);
 	hal_abi_set_result(&u->regs, result);
+}
+
+/*
+ * A call that somebody looks at before it is made: a tracer first, then filters, of which one may ask the tracer again. The tracer may put
+ * another call in its place, or none (a negative number), as which a call of no known number does not count.
+ */
+static __attribute__((noinline)) void watched_call(struct hal_user *u, uint64_t number)
+{
+	int64_t wanted = (int64_t)number;
+
+	if (ptrace_is_traced(task_self()))
+		wanted = ptrace_call_enter(u, wanted);
+	if ((wanted >= 0 || wanted == (int64_t)number) && !filter_forbids(u, &wanted))
+		logged_call(u, (uint64_t)wanted);
+	if (ptrace_is_traced(task_self()))
+		ptrace_call_leave(u);
 }
 
 void syscall_dispatch(struct hal_user *u)

@@ -4,6 +4,7 @@
 #include <cloudos/child.h>
 #include <cloudos/errno.h>
 #include <cloudos/log.h>
+#include <cloudos/ptrace.h>
 #include <cloudos/seccomp.h>
 #include <cloudos/signal.h>
 #include <cloudos/task.h>
@@ -88,7 +89,7 @@ static bool carry_out(struct task *t, struct hal_user *u, const struct seccomp_f
 			say("refuses", number);
 		hal_abi_set_result(&u->regs, -(int64_t)min(value & SECCOMP_RET_DATA, (uint32_t)ERRNO_MAX));
 		return true;
-	case SECCOMP_RET_TRACE:	     /* nobody traces, */
+	case SECCOMP_RET_TRACE:	     /* nobody who wants to know traces, */
 	case SECCOMP_RET_USER_NOTIF: /* and nobody listens: as Linux without either */
 		hal_abi_set_result(&u->regs, -ENOSYS);
 		return true;
@@ -104,20 +105,47 @@ static bool carry_out(struct task *t, struct hal_user *u, const struct seccomp_f
 	}
 }
 
-bool filter_forbids(struct hal_user *u, uint64_t number)
+/*
+ * The tracer has its say, and what it makes of the call goes through the filters again, which cannot ask it twice. True: settled, and
+ * *ret_forbidden says how.
+ */
+static bool ask_tracer(struct hal_user *u, uint32_t value, int64_t *number, bool *ret_forbidden)
+{
+	const struct seccomp_filter *f;
+	struct seccomp_data data;
+
+	if ((value & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_TRACE || !ptrace_seccomp(u, value & SECCOMP_RET_DATA, number))
+		return false;
+	*ret_forbidden = *number < 0;
+	if (*ret_forbidden)
+		return true;
+	f = LOAD_ACQUIRE(task_self()->seccomp);
+	data = data_of(&u->regs, (uint64_t)*number);
+	value = seccomp_decide(f, &data);
+	if ((value & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_TRACE)
+		*ret_forbidden = carry_out(task_self(), u, f, &data, value);
+	return true;
+}
+
+bool filter_forbids(struct hal_user *u, int64_t *number)
 {
 	struct task *t = task_self();
 	uint8_t mode = LOAD_ACQUIRE(t->seccomp_mode);
 	const struct seccomp_filter *f;
 	struct seccomp_data data;
+	uint32_t value;
+	bool forbidden;
 
 	if (mode == SECCOMP_MODE_DISABLED)
 		return false;
 	if (mode == SECCOMP_MODE_STRICT)
-		return strict_forbids(number);
+		return strict_forbids((uint64_t)*number);
 	f = LOAD_ACQUIRE(t->seccomp);
-	if (likely(seccomp_allows(f, number)))
+	if (likely(seccomp_allows(f, (uint64_t)*number)))
 		return false;
-	data = data_of(&u->regs, number);
-	return carry_out(t, u, f, &data, seccomp_decide(f, &data));
+	data = data_of(&u->regs, (uint64_t)*number);
+	value = seccomp_decide(f, &data);
+	if (unlikely(ask_tracer(u, value, number, &forbidden)))
+		return forbidden;
+	return carry_out(t, u, f, &data, value);
 }

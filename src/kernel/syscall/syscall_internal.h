@@ -33,9 +33,9 @@ extern const struct syscall_info syscall_infos[SYSCALL_NUMBERS];
 
 /*
  * Does a filter forbid the running task this call (filter.c)? Then the call is not made; what the registers hold is what the program
- * finds. Ends the task or its process where a filter wants that.
+ * finds. Ends the task or its process where a filter wants that. A tracer that a filter asked may have put another call in its place.
  */
-bool filter_forbids(struct hal_user *u, uint64_t number);
+bool filter_forbids(struct hal_user *u, int64_t *number);
 
 /* prctl's PR_GET_SECCOMP and PR_SET_SECCOMP. */
 int64_t seccomp_prctl_get(void);

@@ -26,6 +26,7 @@ enum pid_kind {
 	PID_FDINFO,	  /* fdinfo/N                                         */
 	PID_NAMESPACES,	  /* ns/                                              */
 	PID_NAMESPACE,	  /* ns/NAME                                          */
+	PID_MEM,	  /* mem                                              */
 };
 
 /* A number that stays the same for the same file. */
@@ -33,6 +34,11 @@ static inline uint64_t pid_ino(enum pid_kind kind, int pid, int tid, unsigned ex
 {
 	return UINT64_C(1) << 62 | hash_u64((uint64_t)tid << 32 | extra) % (1u << 26) << 4 | (uint64_t)pid << 32 | kind;
 }
+
+/* Of which process an inode below /proc/PID is, and of which of its threads, or 0. */
+void pid_of_inode(const struct inode *inode, int *ret_pid, int *ret_tid);
+
+extern const struct file_ops pid_mem_ops; /* procfs_mem.c */
 
 /* Attaches the folder of a process (tid 0) or of one of its threads, if there is one. */
 int pid_folder_lookup(struct inode *dir, struct dentry *dentry, int pid, int tid);

@@ -30,7 +30,7 @@ static const struct {
 	{ "root", PID_LINK, S_IFLNK | 0777 },	   { "fd", PID_FDS, S_IFDIR | 0500 },
 	{ "fdinfo", PID_FDINFOS, S_IFDIR | 0500 }, { "mounts", PID_MOUNTS, S_IFREG | 0444 },
 	{ "mountinfo", PID_MOUNTINFO, S_IFREG | 0444 }, { "task", PID_TASKS, S_IFDIR | 0555 },
-	{ "ns", PID_NAMESPACES, S_IFDIR | 0511 },
+	{ "ns", PID_NAMESPACES, S_IFDIR | 0511 },  { "mem", PID_MEM, S_IFREG | 0600 },
 };
 
 static const struct inode_ops folder_ops, tasks_ops, fds_ops, namespaces_ops, text_ops, link_ops, fd_link_ops, namespace_ops;
@@ -39,6 +39,12 @@ static const struct file_ops folder_file_ops, tasks_file_ops, fds_file_ops, name
 static struct pid_node *node_of(const struct inode *inode)
 {
 	return inode->private;
+}
+
+void pid_of_inode(const struct inode *inode, int *ret_pid, int *ret_tid)
+{
+	*ret_pid = node_of(inode)->pid;
+	*ret_tid = node_of(inode)->tid;
 }
 
 /* ---- making inodes ---- */
@@ -71,6 +77,10 @@ static void choose_operations(struct inode *inode, enum pid_kind kind)
 		break;
 	case PID_NAMESPACE:
 		inode->ops = &namespace_ops;
+		break;
+	case PID_MEM:
+		inode->ops = &text_ops;
+		inode->file_ops = &pid_mem_ops;
 		break;
 	default:
 		inode->ops = &text_ops;
@@ -114,7 +124,7 @@ int pid_folder_lookup(struct inode *dir, struct dentry *dentry, int pid, int tid
 /* Files that only the owner may see into. */
 static uint32_t text_mode(const char *name)
 {
-	static const char *const secret[] = { "environ", "auxv", "io", "mem", "pagemap", "stack", "syscall", "personality" };
+	static const char *const secret[] = { "environ", "auxv", "io", "pagemap", "stack", "syscall", "personality" };
 	static const char *const written[] = { "comm", "gid_map", "oom_adj", "oom_score_adj", "projid_map", "setgroups", "uid_map" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(secret); i++)

@@ -75,6 +75,8 @@ static int access_page(const struct access *x, uaddr_t addr, void *buf, size_t n
 		memcpy(buf, data, n);
 	if (x->write)
 		page_written(page);
+	if (x->write && (a->prot & HAL_PROT_EXEC))
+		hal_exec_sync(page_phys(page)); /* a breakpoint, in a page that is mapped already */
 	page_put(page);
 	return 0;
 }

@@ -42,6 +42,7 @@ struct hal_cpu {
 	uint32_t id;
 	uint32_t gic_target; /* GICv2: this CPU's interface bit */
 	uint64_t mpidr;
+	bool stepping; /* MDSCR_EL1.SS is set */
 	void *gic_redistributor; /* GICv3: its SGI frame */
 } __attribute__((aligned(64)));	 /* a cache line of its own */
 
@@ -325,7 +326,7 @@ struct hal_user {
 	struct aarch64_fpu *fpu;
 	uint64_t tpidr;	  /* thread pointer, as of the last save              */
 	uint32_t fpu_cpu; /* CPU whose registers may equal *fpu, or UINT32_MAX */
-	uint32_t reserved;
+	bool step;	    /* a debugger wants a step */
 	uint64_t fault_esr; /* of the last fault or trap: a signal frame tells   */
 	uint64_t fault_addr;
 };

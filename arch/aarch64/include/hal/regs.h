@@ -10,9 +10,13 @@ struct hal_regs {
 	uint64_t x[31];
 	uint64_t sp, pc, pstate;
 	uint64_t orig_x0;
-	uint64_t reserved;
+	uint64_t reserved; /* while a debugger looks at a system call: its number */
 };
 _Static_assert(sizeof(struct hal_regs) == 36 * 8, "known to assembly");
+
+#define AARCH64_PSTATE_FORBIDDEN UINT64_C(0x3df)	  /* mode, AArch32, DAIF */
+#define AARCH64_PSTATE_USER	 UINT64_C(0xf1001000)	  /* NZCV, DIT, SSBS: a program's own */
+#define AARCH64_PSTATE_SS	 (UINT64_C(1) << 21)	  /* single step: an instruction is still to be done */
 
 #define HAL_ABI_CLONE_TLS_FOURTH 1
 #define HAL_ABI_MACHINE	    "aarch64"
@@ -50,6 +54,20 @@ static inline void hal_abi_restart_as(struct hal_regs *r, uint64_t number)
 {
 	hal_abi_restart(r);
 	r->x[8] = number;
+}
+
+#define HAL_ABI_RESTART_FIRST 1
+#define HAL_ABI_STEP_CODE     0 /* SI_USER */
+
+static inline bool hal_abi_in_call(const struct hal_regs *r)
+{
+	(void)r;
+	return true;
+}
+
+static inline uaddr_t hal_abi_behind_call(uaddr_t pc)
+{
+	return pc + 4;
 }
 
 static inline uaddr_t hal_abi_pc(const struct hal_regs *r)

@@ -38,7 +38,8 @@ struct x86_state {
 	bool regs_partial; /* entered by `syscall`: regs.rcx and regs.r11 are stale, stand for rip and rflags
 			    */
 	bool fpu_memory_newer; /* the area is being written by the kernel: save must not overwrite, load must
-				  not read it */
+				  not read it, or others look at it (hal_user_lend) */
+	bool step, step_forced; /* a debugger wants a step; the trap flag is there for that alone */
 	uint64_t trap_number;  /* of the last trap that it caused, with the error code and, for a page fault,
 				  the address: */
 	uint64_t trap_error;   /*   sigcontext shows them */
@@ -119,6 +120,19 @@ static inline void hal_abi_restart_as(struct hal_regs *r, uint64_t number)
 static inline void hal_abi_restart(struct hal_regs *r)
 {
 	hal_abi_restart_as(r, r->orig_rax);
+}
+
+#define HAL_ABI_RESTART_FIRST 0
+#define HAL_ABI_STEP_CODE     1 /* TRAP_BRKPT */
+
+static inline bool hal_abi_in_call(const struct hal_regs *r)
+{
+	return (int64_t)r->orig_rax >= 0;
+}
+
+static inline uaddr_t hal_abi_behind_call(uaddr_t pc)
+{
+	return pc + 2;
 }
 
 static inline uaddr_t hal_abi_pc(const struct hal_regs *r)
