@@ -90,6 +90,7 @@ struct process {
 	int exit_signal;	     /* T: what the parent gets when this one ends */
 	int creator_tid;	     /* C: the thread that made it (__WNOTHREAD) */
 	bool subreaper, has_execed;  /* T */
+	uint32_t execs;		     /* A: programs that it has begun since it was made */
 	uint8_t wait_stopped;	     /* T: the signal of a stop that wait() has not reported */
 	bool wait_continued;	     /* T: a continuation that wait() has not reported */
 	struct task_usage children_usage; /* T: of those that were waited for */
@@ -206,6 +207,12 @@ uint64_t task_started(void);
 /* With a reference, or null. */
 struct task *task_find(int tid);
 void task_put(struct task *t);
+
+/* ---- what counts for a user (proc/account.c) ---- */
+
+/* Room in message queues for the running process's user: the account, with a reference; null: RLIMIT_MSGQUEUE allows no more. */
+struct user_account *account_charge_queue(uint64_t bytes);
+void account_uncharge_queue(struct user_account *a, uint64_t bytes); /* and drops the reference */
 
 /* ---- namespaces (proc/unshare.c) ---- */
 

@@ -92,6 +92,14 @@ struct thread {
 #endif
 };
 
+/* How urgent t is, as /proc shows it plus 100: 0 .. 98 real time, 100 .. 139 by nice value; less goes first. */
+static inline int thread_urgency(const struct thread *t)
+{
+	uint8_t real_time = READ_ONCE(t->rt_priority);
+
+	return real_time ? 99 - real_time : 120 + READ_ONCE(t->nice);
+}
+
 static inline struct thread *thread_current(void)
 {
 	return hal_current();

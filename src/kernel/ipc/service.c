@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The first IPC namespace with its limits, and what /proc shows of it: /proc/sysvipc, and limits in /proc/sys/kernel. */
+/* The first IPC namespace with its limits, and what /proc shows of it: /proc/sysvipc, and limits in /proc/sys. */
 #include <cloudos/format.h>
 #include <cloudos/service.h>
 #include <cloudos/string.h>
 #include "ipc_internal.h"
+#include "mq_internal.h"
 #include "sem_internal.h"
 
 #define MSG_MAX_LIMIT (UINT64_C(1) << 20) /* what a message's largest size may be set to */
@@ -49,16 +50,21 @@ struct limit {
 	const char *name;
 	uint64_t *wide; /* one of the two */
 	uint32_t *narrow;
-	uint64_t max;
+	uint64_t min, max;
 };
 
 static const struct limit limits[] = {
-	{ "sys/kernel/shmmax", &ipc_first.shm_max, NULL, UINT64_MAX },
-	{ "sys/kernel/shmall", &ipc_first.shm_all, NULL, UINT64_MAX },
-	{ "sys/kernel/shmmni", NULL, &ipc_first.shm.max, IPC_INDEX_MAX },
-	{ "sys/kernel/msgmax", &ipc_first.msg_max, NULL, MSG_MAX_LIMIT },
-	{ "sys/kernel/msgmnb", &ipc_first.msg_room, NULL, INT32_MAX },
-	{ "sys/kernel/msgmni", NULL, &ipc_first.msg.max, IPC_INDEX_MAX },
+	{ "sys/kernel/shmmax", &ipc_first.shm_max, NULL, 0, UINT64_MAX },
+	{ "sys/kernel/shmall", &ipc_first.shm_all, NULL, 0, UINT64_MAX },
+	{ "sys/kernel/shmmni", NULL, &ipc_first.shm.max, 0, IPC_INDEX_MAX },
+	{ "sys/kernel/msgmax", &ipc_first.msg_max, NULL, 0, MSG_MAX_LIMIT },
+	{ "sys/kernel/msgmnb", &ipc_first.msg_room, NULL, 0, INT32_MAX },
+	{ "sys/kernel/msgmni", NULL, &ipc_first.msg.max, 0, IPC_INDEX_MAX },
+	{ "sys/fs/mqueue/queues_max", &ipc_first.mq_queues_max, NULL, 0, INT32_MAX },
+	{ "sys/fs/mqueue/msg_max", &ipc_first.mq_count_max, NULL, 1, MQ_COUNT_HARD },
+	{ "sys/fs/mqueue/msgsize_max", &ipc_first.mq_size_max, NULL, MQ_SIZE_LEAST, MQ_SIZE_HARD },
+	{ "sys/fs/mqueue/msg_default", &ipc_first.mq_count_default, NULL, 1, MQ_COUNT_HARD },
+	{ "sys/fs/mqueue/msgsize_default", &ipc_first.mq_size_default, NULL, MQ_SIZE_LEAST, MQ_SIZE_HARD },
 };
 
 static int show_limit(struct text_out *o, void *arg)
@@ -101,7 +107,7 @@ static int store_limit(const char *text, size_t len, void *arg)
 	int error = parse(&text, l->max, &n);
 
 	(void)len;
-	if (error || !ends(text))
+	if (error || !ends(text) || n < l->min)
 		return -EINVAL;
 	if (l->wide)
 		WRITE_ONCE(*l->wide, n);
@@ -165,6 +171,8 @@ static int ipc_start(void)
 	ipc_ids_init(&ns->sem, ns, SEMMNI, sem_free_object);
 	ipc_ids_init(&ns->msg, ns, MSGMNI, msg_free_object);
 	error = sem_undo_init();
+	if (!error)
+		error = mq_init(ns);
 	if (!error)
 		error = add_limits();
 	if (!error)

@@ -345,6 +345,7 @@ static void tell_relations(struct process *p, bool secure)
 
 	p->exit_signal = SIGCHLD;
 	p->has_execed = true;
+	ADD_ONCE(p->execs, 1);
 	WRITE_ONCE(p->dumpable, !secure);
 	spin_unlock_irq(&proc_lock, flags);
 }
