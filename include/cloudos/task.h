@@ -27,6 +27,7 @@
 #define PID_LIMIT	  32768 /* numbers 1 .. PID_LIMIT-1, as Linux's pid_max */
 #define POSIX_TIMERS_MAX  256	/* timers of a process: EAGAIN beyond */
 
+struct inherit_waiter;
 struct user_account;
 struct sem_undo_list;
 struct session;
@@ -155,6 +156,12 @@ struct task {
 	uaddr_t rseq;		     /* O: the area of rseq(2), or 0 */
 	uint32_t rseq_signature;     /* O */
 	uaddr_t robust_list;	     /* O, read by get_robust_list */
+	struct {		     /* of priority inheritance; by inherit_lock (proc/inherit.c) */
+		struct rb_tree owned;	      /* locks that others wait for */
+		struct inherit_waiter *waits; /* for one of another's, or null */
+		uint8_t lent;		      /* urgency, URGENCY_NONE */
+		bool ended;		      /* it will own nothing any more */
+	} inherit;
 	struct task *vfork_parent;   /* OT: waits until this one execs or exits; with a reference */
 	bool vfork_pending;	     /* T: its own child has not done so */
 	struct seccomp_filter *seccomp; /* S for changes, which other threads make, too; the thread itself: LOAD_ACQUIRE */
@@ -207,6 +214,9 @@ uint64_t task_started(void);
 /* With a reference, or null. */
 struct task *task_find(int tid);
 void task_put(struct task *t);
+
+/* t's own priority or nice value was changed: it may be another's turn where it waits (proc/inherit.c). */
+void task_urgency_changed(struct task *t);
 
 /* ---- what counts for a user (proc/account.c) ---- */
 

@@ -16,7 +16,7 @@ struct mq_message {
 /* One who sleeps: to send what `message` is, or to receive what it then is. */
 struct party {
 	struct ipc_waiter waiter;
-	int urgency;
+	unsigned urgency;
 	struct mq_message *message;
 };
 
@@ -114,7 +114,7 @@ static struct party *first_of(struct list *list)
 }
 
 /* Before whom one of that urgency waits (M3). */
-static struct list *place_for(struct list *list, int urgency)
+static struct list *place_for(struct list *list, unsigned urgency)
 {
 	struct party *p;
 

@@ -278,6 +278,7 @@ static void switch_space(struct task *t, struct vm_space *s)
 		return;
 	}
 	futex_exit_robust(t);
+	futex_exit_pi(t, false);
 	futex_clear_tid(t);
 	usage_keep_space(t);
 	vm_space_get(old);

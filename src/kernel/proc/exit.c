@@ -287,6 +287,7 @@ void task_exit(int status)
 	bool last = begin_exit(t, status);
 
 	futex_exit_robust(t);
+	futex_exit_pi(t, true);
 	futex_clear_tid(t);
 	if (last) {
 		timers_exit(p);

@@ -11,13 +11,10 @@
  *     that the thread is still there to be woken.
  * F3. Requeueing takes waiters off one bucket and then puts them onto the other, never holding both locks. In between, `bucket` is
  *     null, and a waiter that wants to leave waits for it to be set.
- *
- * Priority inheritance is not there: those calls answer ENOSYS.
  */
 #include "proc_internal.h"
-#include <cloudos/futex.h>
+#include "futex_internal.h"
 #include <cloudos/uaccess.h>
-#include <cloudos/vm.h>
 #include <linux/futex.h>
 
 #define FUTEX_BUCKETS 256
@@ -44,14 +41,15 @@ void futex_init(void)
 		spin_init(&buckets[i].lock, RANK_FUTEX);
 		list_init(&buckets[i].waiters);
 	}
+	futex_pi_init();
 }
 
 static struct futex_bucket *bucket_of(const struct vm_futex_key *key)
 {
-	return &buckets[hash_u64(key->object ^ (key->offset >> 2)) % FUTEX_BUCKETS];
+	return &buckets[futex_hash(key) % FUTEX_BUCKETS];
 }
 
-static int key_of(uaddr_t addr, bool private, struct vm_futex_key *ret)
+int futex_key_of(uaddr_t addr, bool private, struct vm_futex_key *ret)
 {
 	if (addr % sizeof(uint32_t))
 		return -EINVAL;
@@ -61,11 +59,6 @@ static int key_of(uaddr_t addr, bool private, struct vm_futex_key *ret)
 		return vm_futex_key(addr, false, ret);
 	*ret = (struct vm_futex_key){ (uintptr_t)thread_current()->vm, addr };
 	return 0;
-}
-
-static bool same_key(const struct vm_futex_key *a, const struct vm_futex_key *b)
-{
-	return a->offset == b->offset && a->object == b->object;
 }
 
 static bool woken(const struct futex_waiter *w)
@@ -154,7 +147,7 @@ int64_t futex_wait(const struct futex_wait *w)
 
 	if (!w->bits)
 		return -EINVAL;
-	err = key_of(w->addr, w->private, &self.key);
+	err = futex_key_of(w->addr, w->private, &self.key);
 	if (err < 0)
 		return err;
 	self.bucket = bucket_of(&self.key);
@@ -179,7 +172,7 @@ static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, i
 	list_for_each_safe(w, tmp, &b->waiters, link) {
 		struct thread *t = w->thread;
 
-		if (!same_key(&w->key, key) || !(w->bits & bits))
+		if (!futex_same_key(&w->key, key) || !(w->bits & bits))
 			continue;
 		list_del(&w->link);
 		__atomic_store_n(&w->woken, true, __ATOMIC_RELEASE);
@@ -198,7 +191,7 @@ int64_t futex_wake(uaddr_t addr, bool private, int count, uint32_t bits)
 
 	if (!bits)
 		return -EINVAL;
-	err = key_of(addr, private, &key);
+	err = futex_key_of(addr, private, &key);
 	if (err < 0)
 		return err;
 	b = bucket_of(&key);
@@ -217,7 +210,7 @@ static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key
 	list_for_each_safe(w, tmp, &b->waiters, link) {
 		if (n >= move)
 			break;
-		if (!same_key(&w->key, key))
+		if (!futex_same_key(&w->key, key))
 			continue;
 		list_del(&w->link);
 		list_add_tail(out, &w->link);
@@ -252,9 +245,9 @@ int64_t futex_requeue(uaddr_t from, uaddr_t to, bool private, int wake, int move
 
 	if (wake < 0 || move < 0)
 		return -EINVAL;
-	err = key_of(from, private, &key);
+	err = futex_key_of(from, private, &key);
 	if (err == 0)
-		err = key_of(to, private, &key_to);
+		err = futex_key_of(to, private, &key_to);
 	if (err == 0 && expected)
 		err = hal_user_load32(from, &value);
 	if (err < 0)
@@ -346,10 +339,10 @@ int64_t futex_wake_op(uaddr_t addr, uaddr_t addr2, bool private, int wake, int w
 {
 	struct vm_futex_key key;
 	int64_t n, more;
-	int err = key_of(addr, private, &key);
+	int err = futex_key_of(addr, private, &key);
 
 	if (err == 0)
-		err = key_of(addr2, private, &key);
+		err = futex_key_of(addr2, private, &key);
 	if (err == 0)
 		err = op_on_word(addr2, op);
 	if (err < 0)

@@ -74,6 +74,7 @@ struct task *task_alloc_entry(const char *name, void (*entry)(void *))
 	t->thread.release = task_release;
 	refcount_init(&t->refs, 1);
 	list_init(&t->process_link);
+	inherit_init_task(t);
 	signal_queue_init(&t->pending);
 	t->altstack.flags = SS_DISABLE;
 	t->timer_slack_ns = 50 * NSEC_PER_USEC;

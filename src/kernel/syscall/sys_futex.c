@@ -27,12 +27,20 @@ static int64_t wait(uaddr_t addr, int op, uint32_t value, uaddr_t timeout, uint3
 	return err < 0 ? err : futex_wait(&w);
 }
 
+static int64_t lock_pi(uaddr_t addr, int op, uaddr_t timeout)
+{
+	uint64_t deadline_ns;
+	int err = get_deadline(timeout, op, true, &deadline_ns);
+
+	return err < 0 ? err : futex_lock_pi(addr, (op & FUTEX_PRIVATE_FLAG) != 0, false, deadline_ns);
+}
+
 int64_t sys_futex(uaddr_t addr, int op, unsigned value, uaddr_t timeout, uaddr_t addr2, unsigned value3)
 {
 	int command = op & FUTEX_CMD_MASK;
 	bool private = (op & FUTEX_PRIVATE_FLAG) != 0;
 
-	if ((op & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET && command != FUTEX_WAIT)
+	if ((op & FUTEX_CLOCK_REALTIME) && command != FUTEX_LOCK_PI2 && command != FUTEX_WAIT_BITSET)
 		return -ENOSYS;
 	switch (command) {
 	case FUTEX_WAIT:
@@ -49,6 +57,14 @@ int64_t sys_futex(uaddr_t addr, int op, unsigned value, uaddr_t timeout, uaddr_t
 		return futex_requeue(addr, addr2, private, (int)value, (int)timeout, &value3);
 	case FUTEX_WAKE_OP:
 		return futex_wake_op(addr, addr2, private, (int)value, (int)timeout, value3);
+	case FUTEX_LOCK_PI: /* its time is always on the wall clock */
+		return lock_pi(addr, op | FUTEX_CLOCK_REALTIME, timeout);
+	case FUTEX_LOCK_PI2:
+		return lock_pi(addr, op, timeout);
+	case FUTEX_TRYLOCK_PI:
+		return futex_lock_pi(addr, private, true, HAL_TIMER_NEVER);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi(addr, private);
 	default:
 		return -ENOSYS;
 	}
