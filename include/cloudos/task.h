@@ -217,6 +217,8 @@ void task_put(struct task *t);
 
 /* t's own priority or nice value was changed: it may be another's turn where it waits (proc/inherit.c). */
 void task_urgency_changed(struct task *t);
+/* For checks: t is lent what it should be, and waits in the right place. False, too, between a change of priority and the call above. */
+bool inherit_is_settled(const struct task *t);
 
 /* ---- what counts for a user (proc/account.c) ---- */
 

@@ -19,9 +19,10 @@
  * How urgent a thread is, in one number; less goes first: 0 .. 98 are real-time priorities 99 .. 1, 100 .. 139 nice values -20 .. 19. A thread that
  * others wait for may be lent a more urgent one (priority inheritance), and runs by that.
  */
-#define URGENCY_NICE_0 120
-#define URGENCY_IDLE   140 /* SCHED_IDLE */
-#define URGENCY_NONE   141
+#define URGENCY_NICE_MIN 100
+#define URGENCY_NICE_0	 120
+#define URGENCY_IDLE	 140 /* SCHED_IDLE */
+#define URGENCY_NONE	 141
 
 enum thread_state {
 	THREAD_RUNNABLE,      /* running, or on a run queue                                       */

@@ -202,6 +202,30 @@ bool inherit_end(struct task *t, bool for_ever, void (*look)(const struct inheri
 	return !first;
 }
 
+/* I1 and the first sentence of I2. */
+static bool is_settled_locked(const struct task *t)
+{
+	for (struct rb_node *n = rb_first(&t->inherit.owned); n; n = rb_next(n)) {
+		const struct inherit_lock *l = container_of(place_of(n), struct inherit_lock, place);
+
+		if (l->owner != t || l->place.urgency != first_urgency(&l->waiters))
+			return false;
+	}
+	if (t->inherit.waits && t->inherit.waits->place.urgency != thread_urgency(&t->thread))
+		return false;
+	return t->inherit.lent == first_urgency(&t->inherit.owned) && thread_urgency(&t->thread) <= t->inherit.lent;
+}
+
+bool inherit_is_settled(const struct task *t)
+{
+	bool settled;
+
+	spin_lock(&inherit_lock);
+	settled = is_settled_locked(t);
+	spin_unlock(&inherit_lock);
+	return settled;
+}
+
 void task_urgency_changed(struct task *t)
 {
 	spin_lock(&inherit_lock);
