@@ -11,6 +11,8 @@
  *     that the thread is still there to be woken.
  * F3. Requeueing takes waiters off one bucket and then puts them onto the other, never holding both locks. In between, `bucket` is
  *     null, and a waiter that wants to leave waits for it to be set.
+ * F4. Waiters have numbers, in the order of their coming. FUTEX_CMP_REQUEUE reads its word without the lock, too, and then touches only those that
+ *     had come before: as if all of it had been done at the moment of reading.
  */
 #include "proc_internal.h"
 #include "futex_internal.h"
@@ -22,6 +24,7 @@
 struct futex_bucket {
 	struct spinlock lock;
 	struct list waiters;
+	uint64_t last; /* the number of the waiter that came last (F4) */
 };
 
 struct futex_waiter {
@@ -29,6 +32,7 @@ struct futex_waiter {
 	struct futex_bucket *bucket; /* changed under the lock of the bucket that it is leaving or entering */
 	struct thread *thread;
 	struct vm_futex_key key;
+	uint64_t number; /* of the bucket in which it is, or was last */
 	uint32_t bits;
 	bool woken;
 };
@@ -71,6 +75,7 @@ static bool woken(const struct futex_waiter *w)
 static void enqueue(struct futex_waiter *w)
 {
 	spin_lock(&w->bucket->lock);
+	w->number = ++w->bucket->last;
 	list_add_tail(&w->bucket->waiters, &w->link);
 	spin_unlock(&w->bucket->lock);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* F1 */
@@ -164,7 +169,8 @@ int64_t futex_wait(const struct futex_wait *w)
 
 /* ---- waking ---- */
 
-static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, int count, uint32_t bits)
+/* `last`: the number up to which waiters are touched. */
+static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, int count, uint32_t bits, uint64_t last)
 {
 	struct futex_waiter *w, *tmp;
 	int n = 0;
@@ -172,7 +178,7 @@ static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, i
 	list_for_each_safe(w, tmp, &b->waiters, link) {
 		struct thread *t = w->thread;
 
-		if (!futex_same_key(&w->key, key) || !(w->bits & bits))
+		if (!futex_same_key(&w->key, key) || !(w->bits & bits) || w->number > last)
 			continue;
 		list_del(&w->link);
 		__atomic_store_n(&w->woken, true, __ATOMIC_RELEASE);
@@ -196,13 +202,13 @@ int64_t futex_wake(uaddr_t addr, bool private, int count, uint32_t bits)
 		return err;
 	b = bucket_of(&key);
 	spin_lock(&b->lock);
-	n = wake_locked(b, &key, count, bits);
+	n = wake_locked(b, &key, count, bits, UINT64_MAX);
 	spin_unlock(&b->lock);
 	return n;
 }
 
 /* Takes up to `move` waiters off, in order, for another bucket. */
-static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key, int move, struct list *out)
+static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key, int move, uint64_t last, struct list *out)
 {
 	struct futex_waiter *w, *tmp;
 	int n = 0;
@@ -210,7 +216,7 @@ static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key
 	list_for_each_safe(w, tmp, &b->waiters, link) {
 		if (n >= move)
 			break;
-		if (!futex_same_key(&w->key, key))
+		if (!futex_same_key(&w->key, key) || w->number > last)
 			continue;
 		list_del(&w->link);
 		list_add_tail(out, &w->link);
@@ -229,16 +235,29 @@ static void distribute(struct list *moving, const struct vm_futex_key *key)
 	list_for_each_safe(w, tmp, moving, link) {
 		list_del(&w->link);
 		w->key = *key;
+		w->number = ++b->last;
 		list_add_tail(&b->waiters, &w->link);
 		__atomic_store_n(&w->bucket, b, __ATOMIC_RELEASE);
 	}
 	spin_unlock(&b->lock);
 }
 
+/* Who has come so far. */
+static uint64_t last_of(struct futex_bucket *b)
+{
+	uint64_t last;
+
+	spin_lock(&b->lock);
+	last = b->last;
+	spin_unlock(&b->lock);
+	return last;
+}
+
 int64_t futex_requeue(uaddr_t from, uaddr_t to, bool private, int wake, int move, const uint32_t *expected)
 {
 	struct vm_futex_key key, key_to;
 	struct list moving = LIST_INIT(moving);
+	uint64_t last = UINT64_MAX;
 	struct futex_bucket *b;
 	uint32_t value;
 	int n, err;
@@ -248,16 +267,18 @@ int64_t futex_requeue(uaddr_t from, uaddr_t to, bool private, int wake, int move
 	err = futex_key_of(from, private, &key);
 	if (err == 0)
 		err = futex_key_of(to, private, &key_to);
-	if (err == 0 && expected)
-		err = hal_user_load32(from, &value);
 	if (err < 0)
 		return err;
-	if (expected && value != *expected)
-		return -EAGAIN;
 	b = bucket_of(&key);
+	if (expected) {
+		last = last_of(b);
+		err = hal_user_load32(from, &value);
+		if (err < 0 || value != *expected)
+			return err < 0 ? err : -EAGAIN;
+	}
 	spin_lock(&b->lock);
-	n = wake > 0 ? wake_locked(b, &key, wake, FUTEX_BITSET_MATCH_ANY) : 0;
-	n += collect_locked(b, &key, move, &moving);
+	n = wake > 0 ? wake_locked(b, &key, wake, FUTEX_BITSET_MATCH_ANY, last) : 0;
+	n += collect_locked(b, &key, move, last, &moving);
 	spin_unlock(&b->lock);
 	if (!list_empty(&moving))
 		distribute(&moving, &key_to);
