@@ -460,7 +460,7 @@ static int64_t set_limit(uint64_t bytes)
 	return user_call(__NR_prlimit64, 0, RLIMIT_MSGQUEUE, at, 0);
 }
 
-/* No queue is made beyond what all of the user's together may have, and one is, if only this one counts. */
+/* No queue is made beyond what all of the user's together may have, and one is up to that. */
 static void limit(struct model_op *op, unsigned worker)
 {
 	uint64_t count = 1 + model_below(op, OWN_COUNT);
@@ -470,7 +470,11 @@ static void limit(struct model_op *op, unsigned worker)
 		return;
 	MODEL_EQUAL(set_limit(CHARGE(count) + CHARGE(COUNT_MAX) - 1), 0);
 	q = open_queue(worker, count, 0);
-	MODEL_CHECK(q == -EMFILE || starved(q) || (q < 0 && model_may_fail()));
+	MODEL_EQUAL(q, -EMFILE);
+	MODEL_EQUAL(set_limit(CHARGE(COUNT_MAX) + WORKERS * CHARGE(OWN_COUNT)), 0); /* what all have at most */
+	q = open_queue(worker, count, 0);
+	MODEL_CHECK(q >= 0);
+	end_queue(worker, q);
 	MODEL_EQUAL(set_limit(MQ_BYTES_MAX), 0);
 }
 
