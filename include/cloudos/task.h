@@ -170,6 +170,7 @@ struct task {
 	struct uts_namespace *uts;   /* O; others with proc_lock: LOAD_ACQUIRE. With a reference; null: it is exiting */
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
+	uint16_t io_priority;	     /* A: ioprio_set(2): class and level; 0: none was set */
 	struct sem_undo_list *sem_undo; /* O: ipc's, or null */
 	struct {
 		uint64_t (*fn)(struct task *); /* O: what restart_syscall(2) goes on with; null: nothing */

@@ -130,6 +130,7 @@ static void clone_registers(struct task *t, struct task *from, const struct clon
 	if (r->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = r->child_tid;
 	t->timer_slack_ns = from->timer_slack_ns;
+	t->io_priority = READ_ONCE(from->io_priority);
 }
 
 static int clone_parts(struct task *t, struct task *from, const struct clone_request *r)

@@ -78,6 +78,7 @@ struct task *task_alloc_entry(const char *name, void (*entry)(void *))
 	signal_queue_init(&t->pending);
 	t->altstack.flags = SS_DISABLE;
 	t->timer_slack_ns = 50 * NSEC_PER_USEC;
+	t->io_priority = 0;
 	return t;
 }
 
