@@ -187,7 +187,7 @@ static bool agrees(const struct pi_state *s, uint32_t value)
 {
 	if (s->stale || (owner_in(value) == 0 && (value & FUTEX_OWNER_DIED)))
 		return true;
-	return s->lock.owner && s->lock.owner->tid == owner_in(value);
+	return s->lock.owner && READ_ONCE(s->lock.owner->tid) == owner_in(value);
 }
 
 /* ---- locking ---- */
