@@ -269,6 +269,7 @@ struct super_block {
 /* Fills *sb (not root, private): one reference, a device number of its own. */
 void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags);
 void super_discard(struct super_block *sb); /* of one that got no root */
+void super_put(struct super_block *sb);	    /* may sleep */
 static inline uint64_t super_next_ino(struct super_block *sb)
 {
 	return __atomic_fetch_add(&sb->next_ino, 1, __ATOMIC_RELAXED);
@@ -408,6 +409,31 @@ int64_t kmsg_read_all(struct io_iter *to, bool clear); /* the last lines that fi
 int64_t kmsg_read_next(struct io_iter *to);	       /* waits for one */
 void kmsg_clear(void);
 uint64_t kmsg_unread(void);
+
+/* ---- file systems in memory (SB_PINNED) that other floors implement; memfs.c ---- */
+
+/* A super block with its root, a folder of that mode: 0 or -ENOMEM. Folders' inodes go back by memfs_inode_free(). */
+int memfs_super_create(const struct fs_type *type, const struct super_ops *ops, uint32_t flags, const struct inode_ops *dir_ops,
+		       uint32_t mode, struct super_block **ret);
+void memfs_inode_free(struct inode *inode);
+/* inode_ops.unlink. */
+int memfs_unlink(struct inode *dir, struct dentry *dentry);
+/* A folder's books when a name comes (+1) or goes (-1). */
+void memfs_dir_count(struct inode *dir, int names, int folders);
+
+/* A mount that no path leads to; takes over the reference of sb, but not when it fails. Null: out of memory. */
+struct mount *mount_create_hidden(struct super_block *sb, const char *source);
+
+/*
+ * One name in a folder that the kernel holds itself, as in a mount without a path (child.c): mq_open(2) and mq_unlink(2). A name is not
+ * walked: one with a slash in it is -EACCES. `flags`: O_ACCMODE, O_CREAT, O_EXCL, O_NONBLOCK. `make` is inode_ops.create with an argument.
+ */
+struct child_make {
+	int (*make)(struct inode *dir, struct dentry *dentry, uint32_t mode, const void *arg);
+	const void *arg;
+};
+int vfs_open_child(const struct path *dir, const char *name, uint32_t flags, uint32_t mode, const struct child_make *make, struct file **ret);
+int vfs_unlink_child(const struct path *dir, const char *name);
 
 /* ---- helpers for file systems ---- */
 

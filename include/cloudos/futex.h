@@ -22,6 +22,14 @@ int64_t futex_wake(uaddr_t addr, bool private, int count, uint32_t bits);
 /* Wakes up to `wake` waiters of `from` and moves up to `move` others to `to`; *expected: -EAGAIN unless `from` holds it. */
 int64_t futex_requeue(uaddr_t from, uaddr_t to, bool private, int wake, int move, const uint32_t *expected);
 
+/*
+ * Locks with priority inheritance: the word has the owner's thread id, FUTEX_WAITERS, FUTEX_OWNER_DIED. `try`: -EAGAIN instead of waiting.
+ * 0; -EDEADLK: it would wait for itself; -ESRCH: nobody has the word's id; -EINVAL: the word and what the kernel knows differ; -ENOMEM;
+ * -ETIMEDOUT, -ERESTARTNOINTR, -EFAULT. Unlocking: -EPERM: the word has another's id.
+ */
+int64_t futex_lock_pi(uaddr_t addr, bool private, bool try, uint64_t deadline_ns);
+int64_t futex_unlock_pi(uaddr_t addr, bool private);
+
 /* FUTEX_WAKE_OP. */
 int64_t futex_wake_op(uaddr_t addr, uaddr_t addr2, bool private, int wake, int wake2, uint32_t op);
 

@@ -41,6 +41,7 @@ enum lock_rank {
 	RANK_IPC_UNDO = 59,
 	RANK_IPC = 60,
 	RANK_FILES = 64,
+	RANK_FUTEX_WORD = 66,
 	RANK_VM_VDSO = 68,
 	RANK_VM_SPACE = 70,
 	RANK_VM_SPACE_CHILD = 71,
@@ -54,6 +55,7 @@ enum lock_rank {
 	RANK_SIGNAL = 108, /* a process's signal state       */
 	RANK_SIGNAL_ACTIONS = 110,
 	RANK_FUTEX = 112,
+	RANK_INHERIT = 114,
 	RANK_DENTRY = 116,
 	RANK_MOUNT_USERS = 118, /* the fs contexts of a mount namespace */
 	RANK_FD = 120,

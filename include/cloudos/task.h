@@ -31,6 +31,7 @@
 #define PID_NAMESPACE_DEPTH 32 /* levels below the first, as on Linux: ENOSPC beyond */
 #define POSIX_TIMERS_MAX  256	/* timers of a process: EAGAIN beyond */
 
+struct inherit_waiter;
 struct user_account;
 struct sem_undo_list;
 struct session;
@@ -149,6 +150,7 @@ struct process {
 	int exit_signal;	     /* T: what the parent gets when this one ends */
 	int creator_tid;	     /* C: the thread that made it (__WNOTHREAD) */
 	bool subreaper, has_execed;  /* T */
+	uint32_t execs;		     /* A: programs that it has begun since it was made */
 	uint8_t wait_stopped;	     /* T: the signal of a stop that wait() has not reported */
 	bool wait_continued;	     /* T: a continuation that wait() has not reported */
 	struct task_usage children_usage; /* T: of those that were waited for */
@@ -200,6 +202,7 @@ struct task {
 	struct list process_link;    /* S: process.tasks */
 	struct pid_entry *id;	     /* T */
 	int tid;		     /* OT: in the first namespace */
+	int own_tid;		     /* OT: in its process's namespace */
 	bool gone;		     /* T: it is exiting and has dropped (or will drop) files, fs and vm */
 
 	uint64_t blocked;	     /* O, and under S: mask */
@@ -214,6 +217,12 @@ struct task {
 	uaddr_t rseq;		     /* O: the area of rseq(2), or 0 */
 	uint32_t rseq_signature;     /* O */
 	uaddr_t robust_list;	     /* O, read by get_robust_list */
+	struct {		     /* of priority inheritance; by inherit_lock (proc/inherit.c) */
+		struct rb_tree owned;	      /* locks that others wait for */
+		struct inherit_waiter *waits; /* for one of another's, or null */
+		uint8_t lent;		      /* urgency, URGENCY_NONE */
+		bool ended;		      /* it will own nothing any more */
+	} inherit;
 	struct task *vfork_parent;   /* OT: waits until this one execs or exits; with a reference */
 	bool vfork_pending;	     /* T: its own child has not done so */
 	struct seccomp_filter *seccomp; /* S for changes, which other threads make, too; the thread itself: LOAD_ACQUIRE */
@@ -224,6 +233,7 @@ struct task {
 	struct pid_namespace *pid_ns_children; /* likewise: that of children to come */
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
+	uint16_t io_priority;	     /* A: ioprio_set(2): class and level; 0: none was set */
 	struct sem_undo_list *sem_undo; /* O: ipc's, or null */
 	uint64_t io_bytes[2], io_calls[2]; /* O, read freely: as in task_usage */
 	struct {
@@ -288,6 +298,17 @@ uint64_t task_started(void);
 /* With a reference, or null. */
 struct task *task_find(int tid);
 void task_put(struct task *t);
+
+/* t's own priority or nice value was changed: it may be another's turn where it waits (proc/inherit.c). */
+void task_urgency_changed(struct task *t);
+/* For checks: t is lent what it should be, and waits in the right place. False, too, between a change of priority and the call above. */
+bool inherit_is_settled(const struct task *t);
+
+/* ---- what counts for a user (proc/account.c) ---- */
+
+/* Room in message queues for the running process's user: the account, with a reference; null: RLIMIT_MSGQUEUE allows no more. */
+struct user_account *account_charge_queue(uint64_t bytes);
+void account_uncharge_queue(struct user_account *a, uint64_t bytes); /* and drops the reference */
 
 /* ---- namespaces (proc/unshare.c, setns.c) ---- */
 

@@ -15,6 +15,15 @@
 
 /* Linux's policies, in linux/sched.h: SCHED_NORMAL 0, FIFO 1, RR 2, BATCH 3, IDLE 5. */
 
+/*
+ * How urgent a thread is, in one number; less goes first: 0 .. 98 are real-time priorities 99 .. 1, 100 .. 139 nice values -20 .. 19. A thread that
+ * others wait for may be lent a more urgent one (priority inheritance), and runs by that.
+ */
+#define URGENCY_NICE_MIN 100
+#define URGENCY_NICE_0	 120
+#define URGENCY_IDLE	 140 /* SCHED_IDLE */
+#define URGENCY_NONE	 141
+
 enum thread_state {
 	THREAD_RUNNABLE,      /* running, or on a run queue                                       */
 	THREAD_INTERRUPTIBLE, /* asleep; a signal wakes it                                        */
@@ -55,7 +64,10 @@ struct thread {
 	uint8_t policy;		      /* Q */
 	int8_t nice;		      /* Q: -20 .. 19 */
 	uint8_t rt_priority;	      /* Q: 1 .. 99 for FIFO and RR */
-	uint32_t weight;	      /* Q: Linux's weight of `nice` */
+	uint8_t lent;		      /* Q: an urgency that others lend it, URGENCY_NONE: they do not */
+	uint8_t urgency;	      /* Q: that it runs with: its own or the lent one */
+	uint8_t level;		      /* Q: the real-time priority that goes with that; 0: it shares by weight ... */
+	uint32_t weight;	      /* Q: ... this one */
 	struct hal_user *user;	      /* C: null for a kernel thread */
 	uint32_t switch_work;	      /* O: bits of work that switching away from it sets */
 	struct sched_space *space;    /* O: null for a kernel thread */
@@ -170,6 +182,11 @@ static inline void sched_point(void)
 /* 0, or -EINVAL for a bad policy, priority or nice, or an empty affinity. Any thread. */
 int thread_set_policy(struct thread *t, unsigned policy, unsigned rt_priority);
 int thread_set_nice(struct thread *t, int nice);
+void thread_lend(struct thread *t, unsigned urgency); /* URGENCY_NONE: takes it back */
+static inline unsigned thread_urgency(const struct thread *t)
+{
+	return READ_ONCE(t->urgency);
+}
 int thread_set_affinity(struct thread *t, uint64_t mask); /* moves it at once if it must; may sleep */
 uint64_t sched_slice_ns(void);
 void sched_set_slice_ns(uint64_t ns); /* the quantum of one of the fair class: 100 µs .. 1 s; "cloudos.quantum_us=" */

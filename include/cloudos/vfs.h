@@ -67,6 +67,7 @@ struct file_ops {
 	int (*fsync)(struct file *f, bool data_only);
 	int (*open)(struct file *f);	 /* after the file is set up; may put other ops in place */
 	void (*release)(struct file *f); /* the last reference is gone; may sleep */
+	void (*flush)(struct file *f);	 /* the running process has closed a descriptor of it; null: nobody asks */
 	int (*set_flags)(struct file *f, uint32_t flags); /* fcntl(F_SETFL); null: fine */
 	uint8_t splice; /* SPLICE_*: may splice(2) read it, or write to it? */
 	/* Text for /proc/self/fd and fdinfo of files without a path: "pipe:[7]". */

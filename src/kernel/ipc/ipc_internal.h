@@ -83,6 +83,10 @@ struct ipc_namespace {
 	uint64_t sem_used;		/* A */
 	uint64_t msg_max, msg_room;	/* A: bytes of a message; of a new queue */
 	uint64_t msg_count, msg_bytes;	/* A */
+	struct path mq_root;		/* C: of the mount that no path leads to with its POSIX message queues; with references */
+	uint64_t mq_queues_max;		/* A: ENOSPC beyond */
+	uint64_t mq_count_max, mq_size_max;	  /* A: messages of a queue, bytes of one: EINVAL beyond, for most */
+	uint64_t mq_count_default, mq_size_default; /* A: if mq_open() asks for nothing */
 };
 
 struct ipc_namespace *ipc_current(void);
@@ -90,7 +94,7 @@ extern struct ipc_namespace ipc_first;
 
 /* ---- namespace.c ---- */
 
-void ipc_namespaces_init(void);
+int ipc_namespaces_init(void);
 /* A capability over the running process's namespace. */
 bool ipc_capable(unsigned capability);
 
@@ -162,10 +166,10 @@ struct ipc_waiter {
 };
 
 /*
- * Puts w at the list's end, sleeps until it is woken, a signal comes or the time is up, and locks the object again: 0, -ERESTARTSYS or
- * -ETIMEDOUT; w is in no list then. The object may have been removed.
+ * Puts w before an element of a list (the list itself: at its end), sleeps without the object's lock until it is woken, a signal comes or the
+ * time is up, and locks again: 0, -ERESTARTSYS or -ETIMEDOUT; w is in no list then. The object may have been removed.
  */
-int ipc_wait(struct ipc_object *o, struct list *list, struct ipc_waiter *w, uint64_t deadline_ns);
+int ipc_wait(struct mutex *lock, struct list *before, struct ipc_waiter *w, uint64_t deadline_ns);
 /* Takes w off its list and wakes it; it does not run on before the object is unlocked. */
 void ipc_wake(struct ipc_waiter *w);
 

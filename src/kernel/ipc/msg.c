@@ -200,7 +200,7 @@ static int wait_for_room(struct msg_queue *q, size_t size, uint32_t flags)
 
 	if (flags & IPC_NOWAIT)
 		return -EAGAIN;
-	return ipc_wait(&q->ipc, &q->senders, &s.waiter, HAL_TIMER_NEVER) ? -ERESTARTNOHAND : 0;
+	return ipc_wait(&q->ipc.lock, &q->senders, &s.waiter, HAL_TIMER_NEVER) ? -ERESTARTNOHAND : 0;
 }
 
 /* The queue is locked. */
@@ -301,7 +301,7 @@ static int receive_locked(struct msg_queue *q, const struct wanted *w, uint32_t 
 		if (flags & IPC_NOWAIT)
 			return -ENOMSG;
 		r = (struct receiver){ .wanted = *w, .pid = r.pid };
-		if (ipc_wait(&q->ipc, &q->receivers, &r.waiter, HAL_TIMER_NEVER))
+		if (ipc_wait(&q->ipc.lock, &q->receivers, &r.waiter, HAL_TIMER_NEVER))
 			return -ERESTARTNOHAND;
 	} while (r.result == -EAGAIN);
 	if (!r.result)

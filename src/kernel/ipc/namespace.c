@@ -7,6 +7,7 @@
 #include <cloudos/task.h>
 #include <linux/sched.h>
 #include "ipc_internal.h"
+#include "mq_internal.h"
 #include "sem_internal.h"
 
 static void destroy(struct namespace *base)
@@ -16,6 +17,7 @@ static void destroy(struct namespace *base)
 	ipc_ids_clear(&ns->shm);
 	ipc_ids_clear(&ns->sem);
 	ipc_ids_clear(&ns->msg);
+	mq_end(ns);
 	kfree(ns);
 }
 
@@ -36,7 +38,7 @@ bool ipc_capable(unsigned capability)
 	return cred_capable_over(thread_current()->cred, namespace_owner(&ipc_current()->base), capability);
 }
 
-static void init(struct ipc_namespace *ns)
+static int init(struct ipc_namespace *ns)
 {
 	ns->shm_max = ns->shm_all = SHM_BYTES_MAX;
 	ns->sem_per_set = SEMMSL;
@@ -47,6 +49,7 @@ static void init(struct ipc_namespace *ns)
 	ipc_ids_init(&ns->shm, ns, SHMMNI, shm_free_object);
 	ipc_ids_init(&ns->sem, ns, SEMMNI, sem_free_object);
 	ipc_ids_init(&ns->msg, ns, MSGMNI, msg_free_object);
+	return mq_begin(ns);
 }
 
 /* ---- for proc ---- */
@@ -63,7 +66,11 @@ static int create(struct user_namespace *owner, struct ipc_namespace **ret)
 		kfree(ns);
 		return error;
 	}
-	init(ns);
+	error = init(ns);
+	if (error) {
+		namespace_put(&ns->base);
+		return error;
+	}
 	*ret = ns;
 	return 0;
 }
@@ -80,8 +87,8 @@ static struct ipc_namespace *of(struct namespace *base)
 
 static const struct task_ipc_ops ops = { .create = create, .base = base_of, .of = of, .first = &ipc_first };
 
-void ipc_namespaces_init(void)
+int ipc_namespaces_init(void)
 {
-	init(&ipc_first);
 	task_ipc_ops = &ops;
+	return init(&ipc_first);
 }

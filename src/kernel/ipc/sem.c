@@ -120,7 +120,7 @@ void sem_changed(struct sem_set *s)
 
 static int wait(struct sem_set *s, struct sem_call *c, uint64_t deadline_ns)
 {
-	int error = ipc_wait(&s->ipc, c->alters ? &s->altering : &s->constant, &c->waiter, deadline_ns);
+	int error = ipc_wait(&s->ipc.lock, c->alters ? &s->altering : &s->constant, &c->waiter, deadline_ns);
 
 	if (!error)
 		return c->result;

@@ -4,6 +4,7 @@
 #include <cloudos/service.h>
 #include <cloudos/string.h>
 #include "ipc_internal.h"
+#include "mq_internal.h"
 #include "sem_internal.h"
 
 #define MSG_MAX_LIMIT (UINT64_C(1) << 20) /* what a message's largest size may be set to */
@@ -42,16 +43,21 @@ struct limit {
 	const char *name;
 	size_t at; /* in a namespace */
 	bool wide; /* 64 bits, or 32 */
-	uint64_t max;
+	uint64_t min, max;
 };
 
 static const struct limit limits[] = {
-	{ "sys/kernel/shmmax", offsetof(struct ipc_namespace, shm_max), true, UINT64_MAX },
-	{ "sys/kernel/shmall", offsetof(struct ipc_namespace, shm_all), true, UINT64_MAX },
-	{ "sys/kernel/shmmni", offsetof(struct ipc_namespace, shm.max), false, IPC_INDEX_MAX },
-	{ "sys/kernel/msgmax", offsetof(struct ipc_namespace, msg_max), true, MSG_MAX_LIMIT },
-	{ "sys/kernel/msgmnb", offsetof(struct ipc_namespace, msg_room), true, INT32_MAX },
-	{ "sys/kernel/msgmni", offsetof(struct ipc_namespace, msg.max), false, IPC_INDEX_MAX },
+	{ "sys/kernel/shmmax", offsetof(struct ipc_namespace, shm_max), true, 0, UINT64_MAX },
+	{ "sys/kernel/shmall", offsetof(struct ipc_namespace, shm_all), true, 0, UINT64_MAX },
+	{ "sys/kernel/shmmni", offsetof(struct ipc_namespace, shm.max), false, 0, IPC_INDEX_MAX },
+	{ "sys/kernel/msgmax", offsetof(struct ipc_namespace, msg_max), true, 0, MSG_MAX_LIMIT },
+	{ "sys/kernel/msgmnb", offsetof(struct ipc_namespace, msg_room), true, 0, INT32_MAX },
+	{ "sys/kernel/msgmni", offsetof(struct ipc_namespace, msg.max), false, 0, IPC_INDEX_MAX },
+	{ "sys/fs/mqueue/queues_max", offsetof(struct ipc_namespace, mq_queues_max), true, 0, INT32_MAX },
+	{ "sys/fs/mqueue/msg_max", offsetof(struct ipc_namespace, mq_count_max), true, 1, MQ_COUNT_HARD },
+	{ "sys/fs/mqueue/msgsize_max", offsetof(struct ipc_namespace, mq_size_max), true, MQ_SIZE_LEAST, MQ_SIZE_HARD },
+	{ "sys/fs/mqueue/msg_default", offsetof(struct ipc_namespace, mq_count_default), true, 1, MQ_COUNT_HARD },
+	{ "sys/fs/mqueue/msgsize_default", offsetof(struct ipc_namespace, mq_size_default), true, MQ_SIZE_LEAST, MQ_SIZE_HARD },
 };
 
 static void *limit_of(const struct limit *l)
@@ -100,7 +106,7 @@ static int store_limit(const char *text, size_t len, void *arg)
 	int error = parse(&text, l->max, &n);
 
 	(void)len;
-	if (error || !ends(text))
+	if (error || !ends(text) || n < l->min)
 		return -EINVAL;
 	if (l->wide)
 		WRITE_ONCE(*(uint64_t *)limit_of(l), n);
@@ -153,8 +159,11 @@ static int ipc_start(void)
 {
 	int error;
 
-	ipc_namespaces_init();
-	error = sem_undo_init();
+	error = mq_init();
+	if (!error)
+		error = ipc_namespaces_init();
+	if (!error)
+		error = sem_undo_init();
 	if (!error)
 		error = add_limits();
 	if (!error)

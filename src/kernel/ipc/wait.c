@@ -8,14 +8,14 @@
  */
 #include "ipc_internal.h"
 
-int ipc_wait(struct ipc_object *o, struct list *list, struct ipc_waiter *w, uint64_t deadline_ns)
+int ipc_wait(struct mutex *lock, struct list *before, struct ipc_waiter *w, uint64_t deadline_ns)
 {
 	int error = 0;
 
 	w->thread = thread_current();
 	w->done = false;
-	list_add_tail(list, &w->link);
-	mutex_unlock(&o->lock);
+	list_add_tail(before, &w->link);
+	mutex_unlock(lock);
 	for (;;) {
 		thread_prepare_sleep(THREAD_INTERRUPTIBLE);
 		if (LOAD_ACQUIRE(w->done) || error)
@@ -23,7 +23,7 @@ int ipc_wait(struct ipc_object *o, struct list *list, struct ipc_waiter *w, uint
 		error = wait_round(THREAD_INTERRUPTIBLE, deadline_ns);
 	}
 	thread_cancel_sleep();
-	mutex_lock(&o->lock);
+	mutex_lock(lock);
 	if (w->done)
 		return 0;
 	list_del(&w->link);

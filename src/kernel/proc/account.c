@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many tasks there are: of each user (RLIMIT_NPROC) and of the machine. The machine's bound follows from its memory, so that
+ * What users have: tasks (RLIMIT_NPROC), room in message queues (RLIMIT_MSGQUEUE); and how many tasks the machine has. The machine's bound follows from its memory, so that
  * a fork bomb meets EAGAIN, not an empty allocator.
  *
  * Locking: accounts_lock guards the table; counts are atomic. An account lives as long as processes belong to it.
@@ -17,6 +17,7 @@ struct user_account {
 	uint32_t uid;
 	uint32_t refs;	       /* accounts_lock */
 	uint32_t tasks;	       /* atomic */
+	uint64_t queue_bytes;  /* atomic: of POSIX message queues */
 };
 
 static struct spinlock accounts_lock = SPINLOCK_INIT(RANK_LEAF);
@@ -99,6 +100,27 @@ void account_move(struct user_account *from, struct user_account *to, uint32_t n
 {
 	__atomic_fetch_sub(&from->tasks, n, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&to->tasks, n, __ATOMIC_RELAXED);
+}
+
+struct user_account *account_charge_queue(uint64_t bytes)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct user_account *a = process_self()->account;
+	uint64_t now;
+
+	account_hold(a);
+	spin_unlock_irq(&proc_lock, flags);
+	now = __atomic_add_fetch(&a->queue_bytes, bytes, __ATOMIC_RELAXED);
+	if (now >= bytes && now <= process_limit(RLIMIT_MSGQUEUE))
+		return a;
+	account_uncharge_queue(a, bytes);
+	return NULL;
+}
+
+void account_uncharge_queue(struct user_account *a, uint64_t bytes)
+{
+	__atomic_sub_fetch(&a->queue_bytes, bytes, __ATOMIC_RELAXED);
+	account_put(a);
 }
 
 uint32_t task_total(void)

@@ -243,6 +243,7 @@ static struct pid_entry *become_main(struct task *t)
 		t->id->uses++;
 		t->id->task = t;
 		t->tid = p->pid;
+		WRITE_ONCE(t->own_tid, pid_number_in(p->id, p->pid_ns));
 		t->thread.tid = p->pid;
 	}
 	p->exec_task = NULL;
@@ -281,6 +282,7 @@ static void switch_space(struct task *t, struct vm_space *s)
 		return;
 	}
 	futex_exit_robust(t);
+	futex_exit_pi(t, false);
 	futex_clear_tid(t);
 	usage_keep_space(t);
 	vm_space_get(old);
@@ -354,6 +356,7 @@ static void tell_relations(struct process *p, bool dumpable)
 
 	p->exit_signal = SIGCHLD;
 	p->has_execed = true;
+	ADD_ONCE(p->execs, 1);
 	WRITE_ONCE(p->dumpable, dumpable);
 	spin_unlock_irq(&proc_lock, flags);
 }

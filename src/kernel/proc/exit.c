@@ -316,6 +316,7 @@ void task_exit(int status)
 	trace_event(t, PTRACE_EVENT_EXIT, (uint64_t)status);
 	last = begin_exit(t, status);
 	futex_exit_robust(t);
+	futex_exit_pi(t, true);
 	futex_clear_tid(t);
 	if (last) {
 		timers_exit(p);

@@ -136,6 +136,7 @@ static void clone_registers(struct task *t, struct task *from, const struct clon
 	if (r->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = r->child_tid;
 	t->timer_slack_ns = from->timer_slack_ns;
+	t->io_priority = READ_ONCE(from->io_priority);
 }
 
 static int clone_parts(struct task *t, struct task *from, const struct clone_request *r)
@@ -284,6 +285,7 @@ static int link_locked(struct task *t, struct pid_entry *id, struct task *from, 
 		return err;
 	t->id = id;
 	t->tid = pid_number_global(id);
+	t->own_tid = pid_number_in(id, t->process->pid_ns);
 	t->thread.tid = t->tid;
 	if (r->flags & CLONE_THREAD)
 		err = link_thread_locked(t, t->process);

@@ -11,13 +11,12 @@
  *     that the thread is still there to be woken.
  * F3. Requeueing takes waiters off one bucket and then puts them onto the other, never holding both locks. In between, `bucket` is
  *     null, and a waiter that wants to leave waits for it to be set.
- *
- * Priority inheritance is not there: those calls answer ENOSYS.
+ * F4. Waiters have numbers, in the order of their coming. FUTEX_CMP_REQUEUE reads its word without the lock, too, and then touches only those that
+ *     had come before: as if all of it had been done at the moment of reading.
  */
 #include "proc_internal.h"
-#include <cloudos/futex.h>
+#include "futex_internal.h"
 #include <cloudos/uaccess.h>
-#include <cloudos/vm.h>
 #include <linux/futex.h>
 
 #define FUTEX_BUCKETS 256
@@ -25,6 +24,7 @@
 struct futex_bucket {
 	struct spinlock lock;
 	struct list waiters;
+	uint64_t last; /* the number of the waiter that came last (F4) */
 };
 
 struct futex_waiter {
@@ -32,6 +32,7 @@ struct futex_waiter {
 	struct futex_bucket *bucket; /* changed under the lock of the bucket that it is leaving or entering */
 	struct thread *thread;
 	struct vm_futex_key key;
+	uint64_t number; /* of the bucket in which it is, or was last */
 	uint32_t bits;
 	bool woken;
 };
@@ -44,14 +45,15 @@ void futex_init(void)
 		spin_init(&buckets[i].lock, RANK_FUTEX);
 		list_init(&buckets[i].waiters);
 	}
+	futex_pi_init();
 }
 
 static struct futex_bucket *bucket_of(const struct vm_futex_key *key)
 {
-	return &buckets[hash_u64(key->object ^ (key->offset >> 2)) % FUTEX_BUCKETS];
+	return &buckets[futex_hash(key) % FUTEX_BUCKETS];
 }
 
-static int key_of(uaddr_t addr, bool private, struct vm_futex_key *ret)
+int futex_key_of(uaddr_t addr, bool private, struct vm_futex_key *ret)
 {
 	if (addr % sizeof(uint32_t))
 		return -EINVAL;
@@ -61,11 +63,6 @@ static int key_of(uaddr_t addr, bool private, struct vm_futex_key *ret)
 		return vm_futex_key(addr, false, ret);
 	*ret = (struct vm_futex_key){ (uintptr_t)thread_current()->vm, addr };
 	return 0;
-}
-
-static bool same_key(const struct vm_futex_key *a, const struct vm_futex_key *b)
-{
-	return a->offset == b->offset && a->object == b->object;
 }
 
 static bool woken(const struct futex_waiter *w)
@@ -78,6 +75,7 @@ static bool woken(const struct futex_waiter *w)
 static void enqueue(struct futex_waiter *w)
 {
 	spin_lock(&w->bucket->lock);
+	w->number = ++w->bucket->last;
 	list_add_tail(&w->bucket->waiters, &w->link);
 	spin_unlock(&w->bucket->lock);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* F1 */
@@ -154,7 +152,7 @@ int64_t futex_wait(const struct futex_wait *w)
 
 	if (!w->bits)
 		return -EINVAL;
-	err = key_of(w->addr, w->private, &self.key);
+	err = futex_key_of(w->addr, w->private, &self.key);
 	if (err < 0)
 		return err;
 	self.bucket = bucket_of(&self.key);
@@ -171,7 +169,8 @@ int64_t futex_wait(const struct futex_wait *w)
 
 /* ---- waking ---- */
 
-static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, int count, uint32_t bits)
+/* `last`: the number up to which waiters are touched. */
+static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, int count, uint32_t bits, uint64_t last)
 {
 	struct futex_waiter *w, *tmp;
 	int n = 0;
@@ -179,7 +178,7 @@ static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, i
 	list_for_each_safe(w, tmp, &b->waiters, link) {
 		struct thread *t = w->thread;
 
-		if (!same_key(&w->key, key) || !(w->bits & bits))
+		if (!futex_same_key(&w->key, key) || !(w->bits & bits) || w->number > last)
 			continue;
 		list_del(&w->link);
 		__atomic_store_n(&w->woken, true, __ATOMIC_RELEASE);
@@ -198,18 +197,18 @@ int64_t futex_wake(uaddr_t addr, bool private, int count, uint32_t bits)
 
 	if (!bits)
 		return -EINVAL;
-	err = key_of(addr, private, &key);
+	err = futex_key_of(addr, private, &key);
 	if (err < 0)
 		return err;
 	b = bucket_of(&key);
 	spin_lock(&b->lock);
-	n = wake_locked(b, &key, count, bits);
+	n = wake_locked(b, &key, count, bits, UINT64_MAX);
 	spin_unlock(&b->lock);
 	return n;
 }
 
 /* Takes up to `move` waiters off, in order, for another bucket. */
-static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key, int move, struct list *out)
+static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key, int move, uint64_t last, struct list *out)
 {
 	struct futex_waiter *w, *tmp;
 	int n = 0;
@@ -217,7 +216,7 @@ static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key
 	list_for_each_safe(w, tmp, &b->waiters, link) {
 		if (n >= move)
 			break;
-		if (!same_key(&w->key, key))
+		if (!futex_same_key(&w->key, key) || w->number > last)
 			continue;
 		list_del(&w->link);
 		list_add_tail(out, &w->link);
@@ -236,35 +235,50 @@ static void distribute(struct list *moving, const struct vm_futex_key *key)
 	list_for_each_safe(w, tmp, moving, link) {
 		list_del(&w->link);
 		w->key = *key;
+		w->number = ++b->last;
 		list_add_tail(&b->waiters, &w->link);
 		__atomic_store_n(&w->bucket, b, __ATOMIC_RELEASE);
 	}
 	spin_unlock(&b->lock);
 }
 
+/* Who has come so far. */
+static uint64_t last_of(struct futex_bucket *b)
+{
+	uint64_t last;
+
+	spin_lock(&b->lock);
+	last = b->last;
+	spin_unlock(&b->lock);
+	return last;
+}
+
 int64_t futex_requeue(uaddr_t from, uaddr_t to, bool private, int wake, int move, const uint32_t *expected)
 {
 	struct vm_futex_key key, key_to;
 	struct list moving = LIST_INIT(moving);
+	uint64_t last = UINT64_MAX;
 	struct futex_bucket *b;
 	uint32_t value;
 	int n, err;
 
 	if (wake < 0 || move < 0)
 		return -EINVAL;
-	err = key_of(from, private, &key);
+	err = futex_key_of(from, private, &key);
 	if (err == 0)
-		err = key_of(to, private, &key_to);
-	if (err == 0 && expected)
-		err = hal_user_load32(from, &value);
+		err = futex_key_of(to, private, &key_to);
 	if (err < 0)
 		return err;
-	if (expected && value != *expected)
-		return -EAGAIN;
 	b = bucket_of(&key);
+	if (expected) {
+		last = last_of(b);
+		err = hal_user_load32(from, &value);
+		if (err < 0 || value != *expected)
+			return err < 0 ? err : -EAGAIN;
+	}
 	spin_lock(&b->lock);
-	n = wake > 0 ? wake_locked(b, &key, wake, FUTEX_BITSET_MATCH_ANY) : 0;
-	n += collect_locked(b, &key, move, &moving);
+	n = wake > 0 ? wake_locked(b, &key, wake, FUTEX_BITSET_MATCH_ANY, last) : 0;
+	n += collect_locked(b, &key, move, last, &moving);
 	spin_unlock(&b->lock);
 	if (!list_empty(&moving))
 		distribute(&moving, &key_to);
@@ -346,10 +360,10 @@ int64_t futex_wake_op(uaddr_t addr, uaddr_t addr2, bool private, int wake, int w
 {
 	struct vm_futex_key key;
 	int64_t n, more;
-	int err = key_of(addr, private, &key);
+	int err = futex_key_of(addr, private, &key);
 
 	if (err == 0)
-		err = key_of(addr2, private, &key);
+		err = futex_key_of(addr2, private, &key);
 	if (err == 0)
 		err = op_on_word(addr2, op);
 	if (err < 0)

@@ -33,14 +33,14 @@ static bool write_again(struct task *t, uaddr_t word)
 	return false;
 }
 
-/* One mutex: hands it on if this thread owns it. */
-static void owner_died(struct task *t, uaddr_t word, bool pending)
+/* One mutex: hands it on if this thread owns it. One with priority inheritance goes to whom futex_exit_pi() gives it. */
+static void owner_died(struct task *t, uaddr_t word, bool pending, bool pi)
 {
 	uint32_t value, seen;
 
 	if (word % sizeof(uint32_t) || !user_range_ok(word, sizeof(uint32_t)) || hal_user_load32(word, &value) < 0)
 		return;
-	if (pending && value == 0) { /* unlocked, but its waiter not yet woken */
+	if (pending && !pi && value == 0) { /* unlocked, but its waiter not yet woken */
 		(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
 		return;
 	}
@@ -53,12 +53,23 @@ static void owner_died(struct task *t, uaddr_t word, bool pending)
 			continue;
 		}
 		if (seen == value) {
-			if (value & FUTEX_WAITERS)
+			if (!pi && (value & FUTEX_WAITERS))
 				(void)futex_wake(word, false, 1, FUTEX_BITSET_MATCH_ANY);
 			return;
 		}
 		value = seen;
 	}
+}
+
+/* Bit 0 of a pointer marks a lock with priority inheritance. */
+static uaddr_t entry_of(uaddr_t pointer)
+{
+	return pointer & ~UINT64_C(1);
+}
+
+static bool is_pi(uaddr_t pointer)
+{
+	return pointer & 1;
 }
 
 void futex_exit_robust(struct task *t)
@@ -69,20 +80,20 @@ void futex_exit_robust(struct task *t)
 	WRITE_ONCE(t->robust_list, 0);
 	if (likely(!head) || copy_from_user(words, head, sizeof(words)) < 0)
 		return;
-	entry = words[0] & ~UINT64_C(1); /* bit 0 marks priority inheritance */
-	pending = words[2] & ~UINT64_C(1);
-	for (unsigned n = 0; entry != head && n < ROBUST_LIST_LIMIT; n++) {
-		bool more = get_user(next, entry) == 0;
+	entry = words[0];
+	pending = words[2];
+	for (unsigned n = 0; entry_of(entry) != head && n < ROBUST_LIST_LIMIT; n++) {
+		bool more = get_user(next, entry_of(entry)) == 0;
 
-		if (entry != pending)
-			owner_died(t, entry + words[1], false);
+		if (entry_of(entry) != entry_of(pending))
+			owner_died(t, entry_of(entry) + words[1], false, is_pi(entry));
 		if (!more)
 			return;
-		entry = next & ~UINT64_C(1);
+		entry = next;
 		sched_point();
 	}
-	if (pending)
-		owner_died(t, pending + words[1], true);
+	if (entry_of(pending))
+		owner_died(t, entry_of(pending) + words[1], true, is_pi(pending));
 }
 
 void futex_clear_tid(struct task *t)

@@ -135,7 +135,7 @@ static void init_link(struct task *t, struct process *p, struct pid_entry *id, s
 
 	ASSERT(pid_assign_locked(id, NULL, 0) == 0 && pid_number_global(id) == 1);
 	t->id = p->id = id;
-	t->tid = t->thread.tid = p->pid = pid_number_global(id);
+	t->tid = t->own_tid = t->thread.tid = p->pid = pid_number_global(id);
 	id->task = t;
 	id->process = p;
 	id->uses++;

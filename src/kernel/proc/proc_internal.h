@@ -233,10 +233,17 @@ int rseq_before_handler(struct task *t); /* t has an area: 0, or an errno that i
 void rseq_fork(struct task *t, const struct task *from);
 void rseq_forget(struct task *t);
 
-/* ---- futex.c ---- */
+/* ---- inherit.c ---- */
+
+void inherit_init_task(struct task *t);
+
+/* ---- futex.c, futex_pi.c, futex_exit.c ---- */
 
 void futex_init(void);
+void futex_pi_init(void);
 void futex_exit_robust(struct task *t);
+/* The running task gives away the locks that others wait for; for_ever: it ends. May sleep. */
+void futex_exit_pi(struct task *t, bool for_ever);
 void futex_clear_tid(struct task *t);
 
 /* ---- procfs.c ---- */

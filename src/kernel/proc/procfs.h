@@ -18,6 +18,7 @@ struct process_look {
 	char state;
 	uint32_t threads, cpu;
 	int nice, policy, rt_priority;
+	unsigned urgency; /* that the main thread runs with */
 	uint32_t uid[4], gid[4]; /* real, effective, saved, file system */
 	uint32_t umask;
 	bool kernel_thread, no_new_privs;

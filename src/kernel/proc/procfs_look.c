@@ -56,6 +56,7 @@ static void look_task(struct task *t, struct process_look *ret)
 	ret->nice = READ_ONCE(t->thread.nice);
 	ret->policy = READ_ONCE(t->thread.policy);
 	ret->rt_priority = READ_ONCE(t->thread.rt_priority);
+	ret->urgency = thread_urgency(&t->thread);
 	ret->pending = READ_ONCE(t->pending.set);
 	ret->blocked = READ_ONCE(t->blocked);
 	ret->no_new_privs = READ_ONCE(t->no_new_privs);

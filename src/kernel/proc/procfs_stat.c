@@ -17,10 +17,10 @@ static uint64_t system_ticks(const struct task_usage *u)
 	return min(u->system_ns, u->run_ns) / NSEC_PER_TICK;
 }
 
-/* Linux shows nice values as 20 + nice, and real-time priorities as -1 - priority. */
+/* Linux shows nice values as 20 + nice, and real-time priorities as -1 - priority; those that a thread runs with, which may be lent ones. */
 static int shown_priority(const struct process_look *l)
 {
-	return l->rt_priority ? -1 - l->rt_priority : 20 + l->nice;
+	return l->urgency == URGENCY_IDLE ? 20 + l->nice : (int)l->urgency - URGENCY_NICE_0 + 20;
 }
 
 static void stat_space(struct vm_space *s, uint64_t rss_limit, struct text_out *o)

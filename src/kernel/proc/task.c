@@ -77,9 +77,11 @@ struct task *task_alloc_entry(const char *name, void (*entry)(void *))
 	list_init(&t->process_link);
 	list_init(&t->tracees);
 	list_init(&t->trace.link);
+	inherit_init_task(t);
 	signal_queue_init(&t->pending);
 	t->altstack.flags = SS_DISABLE;
 	t->timer_slack_ns = 50 * NSEC_PER_USEC;
+	t->io_priority = 0;
 	return t;
 }
 

@@ -111,6 +111,7 @@ static struct thread *make_idle(unsigned cpu)
 	}
 	t->cpu = cpu;
 	t->policy = SCHED_IDLE;
+	queue_classify(t);
 	t->affinity = UINT64_C(1) << cpu;
 	t->state = THREAD_RUNNABLE;
 	t->on_queue = true;

@@ -2,7 +2,8 @@
 /*
  * Sleeping locks. A mutex is one word: the owner, and whether others wait. Taking a free one and releasing one that nobody waits for are
  * one atomic operation each. A released mutex goes to nobody: the first waiter is woken and tries again, so that a running
- * thread is not made to wait for a sleeping one; a waiter keeps its place in the queue while it tries.
+ * thread is not made to wait for a sleeping one; a waiter keeps its place in the queue while it tries. Real-time threads stand before all others, by
+ * priority: else one that was woken and does not get to run, because they run, would keep them from what is free.
  *
  * Locking: m->wait (RANK_WAIT) guards the list of waiters and the WAITERS bit.
  */
@@ -42,6 +43,21 @@ static bool mark_or_take_locked(struct mutex *m)
 	}
 }
 
+/* For the order of waiters: all that share CPUs by weight are alike. */
+static unsigned place_of(const struct waiter *w)
+{
+	return min(thread_urgency(w->thread), (unsigned)URGENCY_NICE_MIN);
+}
+
+static void join_locked(struct mutex *m, struct waiter *w)
+{
+	struct list *before = &m->waiters;
+
+	while (before->prev != &m->waiters && place_of(list_entry(before->prev, struct waiter, link)) > place_of(w))
+		before = before->prev;
+	list_add_tail(before, &w->link);
+}
+
 static void leave_locked(struct mutex *m, struct waiter *w)
 {
 	list_del(&w->link);
@@ -68,7 +84,7 @@ static int lock_slow(struct mutex *m, enum thread_state state)
 	waiter_init(&w, WAIT_ANY, true);
 	thread_current()->waits_for = m;
 	irq = spin_lock_irq(&m->wait);
-	list_add_tail(&m->waiters, &w.link);
+	join_locked(m, &w);
 	for (;;) {
 		thread_prepare_sleep(state);
 		taken = mark_or_take_locked(m);

@@ -11,6 +11,8 @@
  * that who comes then shares from there on. A thread that sleeps keeps its vruntime relative to the minimum (queue_leave). It
  * comes back at most one quantum before it: a sleeper gets the CPU soon, but cannot save up. And it comes back at most
  * what it was ahead, less the time that it was away: a short sleep is no way around one's weight.
+ *
+ * What class, level and weight a thread has follows from its urgency (cloudos/thread.h): its own, or one that is lent to it.
  */
 #include <linux/sched.h>
 #include "sched_internal.h"
@@ -24,25 +26,30 @@ static const uint32_t nice_weights[40] = {
 
 #define WEIGHT_IDLE 3
 
-uint32_t weight_of_nice(int nice)
+static unsigned own_urgency(const struct thread *t)
 {
-	ASSERT(nice >= -20 && nice <= 19);
-	return nice_weights[nice + 20];
+	if (t->rt_priority)
+		return RT_LEVELS - 1 - t->rt_priority;
+	return t->policy == SCHED_IDLE ? URGENCY_IDLE : (unsigned)(URGENCY_NICE_0 + t->nice);
+}
+
+void queue_classify(struct thread *t)
+{
+	unsigned urgency = min(own_urgency(t), (unsigned)t->lent);
+
+	WRITE_ONCE(t->urgency, (uint8_t)urgency);
+	t->level = (uint8_t)(urgency < RT_LEVELS ? RT_LEVELS - 1 - urgency : 0);
+	t->weight = urgency < RT_LEVELS ? WEIGHT_NICE_0 : urgency == URGENCY_IDLE ? WEIGHT_IDLE : nice_weights[urgency - RT_LEVELS];
 }
 
 static bool is_rt(const struct thread *t)
 {
-	return t->policy == SCHED_FIFO || t->policy == SCHED_RR;
+	return t->level > 0;
 }
 
 static unsigned rt_level(const struct thread *t)
 {
-	return RT_LEVELS - 1 - t->rt_priority;
-}
-
-static uint32_t weight_of(const struct thread *t)
-{
-	return t->policy == SCHED_IDLE ? WEIGHT_IDLE : t->weight;
+	return RT_LEVELS - 1 - t->level;
 }
 
 void queue_init(struct run_queue *rq, unsigned cpu)
@@ -106,7 +113,7 @@ static void fair_place(struct run_queue *rq, struct thread *t)
 	if (rq->current && now > rq->current->run_from_ns)
 		queue_charge(rq, rq->current, now);
 	if (lag > 0) {
-		lag = min(lag, quantum * WEIGHT_NICE_0 / (int64_t)weight_of(t));
+		lag = min(lag, quantum * WEIGHT_NICE_0 / (int64_t)t->weight);
 		lag = max(lag - (int64_t)(now - t->run_from_ns), (int64_t)0);
 	}
 	t->vruntime = rq->min_vruntime + (uint64_t)max(lag, -quantum);
@@ -194,7 +201,7 @@ bool queue_preempts(const struct run_queue *rq, const struct thread *t)
 	if (now == rq->idle)
 		return true;
 	if (is_rt(t))
-		return !is_rt(now) || t->rt_priority > now->rt_priority;
+		return !is_rt(now) || t->level > now->level;
 	if (is_rt(now))
 		return false;
 	/* By half a quantum, so that a wake-up storm does not switch at every wake. */
@@ -214,7 +221,7 @@ void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now)
 	rq->stats.busy_ns += delta;
 	if (!READ_ONCE(t->space)) /* a kernel thread */
 		rq->stats.system_ns += delta;
-	t->vruntime += likely(weight_of(t) == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / weight_of(t);
+	t->vruntime += likely(t->weight == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / t->weight;
 	raise_minimum(rq);
 }
 

@@ -8,9 +8,16 @@
 #include <cloudos/percpu.h>
 #include <cloudos/rbtree.h>
 #include <cloudos/thread.h>
+#include <linux/sched.h>
 
 #define RT_LEVELS 100
 #define WEIGHT_NICE_0 1024
+
+/* Does its time on the CPU end while others like it wait? */
+static inline bool thread_has_slices(const struct thread *t)
+{
+	return !t->level || t->policy == SCHED_RR;
+}
 
 /*
  * lock guards everything here, and the Q fields of every thread whose `cpu` this is. It is held across a context switch: the thread that is
@@ -51,7 +58,7 @@ struct thread *queue_find_movable(struct run_queue *rq, unsigned to_cpu);
 bool queue_preempts(const struct run_queue *rq, const struct thread *t); /* should t run instead of rq->current? */
 void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now);  /* run time since run_from_ns */
 void queue_leave(struct run_queue *rq, struct thread *t); /* t goes to sleep or elsewhere: vruntime becomes relative */
-uint32_t weight_of_nice(int nice);
+void queue_classify(struct thread *t); /* its parameters have changed, and it is on no queue */
 
 /* ---- schedule.c ---- */
 

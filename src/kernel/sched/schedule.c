@@ -221,7 +221,7 @@ static void begin_slice(struct run_queue *rq, struct thread *t, uint64_t now)
 {
 	if (t->slice_end_ns <= now)
 		t->slice_end_ns = now + slice_ns;
-	if (rq->queued > 0 && t != rq->idle && t->policy != SCHED_FIFO) {
+	if (rq->queued > 0 && t != rq->idle && thread_has_slices(t)) {
 		rq->slice_deadline_ns = t->slice_end_ns;
 		cpu_timer_want(t->slice_end_ns);
 	} else {

@@ -16,8 +16,9 @@ void thread_setup(struct thread *t, const char *name)
 	memset(t, 0, sizeof(*t));
 	str_copy(t->name, sizeof(t->name), name);
 	t->state = THREAD_NEW;
-	t->weight = WEIGHT_NICE_0;
+	t->lent = URGENCY_NONE;
 	t->affinity = UINT64_MAX;
+	queue_classify(t);
 	list_init(&t->queue_link);
 	timer_setup(&t->sleep_timer, sleep_over);
 }
@@ -36,8 +37,8 @@ int thread_init(struct thread *t, const char *name, void (*entry)(void *), void 
 	if (parent) {
 		t->policy = READ_ONCE(parent->policy);
 		t->nice = READ_ONCE(parent->nice);
-		t->weight = READ_ONCE(parent->weight);
 		t->rt_priority = READ_ONCE(parent->rt_priority);
+		queue_classify(t);
 		t->affinity = READ_ONCE(parent->affinity);
 	}
 	thread_setup_context(t);
@@ -137,6 +138,7 @@ static void change(struct thread *t, void (*set)(struct thread *t, uint64_t a, u
 	if (waits)
 		queue_remove(rq, t);
 	set(t, a, b);
+	queue_classify(t);
 	if (waits)
 		enqueue_and_notify(rq, t, false);
 	else if (rq->current == t && rq->queued > 0)
@@ -162,18 +164,30 @@ int thread_set_policy(struct thread *t, unsigned policy, unsigned rt_priority)
 	return 0;
 }
 
-static void set_nice(struct thread *t, uint64_t nice, uint64_t weight)
+static void set_nice(struct thread *t, uint64_t nice, uint64_t unused)
 {
+	(void)unused;
 	WRITE_ONCE(t->nice, (int8_t)nice);
-	WRITE_ONCE(t->weight, (uint32_t)weight);
 }
 
 int thread_set_nice(struct thread *t, int nice)
 {
 	if (nice < -20 || nice > 19)
 		return -EINVAL;
-	change(t, set_nice, (uint64_t)nice, weight_of_nice(nice));
+	change(t, set_nice, (uint64_t)nice, 0);
 	return 0;
+}
+
+static void set_lent(struct thread *t, uint64_t urgency, uint64_t unused)
+{
+	(void)unused;
+	t->lent = (uint8_t)urgency;
+}
+
+void thread_lend(struct thread *t, unsigned urgency)
+{
+	ASSERT(urgency <= URGENCY_NONE);
+	change(t, set_lent, urgency, 0);
 }
 
 /* t waits on a CPU that it may not use: over to another one. rq is the locked queue of its CPU; released here. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Time-outs and signal masks as poll, select and epoll take them from user programs. */
 #include <linux/time_types.h>
+#include <cloudos/clock.h>
 #include <cloudos/errno.h>
 #include <cloudos/proc.h>
 #include <cloudos/uaccess.h>
@@ -47,6 +48,22 @@ int deadline_from_timespec(uaddr_t addr, uint64_t *ret)
 	if (get_user(ts, addr))
 		return -EFAULT;
 	return deadline_from(ts.tv_sec, ts.tv_nsec, ret);
+}
+
+int deadline_at_timespec(uaddr_t addr, int clock, uint64_t *ret)
+{
+	struct __kernel_timespec ts;
+
+	*ret = HAL_TIMER_NEVER;
+	if (!addr)
+		return 0;
+	if (get_user(ts, addr))
+		return -EFAULT;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (int64_t)NSEC_PER_SEC)
+		return -EINVAL;
+	if (ts.tv_sec > SECONDS_MAX)
+		return 0;
+	return clock_deadline(clock, (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec, ret);
 }
 
 /* A timeval's microseconds may exceed a second, as select(2) always let them. */

@@ -13,6 +13,9 @@ uint64_t deadline_from_ms(int64_t ms); /* negative: none */
 int deadline_from_timespec(uaddr_t addr, uint64_t *ret);
 int deadline_from_timeval(uaddr_t addr, uint64_t *ret);
 
+/* An absolute time on a clock that clock_deadline() knows (address 0: no deadline): 0, -EFAULT, -EINVAL. */
+int deadline_at_timespec(uaddr_t addr, int clock, uint64_t *ret);
+
 /*
  * What the call returns after the time that is left was written back. When that fails the call cannot be restarted any more:
  * a restart becomes -EINTR.

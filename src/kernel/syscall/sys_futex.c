@@ -1,37 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* futex(2) and robust lists. */
-#include <cloudos/clock.h>
 #include <cloudos/errno.h>
 #include <cloudos/futex.h>
 #include <cloudos/inspect.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
 #include <linux/futex.h>
-#include <linux/time_types.h>
+#include <linux/time.h>
+#include "call_wait.h"
 #include "syscalls_gen.h"
-
-#define SECONDS_MAX (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
 
 /* A relative time for FUTEX_WAIT, an absolute one for FUTEX_WAIT_BITSET. */
 static int get_deadline(uaddr_t from, int op, bool absolute, uint64_t *ret)
 {
-	struct __kernel_timespec ts;
-	uint64_t ns;
-
-	*ret = HAL_TIMER_NEVER;
-	if (!from)
-		return 0;
-	if (get_user(ts, from) < 0)
-		return -EFAULT;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (int64_t)NSEC_PER_SEC)
-		return -EINVAL;
-	if (ts.tv_sec > SECONDS_MAX)
-		return 0;
-	ns = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 	if (absolute)
-		return clock_deadline(op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, ns, ret);
-	*ret = clock_deadline_in(ns);
-	return 0;
+		return deadline_at_timespec(from, op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, ret);
+	return deadline_from_timespec(from, ret);
 }
 
 static int64_t wait(uaddr_t addr, int op, uint32_t value, uaddr_t timeout, uint32_t bits, bool absolute)
@@ -43,12 +27,20 @@ static int64_t wait(uaddr_t addr, int op, uint32_t value, uaddr_t timeout, uint3
 	return err < 0 ? err : futex_wait(&w);
 }
 
+static int64_t lock_pi(uaddr_t addr, int op, uaddr_t timeout)
+{
+	uint64_t deadline_ns;
+	int err = get_deadline(timeout, op, true, &deadline_ns);
+
+	return err < 0 ? err : futex_lock_pi(addr, (op & FUTEX_PRIVATE_FLAG) != 0, false, deadline_ns);
+}
+
 int64_t sys_futex(uaddr_t addr, int op, unsigned value, uaddr_t timeout, uaddr_t addr2, unsigned value3)
 {
 	int command = op & FUTEX_CMD_MASK;
 	bool private = (op & FUTEX_PRIVATE_FLAG) != 0;
 
-	if ((op & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET && command != FUTEX_WAIT)
+	if ((op & FUTEX_CLOCK_REALTIME) && command != FUTEX_LOCK_PI2 && command != FUTEX_WAIT_BITSET)
 		return -ENOSYS;
 	switch (command) {
 	case FUTEX_WAIT:
@@ -65,6 +57,14 @@ int64_t sys_futex(uaddr_t addr, int op, unsigned value, uaddr_t timeout, uaddr_t
 		return futex_requeue(addr, addr2, private, (int)value, (int)timeout, &value3);
 	case FUTEX_WAKE_OP:
 		return futex_wake_op(addr, addr2, private, (int)value, (int)timeout, value3);
+	case FUTEX_LOCK_PI: /* its time is always on the wall clock */
+		return lock_pi(addr, op | FUTEX_CLOCK_REALTIME, timeout);
+	case FUTEX_LOCK_PI2:
+		return lock_pi(addr, op, timeout);
+	case FUTEX_TRYLOCK_PI:
+		return futex_lock_pi(addr, private, true, HAL_TIMER_NEVER);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi(addr, private);
 	default:
 		return -ENOSYS;
 	}

@@ -176,6 +176,26 @@ int64_t sys_mprotect(uaddr_t addr, size_t len, unsigned prot)
 	return vm_protect(space(), addr, len, prot & PROT_RWX);
 }
 
+/* ---- protection keys: there are none, and the calls say so as on a processor without them ---- */
+
+#define PKEY_RIGHTS (PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE)
+
+int64_t sys_pkey_alloc(unsigned flags, uint64_t rights)
+{
+	return flags || (rights & ~(uint64_t)PKEY_RIGHTS) ? -EINVAL : -ENOSPC;
+}
+
+int64_t sys_pkey_free(int key)
+{
+	(void)key;
+	return -EINVAL;
+}
+
+int64_t sys_pkey_mprotect(uaddr_t addr, size_t len, unsigned prot, int key)
+{
+	return key == -1 ? sys_mprotect(addr, len, prot) : -EINVAL;
+}
+
 int64_t sys_mremap(uaddr_t addr, size_t old_len, size_t new_len, unsigned flags, uaddr_t new_addr)
 {
 	uaddr_t at = 0;

@@ -118,6 +118,7 @@ static int set_policy(int pid, int policy, int priority)
 		err = -EPERM;
 	else
 		err = thread_set_policy(&t->thread, (unsigned)policy, (unsigned)priority);
+	task_urgency_changed(t);
 	task_put(t);
 	return err;
 }
@@ -218,7 +219,9 @@ static int set_nice(struct task *t, int nice, bool may)
 		return -EPERM;
 	if (nice < READ_ONCE(t->thread.nice) && (uint64_t)(20 - nice) > allowed && !cred_capable(thread_current()->cred, CAP_SYS_NICE))
 		return -EACCES;
-	return thread_set_nice(&t->thread, nice);
+	(void)thread_set_nice(&t->thread, nice);
+	task_urgency_changed(t);
+	return 0;
 }
 
 int64_t sys_sched_setattr(int pid, uaddr_t attr, unsigned flags)

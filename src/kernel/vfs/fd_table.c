@@ -163,9 +163,11 @@ bool fd_table_shared(const struct fd_table *t)
 	return refcount_read(&t->refs) > 1;
 }
 
-/* What closing a descriptor means beside dropping the file: the process's POSIX locks on it are gone. */
+/* What closing a descriptor means beside dropping the file: the process's POSIX locks on it are gone, and what else the file ties to it. */
 static void close_file(const struct fd_table *t, struct file *f)
 {
+	if (unlikely(f->ops->flush))
+		f->ops->flush(f);
 	if (f->inode && unlikely(READ_ONCE(f->inode->locks)))
 		locks_release_owner(f->inode, t, NULL);
 	file_put(f);

@@ -259,14 +259,17 @@ int vfs_link(int old_dirfd, const char *old_name, int new_dirfd, const char *nam
 /* ---- removing ---- */
 
 /* The name is gone from the file system. Who uses the file by it keeps it: only then is it said later that it is gone, too. */
-static void target_deleted(struct target *t)
+void name_deleted(struct inode *dir, const struct name *name, struct dentry *d)
 {
-	struct dentry *d = t->dentry;
-
 	dentry_delete(d);
 	if (READ_ONCE(d->refs) == 1)
 		notify_removed(d->inode);
-	notify_name(t->walk.at.dentry->inode, t->walk.last.text, t->walk.last.len, d->inode, IN_DELETE, 0);
+	notify_name(dir, name->text, name->len, d->inode, IN_DELETE, 0);
+}
+
+static void target_deleted(struct target *t)
+{
+	name_deleted(t->walk.at.dentry->inode, &t->walk.last, t->dentry);
 }
 
 static int unlink_target(struct target *t)

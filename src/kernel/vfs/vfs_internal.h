@@ -109,8 +109,6 @@ struct mount *mount_find(const struct mount *m, const struct dentry *d);
 /* Goes down into what is mounted on *p, all the way. Tree reading side; borrowed. */
 void mount_cross(struct path *p);
 void mount_put(struct mount *m);
-/* A mount that no path leads to; takes over the reference of sb, but not when it fails. Null: out of memory. */
-struct mount *mount_create_hidden(struct super_block *sb, const char *source);
 /* The flag of such a mount, beside MS_*. */
 #define MOUNT_HIDDEN (1u << 31)
 int mount_init(void);
@@ -124,7 +122,6 @@ static inline int mount_want_write(const struct mount *m)
 	return unlikely((m->flags & MS_RDONLY) || (m->sb->flags & SB_RDONLY)) ? -EROFS : 0;
 }
 
-void super_put(struct super_block *sb);
 /* The i-th registered type, or null. */
 const struct fs_type *fs_type_at(unsigned i);
 
@@ -179,6 +176,8 @@ int dentry_lookup_locked(struct dentry *dir, const struct name *name, struct den
 /* Removal and creation rules of a folder; 0 or an errno. Its lock held. */
 int dir_may_create(const struct path *dir);
 int dir_may_remove(const struct path *dir, const struct dentry *victim, bool want_dir);
+/* After the file system has removed a name: it leaves the cache, and who watches hears of it. */
+void name_deleted(struct inode *dir, const struct name *name, struct dentry *d);
 /* The mode of a new file: without the umask's bits. */
 uint32_t mode_apply_umask(uint32_t mode);
 /* Makes a regular file where a walk for a parent has stopped; -EEXIST if somebody was faster. *ret with a reference. */
@@ -221,17 +220,11 @@ void locks_free(struct file_locks *locks);
 extern const struct inode_ops memfs_dir_ops_readonly;
 int memfs_init(void);
 struct inode *memfs_inode_create(struct super_block *sb, uint32_t mode, const struct inode_ops *ops, const struct file_ops *file_ops);
-void memfs_inode_free(struct inode *inode);
 /* Shared by every in-memory file system's inode_ops. */
 struct dentry *memfs_child(struct dentry *dir, const char *name);
 int memfs_link(struct inode *inode, struct inode *dir, struct dentry *dentry);
-int memfs_unlink(struct inode *dir, struct dentry *dentry);
 int memfs_rmdir(struct inode *dir, struct dentry *dentry);
 int memfs_rename(struct inode *from_dir, struct dentry *from, struct inode *to_dir, struct dentry *to, unsigned flags);
-/* A folder's books when a name comes (+1) or goes (-1). */
-void memfs_dir_count(struct inode *dir, int names, int folders);
-int memfs_super_create(const struct fs_type *type, const struct super_ops *ops, uint32_t flags, const struct inode_ops *dir_ops,
-		       uint32_t mode, struct super_block **ret);
 /* Makes `path` below the root of a kernel-made tree, folders on the way too; takes over `inode` on success. */
 int memfs_add(struct super_block *sb, const char *path, struct inode *inode, const struct inode_ops *dir_ops);
 int memfs_remove(struct super_block *sb, const char *path);

@@ -25,6 +25,7 @@ static const struct {
 	{"/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV},
 	{"/dev", "devtmpfs", MS_NOSUID},
 	{"/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV}, /* POSIX shared memory and semaphores */
+	{"/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC},
 };
 
 static const struct {
