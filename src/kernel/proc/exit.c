@@ -284,8 +284,13 @@ void task_exit(int status)
 {
 	struct task *t = task_self();
 	struct process *p = t->process;
-	bool last = begin_exit(t, status);
+	bool last;
 
+	if (t->async && !t->worker)
+		task_async_ops->leave(t);
+	last = begin_exit(t, status);
+	if (t->worker)
+		task_async_ops->worker_gone(t);
 	futex_exit_robust(t);
 	futex_clear_tid(t);
 	if (last) {

@@ -16,6 +16,7 @@
 #include <cloudos/vm.h>
 
 const struct task_sem_undo_ops *task_sem_undo_ops;
+const struct task_async_ops *task_async_ops;
 
 static struct slab_cache *task_cache, *process_cache, *actions_cache;
 
