@@ -7,7 +7,7 @@
  * R1  Every request has one last completion, and none after it; nothing else is completed.
  * R2  What reads have got and what is left in a pipe is what was written: a read that was cancelled has taken nothing.
  * R3  In a chain, what stands behind one that failed is cancelled, and what stands behind one that did not is not, but for its own reasons.
- * R4  A request that drains is completed after all before it.
+ * R4  A request that drains is completed after all before it, if it is not cancelled.
  * R5  A request whose time comes, whose pipe has bytes, or that is cancelled, comes to its end. In the end nothing is left over.
  *
  * A ring has one user at a time (`busy`); the memory of its submissions is the program's to look after.
@@ -182,8 +182,8 @@ static void check_drain(const struct ring *r, const struct request *q)
 {
 	for (const struct request *p = requests; p < q; p++)
 		if (p->made && !p->over && &rings[p->ring] == r && p->round == q->round)
-			model_failed(__FILE__, __LINE__, "request %ld, which drains, is completed before %ld", (long)(q - requests),
-				     (long)(p - requests));
+			model_failed(__FILE__, __LINE__, "request %ld (kind %d), which drains, gives %d before %ld (kind %d, behind %d) is over",
+				     (long)(q - requests), q->kind, q->result, (long)(p - requests), p->kind, p->behind);
 }
 
 static void completed(struct ring *r, const struct io_uring_cqe *c)
@@ -205,7 +205,7 @@ static void completed(struct ring *r, const struct io_uring_cqe *c)
 		got[q->pipe] += (uint64_t)c->res;
 	check_chain(q);
 	q->over = true;
-	if (q->drains && !lost)
+	if (q->drains && !lost && q->result != -ECANCELED)
 		check_drain(r, q);
 	r->pending--;
 }
@@ -214,6 +214,8 @@ static void take(struct ring *r)
 {
 	uint32_t tail = word(r, r->p.cq_off.tail), head = word(r, r->p.cq_off.head);
 
+	lost |= word(r, r->p.cq_off.overflow) != 0;
+	MODEL_CHECK(!lost || programs_may_die());
 	MODEL_CHECK(tail - head <= COMPLETIONS);
 	for (; head != tail; head++) {
 		struct io_uring_cqe c;
@@ -224,8 +226,6 @@ static void take(struct ring *r)
 		user_store32(r->words + r->p.cq_off.head, head + 1);
 		completed(r, &c);
 	}
-	lost |= word(r, r->p.cq_off.overflow) != 0;
-	MODEL_CHECK(!lost || programs_may_die());
 }
 
 /* ---- submitting ---- */
@@ -245,7 +245,7 @@ static int64_t enter(struct ring *r, uint32_t submit, uint32_t wait)
 
 	user_store32(r->words + r->p.sq_off.tail, r->tail);
 	n = user_call(__NR_io_uring_enter, (uint64_t)r->fd, submit, wait, wait ? IORING_ENTER_GETEVENTS : 0, 0, 0);
-	if (n >= 0 && n < submit && programs_may_die()) /* the rest is taken back */
+	if (n < (int64_t)submit && programs_may_die()) /* the rest is taken back */
 		r->tail = word(r, r->p.sq_off.head);
 	return n;
 }
@@ -387,6 +387,18 @@ static void cancel_all(struct ring *r)
 	MODEL_CHECK(done == 1 || starved(done) || (done == 0 && programs_may_die()));
 }
 
+/* The call that does not wait its turn behind requests that drain. */
+static void cancel_at_once(struct ring *r)
+{
+	struct io_uring_sync_cancel_reg reg = {.flags = IORING_ASYNC_CANCEL_ANY, .timeout = {.tv_sec = -1, .tv_nsec = -1}};
+	uaddr_t at = user_scratch();
+	int64_t result;
+
+	user_write(at, &reg, sizeof(reg));
+	result = user_call(__NR_io_uring_register, (uint64_t)r->fd, IORING_REGISTER_SYNC_CANCEL, at, 1);
+	MODEL_CHECK(result == 0 || result == -ENOENT || starved(result));
+}
+
 static void child(uint64_t arg)
 {
 	struct ring mine = {.open = false};
@@ -430,8 +442,10 @@ static void use(struct model_op *op, struct ring *r, unsigned what)
 		take(r);
 	else if (what < 10)
 		wait_briefly(r);
-	else if (what == 10)
+	else if (what == 10 && model_chance(op, 60))
 		cancel_all(r);
+	else if (what == 10)
+		cancel_at_once(r);
 	else if (model_chance(op, 40))
 		close_ring(r);
 	r->busy = false;
@@ -466,16 +480,25 @@ static void work(uint64_t worker)
 
 /* ---- the end ---- */
 
+static _Noreturn void never_ended(const struct ring *r)
+{
+	for (const struct request *q = requests; q < requests + request_count; q++)
+		if (q->made && !q->over && &rings[q->ring] == r && q->round == r->round)
+			model_failed(__FILE__, __LINE__, "%u requests never end: %ld (kind %d, behind %d%s) is the first", r->pending,
+				     (long)(q - requests), q->kind, q->behind, q->drains ? ", drains" : "");
+	model_failed(__FILE__, __LINE__, "%u requests never end", r->pending);
+}
+
 /* All that is under way is cancelled, and comes to its end. What drains may have to wait for what comes to its end only then. */
 static void finish_ring(struct ring *r)
 {
 	if (!r->open)
 		return;
 	for (unsigned turns = 0; r->pending && !lost; turns++) {
-		cancel_all(r);
+		cancel_at_once(r);
 		wait_briefly(r);
 		if (turns > REQUESTS_MAX)
-			model_failed(__FILE__, __LINE__, "%u requests never come to their end", r->pending);
+			never_ended(r);
 	}
 }
 

@@ -7,6 +7,10 @@
 #include "call_fd.h"
 #include "syscalls_gen.h"
 
+#define ENTER_FLAGS                                                                                                 \
+	(IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT | IORING_ENTER_EXT_ARG |             \
+	 IORING_ENTER_REGISTERED_RING)
+
 int64_t sys_io_uring_setup(unsigned entries, uaddr_t params)
 {
 	struct io_uring_params p;
@@ -30,6 +34,8 @@ int64_t sys_io_uring_enter(int fd, unsigned submit, unsigned min_complete, unsig
 	struct file *f = NULL;
 	int64_t result = 0;
 
+	if (flags & ~ENTER_FLAGS)
+		return -EINVAL;
 	if (flags & IORING_ENTER_REGISTERED_RING)
 		result = uring_registered((uint32_t)fd, &f);
 	else

@@ -218,6 +218,12 @@ bool async_arm_timer(struct async_job *job, uint64_t deadline_ns)
 	return let_go(job);
 }
 
+bool async_park(struct async_job *job)
+{
+	__atomic_exchange_n(&job->state, 0, __ATOMIC_SEQ_CST);
+	return !async_cancelled(job) && let_go(job);
+}
+
 void async_disarm(struct async_job *job)
 {
 	for (uint32_t i = 0; i < job->waiter_count; i++)

@@ -59,6 +59,9 @@ void async_work(struct async_job *job);
 bool async_arm_poll(struct async_job *job, struct file *f, uint32_t events, uint32_t *ret_mask);
 bool async_arm_timer(struct async_job *job, uint64_t deadline_ns);
 
+/* Arms an owned job for nothing: async_take() or async_cancel() gets it back. False: it is cancelled, and stays the caller's. */
+bool async_park(struct async_job *job);
+
 /* An armed job that became ready is owned again: lets go of queues and timers. May sleep. */
 void async_disarm(struct async_job *job);
 

@@ -14,9 +14,9 @@ int uring_cancel_target_locked(struct uring_request *target)
 	return async_cancel(&target->job) == ASYNC_RUNNING && target->begun ? -EALREADY : 0;
 }
 
-static bool matches(const struct uring_request *r, const struct uring_cancel *c)
+static bool names(const struct uring_request *r, const struct uring_cancel *c)
 {
-	if (r == c->except || !r->begun || async_cancelled(&r->job))
+	if (!r->begun || r == c->except)
 		return false;
 	if (c->flags & IORING_ASYNC_CANCEL_ANY)
 		return true;
@@ -33,7 +33,7 @@ int uring_cancel(struct uring *ring, const struct uring_cancel *c)
 
 	spin_lock(&ring->state);
 	list_for_each(r, &ring->requests, of_ring) {
-		if (!matches(r, c))
+		if (!names(r, c) || async_cancelled(&r->job))
 			continue;
 		found++;
 		err = uring_cancel_target_locked(r);
@@ -86,12 +86,8 @@ static bool any_left(struct uring *ring, const struct uring_cancel *c)
 	bool left = false;
 
 	spin_lock(&ring->state);
-	list_for_each(r, &ring->requests, of_ring) {
-		if ((c->flags & IORING_ASYNC_CANCEL_ANY) && r->begun)
-			left = true;
-		else if ((c->flags & IORING_ASYNC_CANCEL_FD) ? READ_ONCE(r->file) == c->file : r->sqe.user_data == c->user_data)
-			left |= r->begun;
-	}
+	list_for_each(r, &ring->requests, of_ring)
+		left |= names(r, c) && async_cancelled(&r->job);
 	spin_unlock(&ring->state);
 	return left;
 }

@@ -9,10 +9,6 @@
 #include <cloudos/task.h>
 #include <cloudos/uring.h>
 
-#define KNOWN                                                                                                       \
-	(IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT | IORING_ENTER_EXT_ARG |             \
-	 IORING_ENTER_REGISTERED_RING)
-
 /* What the call waits with. */
 struct wait_arg {
 	bool has_mask;
@@ -135,12 +131,12 @@ int64_t uring_enter(struct file *f, uint32_t count, uint32_t min_complete, uint3
 	int64_t done = 0;
 	int err;
 
-	if (flags & ~KNOWN)
-		return -EINVAL;
 	if (!ring)
 		return -EOPNOTSUPP;
 	if (READ_ONCE(ring->disabled))
 		return -EBADFD;
+	if ((ring->flags & IORING_SETUP_DEFER_TASKRUN) && (flags & IORING_ENTER_GETEVENTS) && READ_ONCE(ring->issuer) != task_self())
+		return -EEXIST;
 	err = async_task_get(&task);
 	if (err)
 		return err;

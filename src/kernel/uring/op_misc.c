@@ -13,7 +13,7 @@ static int64_t nop_issue(struct uring_request *r, bool may_block)
 	return 0;
 }
 
-const struct uring_op op_nop = { .issue = nop_issue };
+const struct uring_op op_nop = { .issue = nop_issue, .flags = OP_IOPOLL };
 
 /* ---- OP_MADVISE ---- */
 
@@ -119,6 +119,8 @@ static int64_t files_update_any(struct uring_request *r)
 	uint32_t done = 0;
 	int64_t index = 0;
 
+	if (!READ_ONCE(r->ring->file_count))
+		return -ENXIO;
 	for (; done < r->sqe.len; done++) {
 		uaddr_t at = r->sqe.addr + done * sizeof(int32_t);
 		struct file *f;
@@ -149,7 +151,7 @@ static int64_t files_update_issue(struct uring_request *r, bool may_block)
 	return uring_files_update(r->ring, (uint32_t)r->sqe.off, r->sqe.addr, 0, r->sqe.len);
 }
 
-const struct uring_op op_files_update = { .prep = files_update_prep, .issue = files_update_issue };
+const struct uring_op op_files_update = { .prep = files_update_prep, .issue = files_update_issue, .flags = OP_IOPOLL };
 
 /* ---- OP_MSG_RING ---- */
 
@@ -195,4 +197,4 @@ static int64_t msg_ring_issue(struct uring_request *r, bool may_block)
 	return 0;
 }
 
-const struct uring_op op_msg_ring = { .prep = msg_ring_prep, .issue = msg_ring_issue, .flags = OP_FILE };
+const struct uring_op op_msg_ring = { .prep = msg_ring_prep, .issue = msg_ring_issue, .flags = OP_FILE | OP_IOPOLL };

@@ -6,7 +6,9 @@
 #include "uring_internal.h"
 #include <asm/fcntl.h>
 #include <asm/poll.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
+#include <linux/ioprio.h>
 #include <cloudos/fs.h>
 #include <cloudos/io.h>
 #include "call_rw.h"
@@ -42,6 +44,8 @@ static int64_t transfer(struct uring_request *r, struct io_iter *it, bool write,
 		return -EBADF;
 	if ((f->mode & FILE_SEEKABLE) && (int64_t)r->sqe.off < -1)
 		return -EINVAL;
+	if (r->ring->flags & IORING_SETUP_IOPOLL) /* no device can be polled */
+		return -EOPNOTSUPP;
 	if (nowait && !f->ops->nowait && !in_memory(f))
 		return -EOPNOTSUPP;
 	if (!may_block && !f->ops->nowait && !in_memory(f))
@@ -56,8 +60,27 @@ static int64_t transfer(struct uring_request *r, struct io_iter *it, bool write,
 	return n;
 }
 
+static int check_priority(uint16_t priority)
+{
+	switch (IOPRIO_PRIO_CLASS(priority)) {
+	case IOPRIO_CLASS_NONE:
+		return IOPRIO_PRIO_DATA(priority) ? -EINVAL : 0;
+	case IOPRIO_CLASS_RT:
+		return cred_capable(thread_current()->cred, CAP_SYS_ADMIN) || cred_capable(thread_current()->cred, CAP_SYS_NICE) ? 0 : -EPERM;
+	case IOPRIO_CLASS_BE:
+	case IOPRIO_CLASS_IDLE:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 static int check_flags(const struct uring_request *r)
 {
+	int err = check_priority(r->sqe.ioprio);
+
+	if (err)
+		return err;
 	return call_rw_flags(r->sqe.rw_flags & ~(uint32_t)RWF_NOWAIT);
 }
 
@@ -101,8 +124,8 @@ static int64_t write_issue(struct uring_request *r, bool may_block)
 	return buffer_issue(r, true, may_block);
 }
 
-const struct uring_op op_read = { .prep = buffer_prep, .issue = read_issue, .flags = OP_FILE | OP_BUFFERS | OP_IOPRIO };
-const struct uring_op op_write = { .prep = buffer_prep, .issue = write_issue, .flags = OP_FILE | OP_IOPRIO };
+const struct uring_op op_read = { .prep = buffer_prep, .issue = read_issue, .flags = OP_FILE | OP_BUFFERS | OP_IOPRIO | OP_IOPOLL };
+const struct uring_op op_write = { .prep = buffer_prep, .issue = write_issue, .flags = OP_FILE | OP_IOPRIO | OP_IOPOLL };
 
 /* ---- a registered buffer ---- */
 
@@ -113,8 +136,8 @@ static int fixed_prep(struct uring_request *r)
 	return err ? err : buffer_prep(r);
 }
 
-const struct uring_op op_read_fixed = { .prep = fixed_prep, .issue = read_issue, .flags = OP_FILE | OP_IOPRIO };
-const struct uring_op op_write_fixed = { .prep = fixed_prep, .issue = write_issue, .flags = OP_FILE | OP_IOPRIO };
+const struct uring_op op_read_fixed = { .prep = fixed_prep, .issue = read_issue, .flags = OP_FILE | OP_IOPRIO | OP_IOPOLL };
+const struct uring_op op_write_fixed = { .prep = fixed_prep, .issue = write_issue, .flags = OP_FILE | OP_IOPRIO | OP_IOPOLL };
 
 /* ---- vectors ---- */
 
@@ -185,10 +208,12 @@ static int64_t writev_issue(struct uring_request *r, bool may_block)
 }
 
 const struct uring_op op_readv = {
-	.prep = vectors_prep, .issue = readv_issue, .cleanup = vectors_cleanup, .flags = OP_FILE | OP_BUFFERS | OP_IOPRIO,
+	.prep = vectors_prep, .issue = readv_issue, .cleanup = vectors_cleanup,
+	.flags = OP_FILE | OP_BUFFERS | OP_IOPRIO | OP_IOPOLL,
 };
 const struct uring_op op_writev = {
-	.prep = vectors_prep, .issue = writev_issue, .cleanup = vectors_cleanup, .flags = OP_FILE | OP_IOPRIO,
+	.prep = vectors_prep, .issue = writev_issue, .cleanup = vectors_cleanup,
+	.flags = OP_FILE | OP_IOPRIO | OP_IOPOLL,
 };
 
 /* ---- writing out, reserving, advice ---- */

@@ -6,6 +6,7 @@
  * The ring is the program's: its tail and entries are read once each, and the kernel keeps the head.
  */
 #include "uring_internal.h"
+#include <cloudos/vm.h>
 
 #define BUFFERS_MAX 65536u /* ids of a group */
 
@@ -215,7 +216,7 @@ static int64_t provide_issue(struct uring_request *r, bool may_block)
 	return err;
 }
 
-const struct uring_op op_provide_buffers = { .prep = provide_prep, .issue = provide_issue };
+const struct uring_op op_provide_buffers = { .prep = provide_prep, .issue = provide_issue, .flags = OP_IOPOLL };
 
 static int remove_prep(struct uring_request *r)
 {
@@ -240,7 +241,7 @@ static int64_t remove_issue(struct uring_request *r, bool may_block)
 	return result;
 }
 
-const struct uring_op op_remove_buffers = { .prep = remove_prep, .issue = remove_issue };
+const struct uring_op op_remove_buffers = { .prep = remove_prep, .issue = remove_issue, .flags = OP_IOPOLL };
 
 /* ---- rings of buffers ---- */
 
@@ -265,6 +266,8 @@ int uring_buffer_ring_register(struct uring *ring, uaddr_t arg)
 	    reg.ring_entries >= BUFFERS_MAX)
 		return -EINVAL;
 	if (!user_range_ok(reg.ring_addr, reg.ring_entries * sizeof(struct io_uring_buf)))
+		return -EFAULT;
+	if (vm_populate(thread_current()->vm, reg.ring_addr, align_up(reg.ring_entries * sizeof(struct io_uring_buf), PAGE_SIZE)))
 		return -EFAULT;
 	mutex_lock(&ring->buffers_lock);
 	g = find_locked(ring, reg.bgid);

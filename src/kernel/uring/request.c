@@ -12,7 +12,8 @@
  * task finds it; but it does not count as begun.
  *
  * Q1  A request is completed once, by its owner. It is in ring->requests until then: who holds `state` may look at what he finds there.
- * Q2  ring->active is the number of requests that are neither deferred nor over. The first deferred chain starts when it is 0.
+ * Q2  ring->active is the number of requests that are neither deferred nor over. The first deferred chain starts when it is 0. While it waits
+ *     it is parked, so that it can be cancelled.
  */
 #include "uring_internal.h"
 #include <asm/poll.h>
@@ -67,23 +68,40 @@ static void tell_locked(struct uring_request *r, bool timeout)
 		uring_post_locked(r->ring, r->sqe.user_data, r->result, r->cqe_flags, timeout);
 }
 
-/* Takes r out; the first deferred chain, if it is its turn now, becomes active. */
-static struct uring_request *over_locked(struct uring_request *r)
+/* A chain that was deferred becomes active. */
+static void undefer_locked(struct uring_request *first)
 {
-	struct uring *ring = r->ring;
-	struct uring_request *first;
-
-	list_del(&r->of_ring);
-	list_del(&r->timeouts);
-	ADD_ONCE(ring->request_count, -1);
-	ring->active--;
-	if (ring->active > 0 || list_empty(&ring->deferred))
-		return NULL;
-	first = list_first(&ring->deferred, struct uring_request, deferred);
+	if (list_empty(&first->deferred))
+		return;
 	list_del(&first->deferred);
 	for (struct uring_request *each = first; each; each = each->next)
-		ring->active++;
+		first->ring->active++;
+}
+
+struct uring_request *uring_next_deferred_locked(struct uring *ring)
+{
+	struct uring_request *first;
+
+	if (ring->active > 0)
+		return NULL;
+	if (list_empty(&ring->deferred)) {
+		ring->draining = false;
+		return NULL;
+	}
+	first = list_first(&ring->deferred, struct uring_request, deferred);
+	if (!async_take(&first->job)) /* it was cancelled, and when that is over there is the next */
+		return NULL;
+	undefer_locked(first);
 	return first;
+}
+
+static struct uring_request *over_locked(struct uring_request *r)
+{
+	list_del(&r->of_ring);
+	list_del(&r->timeouts);
+	ADD_ONCE(r->ring->request_count, -1);
+	r->ring->active--;
+	return uring_next_deferred_locked(r->ring);
 }
 
 static struct uring_request *end_one(struct uring_request *r, struct uring_request **ret_timeout)
@@ -244,6 +262,11 @@ static void request_run(struct async_job *job, bool may_block)
 {
 	struct uring_request *r = container_of(job, struct uring_request, job);
 
+	if (!r->begun) { /* cancelled while it was deferred? */
+		spin_lock(&r->ring->state);
+		undefer_locked(r);
+		spin_unlock(&r->ring->state);
+	}
 	if (r->failed && !r->begun) {
 		uring_fail_chain(r);
 		return;

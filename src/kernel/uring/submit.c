@@ -97,6 +97,8 @@ static int check(struct uring *ring, struct uring_request *r, bool chained)
 		return err;
 	if (s->ioprio && !(op->flags & OP_IOPRIO))
 		return -EINVAL;
+	if ((ring->flags & IORING_SETUP_IOPOLL) && !(op->flags & OP_IOPOLL))
+		return -EINVAL;
 	if (op == &op_link_timeout && !chained)
 		return -EINVAL;
 	r->op = op;
@@ -139,18 +141,25 @@ struct chain {
 /* Is it to wait for others? Then it is in the list, and not counted as active. */
 static bool defer(struct uring *ring, const struct chain *c)
 {
+	struct uring_request *next = NULL;
 	uint32_t own = 0;
 	bool deferred;
 
 	for (const struct uring_request *r = c->first; r; r = r->next)
 		own++;
 	spin_lock(&ring->state);
-	deferred = !list_empty(&ring->deferred) || (c->drain && ring->active > own);
-	if (deferred) {
+	deferred = !list_empty(&ring->deferred) || ((c->drain || ring->draining) && ring->active > own);
+	ring->draining |= c->drain;
+	if (deferred && async_park(&c->first->job)) {
 		ring->active -= own;
 		list_add_tail(&ring->deferred, &c->first->deferred);
+		next = uring_next_deferred_locked(ring); /* what was active may have ended while this one counted as active */
+	} else {
+		deferred = false;
 	}
 	spin_unlock(&ring->state);
+	if (next)
+		async_ready(&next->job);
 	return deferred;
 }
 

@@ -41,6 +41,7 @@ enum uring_op_flags {
 	OP_OWN_END = 8,	 /* issue() is called for cancelled ones as well */
 	OP_BLOCKS = 16,	 /* always in a worker */
 	OP_DATA_FREE = 32, /* r->data is from kmalloc */
+	OP_IOPOLL = 64,	 /* may stand in a ring whose devices are polled */
 };
 
 struct uring_op {
@@ -144,6 +145,7 @@ struct uring {
 	uint32_t request_count;	   /* R */
 	uint32_t active;	   /* R: those that are not deferred */
 	struct list deferred;	   /* R: firsts of chains that wait for all before them */
+	bool draining;		   /* R: one that drains is active or deferred: all behind it wait as well */
 	uint32_t cq_tail;	   /* R, read freely */
 	struct list overflow;	   /* R: completions that found the ring full */
 	uint32_t overflow_count;   /* R, read freely */
@@ -198,6 +200,8 @@ void uring_request_discard(struct uring_request *r); /* one that was never made 
 /* Ends one that never began to be issued, with what stands in r->result, and those behind it. */
 void uring_fail_chain(struct uring_request *first);
 void uring_start_chain(struct uring_request *first);
+/* The first deferred chain, if it is its turn now: it becomes active, and is the caller's. Null: none. */
+struct uring_request *uring_next_deferred_locked(struct uring *ring);
 void uring_cancel_ring(struct uring *ring);
 
 /* cancel.c */
