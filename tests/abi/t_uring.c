@@ -751,6 +751,25 @@ static void messages(void)
 	uring_close(&u);
 }
 
+/* A ring may hold sockets, and is not sent through one. */
+static void unsent(void)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	struct iovec v = { "x", 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	int s[2];
+
+	EXPECT(uring_open(&u, 4) && socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+	memcpy(CMSG_DATA(&control.head), &u.fd, sizeof(int));
+	EXPECT_ERRNO(sendmsg(s[0], &m, 0), EINVAL);
+	close(s[0]);
+	close(s[1]);
+	uring_close(&u);
+}
+
 /* What a process that ends has asked for ends with it; so does what a program asked for that executes another. */
 static void ending(void)
 {
@@ -852,6 +871,7 @@ int main(int argc, char **argv)
 	CASE(events);
 	CASE(disabled);
 	CASE(messages);
+	CASE(unsent);
 	CASE(ending);
 	CASE(stopping);
 	return abi_result();

@@ -7,7 +7,7 @@
  * R1  Every request has one last completion, and none after it; nothing else is completed.
  * R2  What reads have got and what is left in a pipe is what was written: a read that was cancelled has taken nothing.
  * R3  In a chain, what stands behind one that failed is cancelled, and what stands behind one that did not is not, but for its own reasons.
- * R4  A request that drains is completed after all before it, if it is not cancelled.
+ * R4  A request that drains is completed after all before it, and all behind it after it, but for those that are cancelled.
  * R5  A request whose time comes, whose pipe has bytes, or that is cancelled, comes to its end. In the end nothing is left over.
  *
  * A ring has one user at a time (`busy`); the memory of its submissions is the program's to look after.
@@ -186,6 +186,15 @@ static void check_drain(const struct ring *r, const struct request *q)
 				     (long)(q - requests), q->kind, q->result, (long)(p - requests), p->kind, p->behind);
 }
 
+/* And what stands behind one that drains waits for that. */
+static void check_behind_drain(const struct ring *r, const struct request *q)
+{
+	for (const struct request *p = requests; p < q; p++)
+		if (p->made && !p->over && p->drains && &rings[p->ring] == r && p->round == q->round)
+			model_failed(__FILE__, __LINE__, "request %ld (kind %d) gives %d before %ld, which drains, is over", (long)(q - requests),
+				     q->kind, q->result, (long)(p - requests));
+}
+
 static void completed(struct ring *r, const struct io_uring_cqe *c)
 {
 	struct request *q = &requests[c->user_data];
@@ -207,6 +216,8 @@ static void completed(struct ring *r, const struct io_uring_cqe *c)
 	q->over = true;
 	if (q->drains && !lost && q->result != -ECANCELED)
 		check_drain(r, q);
+	if (!lost && q->result != -ECANCELED && !programs_may_die())
+		check_behind_drain(r, q);
 	r->pending--;
 }
 

@@ -150,7 +150,7 @@ int uring_create(uint32_t entries, struct io_uring_params *p, struct file **ret)
 		return -ENOMEM;
 	err = make_memory(ring);
 	if (!err)
-		err = file_create_anonymous(&uring_file_ops, ring, FILE_READ | FILE_WRITE | FILE_STREAM, O_RDWR, 0, ret);
+		err = file_create_anonymous(&uring_file_ops, ring, FILE_READ | FILE_WRITE | FILE_STREAM | FILE_UNSENT, O_RDWR, 0, ret);
 	if (err)
 		uring_put(ring);
 	else
