@@ -8,6 +8,7 @@
 #include <linux/time_types.h>
 #include <cloudos/inotify.h>
 #include <cloudos/thread.h>
+#include <cloudos/vm.h>
 #include "call_name.h"
 #include "call_rw.h"
 #include "syscalls_gen.h"
@@ -125,6 +126,8 @@ static int do_fallocate(struct file *f, unsigned mode, int64_t offset, int64_t l
 	mutex_lock(&inode->lock);
 	if (inode->ops->fallocate) {
 		error = seals_allow_fallocate(inode, mode, (uint64_t)end);
+		if (!error && !(mode & FALLOC_FL_KEEP_SIZE) && inode->data && (uint64_t)end > inode->data->size && file_size_limit)
+			error = file_size_limit((uint64_t)end);
 		if (!error)
 			error = inode->ops->fallocate(inode, mode, (uint64_t)offset, (uint64_t)len);
 	}
