@@ -258,12 +258,11 @@ static int fallocate_prep(struct uring_request *r)
 
 static int64_t fallocate_issue(struct uring_request *r, bool may_block)
 {
-	if (!may_block && !in_memory(r->file))
-		return URING_WORK;
+	(void)may_block;
 	return call_fallocate(r->file, r->sqe.len, (int64_t)r->sqe.off, (int64_t)r->sqe.addr);
 }
 
-const struct uring_op op_fallocate = { .prep = fallocate_prep, .issue = fallocate_issue, .flags = OP_FILE };
+const struct uring_op op_fallocate = { .prep = fallocate_prep, .issue = fallocate_issue, .flags = OP_FILE | OP_BLOCKS };
 
 static int fadvise_prep(struct uring_request *r)
 {
