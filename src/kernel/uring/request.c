@@ -214,7 +214,7 @@ static bool again_after_signal(struct uring_request *r, int64_t *result)
 {
 	if (*result != -ERESTARTSYS && *result != -ERESTARTNOINTR && *result != -ERESTARTNOHAND && *result != -ERESTART_BLOCK)
 		return false;
-	*result = -EINTR;
+	*result = async_cancelled(&r->job) ? -ECANCELED : -EINTR;
 	if (async_cancelled(&r->job) || !async_in_worker())
 		return false;
 	async_work(&r->job);
