@@ -238,7 +238,7 @@ def running() -> list[Job]:
 # ---- Debian's own programs, dynamic, from their packages (docs/rootfs.md) ----
 
 DEBIAN_FOLDER = ROOT / "tests" / "debian"        # programs that print `ok`
-DEBIAN_PACKAGES = ("bash", "coreutils", "git", "perl", "python3", "redis-server", "sqlite3")
+DEBIAN_PACKAGES = ("bash", "coreutils", "fio", "git", "perl", "python3", "redis-server", "sqlite3")
 
 
 def debian_programs() -> list[Job]:
