@@ -163,7 +163,7 @@ void uring_fail_chain(struct uring_request *first)
 void uring_complete(struct uring_request *r, int64_t result)
 {
 	struct uring_request *next = r->next;
-	bool broken = result < 0 || r->failed, hard = r->sqe.flags & IOSQE_IO_HARDLINK, skip_rest;
+	bool broken = (result < 0 && r->op != &op_link_timeout) || r->failed, hard = r->sqe.flags & IOSQE_IO_HARDLINK, skip_rest;
 
 	if (broken && r->skip) {
 		r->skip = false;
