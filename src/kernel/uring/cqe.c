@@ -69,7 +69,9 @@ void uring_post_locked(struct uring *ring, uint64_t user_data, int32_t result, u
 		keep_locked(ring, &cqe);
 	else
 		write_locked(ring, &cqe);
-	if (!timeout) {
+	if (timeout) {
+		WRITE_ONCE(ring->timed_out, ring->timed_out + 1);
+	} else {
 		ring->counted++;
 		uring_count_timeouts_locked(ring);
 	}

@@ -47,13 +47,18 @@ static int arg_from_user(uint32_t flags, uaddr_t arg, size_t size, struct wait_a
 
 /* ---- waiting ---- */
 
-static bool enough(struct uring *ring, uint32_t wanted)
+/* What is waited for: so many completions, or a time-out more than there had been. */
+struct goal {
+	uint32_t wanted, timed_out;
+};
+
+static bool enough(struct uring *ring, const struct goal *g)
 {
-	return uring_ready(ring) >= wanted;
+	return uring_ready(ring) >= g->wanted || READ_ONCE(ring->timed_out) != g->timed_out;
 }
 
 /* One sleep; 0, -ERESTARTSYS or -ETIMEDOUT. */
-static int sleep_once(struct uring *ring, struct async_task *task, uint32_t wanted, uint64_t deadline_ns)
+static int sleep_once(struct uring *ring, struct async_task *task, const struct goal *g, uint64_t deadline_ns)
 {
 	struct waiter for_events, for_work;
 	int err = 0;
@@ -62,7 +67,7 @@ static int sleep_once(struct uring *ring, struct async_task *task, uint32_t want
 	wait_add(&ring->completions, &for_events);
 	async_attend(task, &for_work);
 	thread_prepare_sleep(THREAD_INTERRUPTIBLE);
-	if (!enough(ring, wanted) && !READ_ONCE(ring->overflow_count) && !async_any_ready(task))
+	if (!enough(ring, g) && !READ_ONCE(ring->overflow_count) && !async_any_ready(task))
 		err = wait_round(THREAD_INTERRUPTIBLE, deadline_ns);
 	thread_cancel_sleep();
 	async_leave(task, &for_work);
@@ -72,16 +77,17 @@ static int sleep_once(struct uring *ring, struct async_task *task, uint32_t want
 
 static int wait_for(struct uring *ring, struct async_task *task, uint32_t wanted, uint64_t deadline_ns)
 {
+	const struct goal goal = { wanted, READ_ONCE(ring->timed_out) };
 	int err = 0;
 
 	for (;;) {
 		(void)async_run_ready(task);
 		(void)uring_flush_overflow(ring);
-		if (enough(ring, wanted) || err)
+		if (enough(ring, &goal) || err)
 			break;
 		if (READ_ONCE(ring->overflow_count) > 0) /* the ring is full, and that is not enough: it never will be */
 			break;
-		err = sleep_once(ring, task, wanted, deadline_ns);
+		err = sleep_once(ring, task, &goal, deadline_ns);
 	}
 	if (uring_ready(ring) > 0)
 		return 0;

@@ -106,7 +106,7 @@ static struct uring_request *over_locked(struct uring_request *r)
 
 static struct uring_request *end_one(struct uring_request *r, struct uring_request **ret_timeout)
 {
-	bool timeout = r->op == &op_timeout && r->result == -ETIME;
+	bool timeout = r->op == &op_timeout && r->begun;
 	struct uring_request *deferred;
 	struct uring *ring = r->ring;
 

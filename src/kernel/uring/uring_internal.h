@@ -150,6 +150,7 @@ struct uring {
 	struct list overflow;	   /* R: completions that found the ring full */
 	uint32_t overflow_count;   /* R, read freely */
 	uint32_t counted;	   /* R: completions but those of time-outs */
+	uint32_t timed_out;	   /* R, read freely: time-outs that are over: each ends waits for completions */
 	struct list counting;	   /* R: time-outs with a count */
 	bool closing;		   /* R: its file is gone */
 	struct file *eventfd;	   /* R: with a reference */
