@@ -160,10 +160,18 @@ void uring_fail_chain(struct uring_request *first)
 	end_chain(first, false);
 }
 
+/* Is that a failure? For some time-outs it is not that their time came. */
+static bool breaks_chain(const struct uring_request *r, int64_t result)
+{
+	if (result >= 0 || r->op == &op_link_timeout)
+		return r->failed;
+	return r->op != &op_timeout || result != -ETIME || !(r->sqe.timeout_flags & IORING_TIMEOUT_ETIME_SUCCESS);
+}
+
 void uring_complete(struct uring_request *r, int64_t result)
 {
 	struct uring_request *next = r->next;
-	bool broken = (result < 0 && r->op != &op_link_timeout) || r->failed, hard = r->sqe.flags & IOSQE_IO_HARDLINK, skip_rest;
+	bool broken = breaks_chain(r, result), hard = r->sqe.flags & IOSQE_IO_HARDLINK, skip_rest;
 
 	if (broken && r->skip) {
 		r->skip = false;
