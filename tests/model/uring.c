@@ -216,7 +216,7 @@ static void completed(struct ring *r, const struct io_uring_cqe *c)
 	q->over = true;
 	if (q->drains && !lost && q->result != -ECANCELED)
 		check_drain(r, q);
-	if (!lost && q->result != -ECANCELED && !programs_may_die())
+	if (!lost && q->result != -ECANCELED && q->kind != GUARD && !programs_may_die())
 		check_behind_drain(r, q);
 	r->pending--;
 }
