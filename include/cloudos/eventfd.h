@@ -9,6 +9,9 @@ struct file;
 
 /* Each gives a file with one reference; `flags` of O_NONBLOCK. 0, -ENOMEM, -ENFILE. */
 int eventfd_file_create(uint64_t count, bool semaphore, uint32_t flags, struct file **ret);
+bool file_is_eventfd(const struct file *f);
+/* Adds one, and none when that does not fit: nobody waits. No lock held. */
+void eventfd_signal(struct file *f);
 /* `wall`: deadlines are on the wall clock; else since boot. */
 int timerfd_file_create(int clock, bool wall, uint32_t flags, struct file **ret);
 

@@ -21,6 +21,7 @@ struct io_iter {
 	uint32_t vecs;
 	bool user;
 	bool append; /* a write goes to the file's end, as with O_APPEND */
+	bool nowait; /* -EAGAIN instead of a wait, as with O_NONBLOCK; for files whose operations say that they look (file_ops.nowait) */
 	size_t offset; /* in vec[0] */
 	size_t count;  /* bytes left in all */
 	struct io_vec one; /* storage of a single buffer */
@@ -32,7 +33,7 @@ static inline void io_iter_user(struct io_iter *it, uaddr_t base, size_t len)
 	it->vec = &it->one;
 	it->vecs = 1;
 	it->user = true;
-	it->append = false;
+	it->append = it->nowait = false;
 	it->offset = 0;
 	it->count = len;
 }

@@ -20,6 +20,8 @@
 enum lock_rank {
 	RANK_NONE = 0, /* not checked against others; only for locks that nothing nests in or around */
 	/* sleeping */
+	RANK_URING = 2,		/* submissions to, and registrations with, an io_uring */
+	RANK_URING_BUFFERS = 3,
 	RANK_FILE_POS = 4, /* a file's position, during a read or write */
 	RANK_TEXT = 6,	   /* a made text of /proc or /sys, while its function runs */
 	RANK_SERVICE = 10,
@@ -66,6 +68,7 @@ enum lock_rank {
 	RANK_POLL = 128,
 	RANK_CONSOLE_INPUT = 132,
 	RANK_WAIT = 140, /* wait queues                       */
+	RANK_ASYNC = 144,  /* a task's asynchronous jobs        */
 	RANK_TIMER = 150,
 	RANK_RUN_QUEUE = 160,
 	RANK_CALL = 164,

@@ -40,6 +40,7 @@ struct uts_namespace;
 struct ipc_namespace;
 struct namespace;
 struct process_handle;
+struct async_task;
 
 /* Who has which number (proc/pid_namespace.c). */
 struct pid_namespace {
@@ -203,6 +204,7 @@ struct task {
 	struct pid_entry *id;	     /* T */
 	int tid;		     /* OT: in the first namespace */
 	int own_tid;		     /* OT: in its process's namespace */
+	bool worker;		     /* C: see task_worker_start() */
 	bool gone;		     /* T: it is exiting and has dropped (or will drop) files, fs and vm */
 
 	uint64_t blocked;	     /* O, and under S: mask */
@@ -236,6 +238,7 @@ struct task {
 	uint16_t io_priority;	     /* A: ioprio_set(2): class and level; 0: none was set */
 	struct sem_undo_list *sem_undo; /* O: ipc's, or null */
 	uint64_t io_bytes[2], io_calls[2]; /* O, read freely: as in task_usage */
+	struct async_task *async;    /* O: what it has asked for asynchronously; null: nothing yet. Of a worker: whom it works for */
 	struct {
 		uint64_t (*fn)(struct task *); /* O: what restart_syscall(2) goes on with; null: nothing */
 		uint64_t deadline_ns;
@@ -290,6 +293,30 @@ struct task_ipc_ops {
 	struct ipc_namespace *first;
 };
 extern const struct task_ipc_ops *task_ipc_ops; /* null: there is no ipc */
+
+/* How proc keeps what tasks ask for asynchronously without knowing it; filled by uring. */
+struct task_async_ops {
+	void (*leave)(struct task *t);	     /* t, a task and no worker, execs or exits: nothing of it may go on. May sleep */
+	void (*worker_gone)(struct task *t); /* a worker exits */
+};
+extern const struct task_async_ops *task_async_ops; /* null: there are none */
+
+/* ---- workers: threads of a process that never leave the kernel (proc/worker.c) ---- */
+
+/*
+ * Makes and starts a thread of the running task's process that runs fn(its task) and must end by task_worker_exit(). It shares all that threads
+ * share, has all signals blocked, and looks at task_worker_pending() and task_worker_settle(). `async` is its task.async.
+ * 0; -ENOMEM; -EAGAIN (limits); -ERESTARTNOINTR: the process is stopping, ending or in execve.
+ */
+int task_worker_start(const char *name, void (*fn)(void *task), struct async_task *async);
+
+/* Something waits for the worker to call task_worker_settle(), which stops with its process, or ends with it: nothing may be held. */
+bool task_worker_pending(void);
+void task_worker_settle(void);
+_Noreturn void task_worker_exit(void);
+
+/* The running task acts as `c` from now on: for who keeps the credentials of a request, and puts the task's own back in the end. */
+void task_act_as(struct cred *c);
 
 /* How many there are now, and how many there have been. */
 uint32_t task_total(void);

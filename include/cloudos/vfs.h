@@ -70,6 +70,7 @@ struct file_ops {
 	void (*flush)(struct file *f);	 /* the running process has closed a descriptor of it; null: nobody asks */
 	int (*set_flags)(struct file *f, uint32_t flags); /* fcntl(F_SETFL); null: fine */
 	uint8_t splice; /* SPLICE_*: may splice(2) read it, or write to it? */
+	bool nowait;	/* read and write look at io_iter.nowait, and poll says when to try again */
 	/* Text for /proc/self/fd and fdinfo of files without a path: "pipe:[7]". */
 	int (*name)(struct file *f, char *buf, size_t size);
 	void (*fdinfo)(struct file *f, struct text_out *o); /* further lines of fdinfo */
@@ -85,6 +86,7 @@ enum file_mode {
 	FILE_PATH = 16,	 /* O_PATH                                  */
 	FILE_WRITER = 32, /* counted in inode->write_count            */
 	FILE_EXEC = 64,	 /* being executed: counted there as well    */
+	FILE_UNSENT = 128, /* may hold sockets: it may not be on its way through one (SCM_RIGHTS), lest they hold each other */
 };
 
 /* Fields: C = constant; L = pos_lock; A = atomic. */
@@ -114,6 +116,9 @@ static inline void file_get(struct file *f)
 	refcount_get(&f->refs);
 }
 void file_put(struct file *f); /* may sleep */
+
+/* Is this transfer to end with -EAGAIN where it would wait? O_NONBLOCK, or io_iter.nowait. */
+bool file_nowait(const struct file *f, const struct io_iter *it);
 
 /* Checks mode and count, then calls the operation: what read(2), write(2), pread(2)... and exec use. */
 ssize_t file_read(struct file *f, struct io_iter *to, int64_t *pos);

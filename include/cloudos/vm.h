@@ -202,6 +202,8 @@ int vm_unmap(struct vm_space *s, uaddr_t start, uint64_t len);
  * mapping file (shmdt(2)). -EINVAL: there is none.
  */
 int vm_unmap_object(struct vm_space *s, uaddr_t start, bool (*is)(const void *file));
+/* What take() makes of the mapping file of an area that begins at `start`: a reference, or null. It may not sleep. Null: there is no such area. */
+void *vm_file_at(struct vm_space *s, uaddr_t start, void *(*take)(void *file));
 int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);
 int vm_remap(struct vm_space *s, uaddr_t old, uint64_t old_len, uint64_t new_len, uint32_t flags, uaddr_t new_addr, uaddr_t *ret);
 uaddr_t vm_brk(struct vm_space *s, uaddr_t wanted); /* the (new or old) break */

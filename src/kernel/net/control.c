@@ -116,6 +116,11 @@ static int rights_from_user(uaddr_t data, uint64_t len, struct socket_control *r
 			error = -EBADF;
 		if (error)
 			break;
+		if (unlikely(r->files[got]->mode & FILE_UNSENT)) {
+			error = -EINVAL;
+			got++; /* it is put with the others */
+			break;
+		}
 	}
 	if (!error) {
 		for (uint32_t i = 0; i < first; i++)

@@ -146,7 +146,7 @@ ssize_t socket_receive(struct socket *s, struct socket_message *m)
 
 static ssize_t socket_read(struct file *f, struct io_iter *to, int64_t *pos)
 {
-	struct socket_message m = { .data = to };
+	struct socket_message m = { .data = to, .flags = to->nowait ? MSG_DONTWAIT : 0 };
 
 	(void)pos;
 	return socket_receive(f->private, &m);
@@ -154,7 +154,7 @@ static ssize_t socket_read(struct file *f, struct io_iter *to, int64_t *pos)
 
 static ssize_t socket_write(struct file *f, struct io_iter *from, int64_t *pos)
 {
-	struct socket_message m = { .data = from };
+	struct socket_message m = { .data = from, .flags = from->nowait ? MSG_DONTWAIT : 0 };
 
 	(void)pos;
 	return socket_send(f->private, &m);
@@ -194,4 +194,5 @@ static const struct file_ops socket_file_ops = {
 	.release = socket_release,
 	.name = socket_name,
 	.splice = SPLICE_READ | SPLICE_WRITE,
+	.nowait = true,
 };

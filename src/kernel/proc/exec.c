@@ -462,6 +462,8 @@ int task_exec(int dirfd, const char *name, unsigned at_flags, const struct exec_
 		err = vfs_open_exec(dirfd, name, at_flags, &x->file);
 	if (err == 0)
 		err = prepare(x, source);
+	if (err == 0 && task_self()->async)
+		task_async_ops->leave(task_self());
 	if (err == 0)
 		err = end_other_threads(task_self());
 	if (err == 0 && x->gains && READ_ONCE(task_self()->no_new_privs))

@@ -312,9 +312,13 @@ void task_exit(int status)
 	struct process *p = t->process;
 	bool last;
 
+	if (t->async && !t->worker)
+		task_async_ops->leave(t);
 	trace_tracer_exits(t);
 	trace_event(t, PTRACE_EVENT_EXIT, (uint64_t)status);
 	last = begin_exit(t, status);
+	if (t->worker)
+		task_async_ops->worker_gone(t);
 	futex_exit_robust(t);
 	futex_exit_pi(t, true);
 	futex_clear_tid(t);

@@ -430,3 +430,23 @@ int64_t task_clone(const struct clone_request *r)
 	}
 	return tid;
 }
+
+int task_clone_thread(const char *name, void (*fn)(void *), void (*setup)(struct task *, void *), void *arg)
+{
+	const struct clone_request r = { .flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD };
+	struct task *self = task_self(), *t = task_alloc_entry(name, fn);
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	err = clone_parts(t, self, &r);
+	if (err == 0) {
+		setup(t, arg);
+		err = clone_link(t, self, &r, 0);
+	}
+	if (err < 0)
+		clone_undo(t);
+	else
+		thread_start(&t->thread);
+	return err;
+}

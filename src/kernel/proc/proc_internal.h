@@ -150,6 +150,9 @@ _Noreturn void task_exit(int status);	       /* the running thread alone; status
 _Noreturn void process_exit_group(int status); /* all threads */
 void task_vfork_done(struct task *t);
 
+/* As much of clone(2) as makes another thread of the running task's process that begins in fn(task): 0 or an errno. */
+int task_clone_thread(const char *name, void (*fn)(void *), void (*setup)(struct task *, void *), void *arg);
+
 /* unshare.c */
 #define CLONE_NAMESPACES                                                                                                      \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)

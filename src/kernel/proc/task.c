@@ -17,6 +17,7 @@
 
 const struct task_sem_undo_ops *task_sem_undo_ops;
 const struct task_ipc_ops *task_ipc_ops;
+const struct task_async_ops *task_async_ops;
 
 static struct slab_cache *task_cache, *process_cache, *actions_cache;
 

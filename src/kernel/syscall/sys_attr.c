@@ -10,6 +10,7 @@
 #include <cloudos/thread.h>
 #include <cloudos/user_namespace.h>
 #include "call_name.h"
+#include "call_rw.h"
 #include "syscalls_gen.h"
 
 #define UTIME_NOW  ((1l << 30) - 1l)
@@ -139,7 +140,7 @@ static int do_fallocate(struct file *f, unsigned mode, int64_t offset, int64_t l
 	 FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE)
 
 /* Which modes go together, before the file system says which of them it has. */
-static int check_fallocate(unsigned mode)
+static int check_fallocate_mode(unsigned mode)
 {
 	if ((mode & ~(unsigned)FALLOCATE_KNOWN) || ((mode & FALLOC_FL_PUNCH_HOLE) && (mode & FALLOC_FL_ZERO_RANGE)))
 		return -EOPNOTSUPP;
@@ -150,6 +151,17 @@ static int check_fallocate(unsigned mode)
 	if ((mode & FALLOC_FL_INSERT_RANGE) && mode != FALLOC_FL_INSERT_RANGE)
 		return -EINVAL;
 	return (mode & FALLOC_FL_UNSHARE_RANGE) && (mode & ~(unsigned)(FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE)) ? -EINVAL : 0;
+}
+
+int call_fallocate(struct file *f, unsigned mode, int64_t offset, int64_t len)
+{
+	int error = offset < 0 || len <= 0 ? -EINVAL : check_fallocate_mode(mode);
+
+	if (!error)
+		error = do_fallocate(f, mode, offset, len);
+	if (!error)
+		notify_file(f, IN_MODIFY);
+	return error;
 }
 
 int64_t sys_fallocate(int fd, unsigned mode, int64_t offset, int64_t len)
@@ -163,11 +175,7 @@ int64_t sys_fallocate(int fd, unsigned mode, int64_t offset, int64_t len)
 	f = fd_begin(fd, &put);
 	if (!f)
 		return -EBADF;
-	error = check_fallocate(mode);
-	if (!error)
-		error = do_fallocate(f, mode, offset, len);
-	if (!error)
-		notify_file(f, IN_MODIFY);
+	error = call_fallocate(f, mode, offset, len);
 	fd_end(f, put);
 	return error;
 }
@@ -358,6 +366,16 @@ int64_t sys_utime(uaddr_t name, uaddr_t times)
 
 /* ---- writing out ---- */
 
+int call_sync(struct file *f, bool data_only)
+{
+	if (f->mode & FILE_PATH)
+		return -EBADF;
+	if (f->ops->fsync)
+		return f->ops->fsync(f, data_only);
+	/* in memory there is nothing to write out; streams cannot be */
+	return f->inode && (S_ISDIR(inode_mode(f->inode)) || f->inode->data) ? 0 : -EINVAL;
+}
+
 static int64_t do_sync(int fd, bool data_only)
 {
 	bool put;
@@ -366,12 +384,7 @@ static int64_t do_sync(int fd, bool data_only)
 
 	if (!f)
 		return -EBADF;
-	if (f->mode & FILE_PATH)
-		error = -EBADF;
-	else if (f->ops->fsync)
-		error = f->ops->fsync(f, data_only);
-	else /* in memory there is nothing to write out; streams cannot be */
-		error = f->inode && (S_ISDIR(inode_mode(f->inode)) || f->inode->data) ? 0 : -EINVAL;
+	error = call_sync(f, data_only);
 	fd_end(f, put);
 	return error;
 }
@@ -417,28 +430,42 @@ int64_t sys_sync_file_range(int fd, int64_t offset, int64_t len, unsigned flags)
 
 /* ---- advice, which costs nothing to ignore ---- */
 
+static int advise_file(const struct file *f, bool need_cache)
+{
+	if (!f->inode || S_ISFIFO(inode_mode(f->inode)))
+		return need_cache ? -EINVAL : -ESPIPE;
+	if (need_cache && (!(f->mode & FILE_READ) || !f->inode->data))
+		return f->mode & FILE_READ ? -EINVAL : -EBADF;
+	return 0;
+}
+
 static int64_t advise(int fd, bool need_cache)
 {
 	bool put;
 	struct file *f = fd_begin(fd, &put);
-	int error = 0;
+	int error;
 
 	if (!f)
 		return -EBADF;
-	if (!f->inode || S_ISFIFO(inode_mode(f->inode)))
-		error = need_cache ? -EINVAL : -ESPIPE;
-	else if (need_cache && (!(f->mode & FILE_READ) || !f->inode->data))
-		error = f->mode & FILE_READ ? -EINVAL : -EBADF;
+	error = advise_file(f, need_cache);
 	fd_end(f, put);
 	return error;
+}
+
+static bool advice_ok(int64_t len, int advice)
+{
+	return len >= 0 && advice >= 0 && advice <= 5;
+}
+
+int call_fadvise(struct file *f, int64_t len, int advice)
+{
+	return advice_ok(len, advice) ? advise_file(f, false) : -EINVAL;
 }
 
 int64_t sys_fadvise64(int fd, int64_t offset, int64_t len, int advice)
 {
 	(void)offset;
-	if (len < 0 || advice < 0 || advice > 5)
-		return -EINVAL;
-	return advise(fd, false);
+	return advice_ok(len, advice) ? advise(fd, false) : -EINVAL;
 }
 
 int64_t sys_readahead(int fd, int64_t offset, size_t count)

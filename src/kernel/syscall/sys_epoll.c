@@ -4,6 +4,7 @@
 #include <cloudos/errno.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
+#include "call_epoll.h"
 #include "call_fd.h"
 #include "call_wait.h"
 #include "syscalls_gen.h"
@@ -26,25 +27,31 @@ int64_t sys_epoll_create(int size)
 	return size > 0 ? sys_epoll_create1(0) : -EINVAL;
 }
 
-int64_t sys_epoll_ctl(int epfd, int op, int fd, uaddr_t event)
+int call_epoll_ctl(int epfd, int op, int fd, const struct epoll_event *event)
 {
-	struct epoll_event given = { 0 };
 	struct file *epoll, *target;
 	bool put_epoll, put_target;
-	int64_t result = -EBADF;
+	int result = -EBADF;
 
-	if (op != EPOLL_CTL_DEL && get_user(given, event))
-		return -EFAULT;
 	epoll = fd_begin(epfd, &put_epoll);
 	if (!epoll)
 		return -EBADF;
 	target = fd_begin(fd, &put_target);
 	if (target) {
-		result = epoll_control(epoll, op, target, fd, &given);
+		result = epoll_control(epoll, op, target, fd, event);
 		fd_end(target, put_target);
 	}
 	fd_end(epoll, put_epoll);
 	return result;
+}
+
+int64_t sys_epoll_ctl(int epfd, int op, int fd, uaddr_t event)
+{
+	struct epoll_event given = { 0 };
+
+	if (op != EPOLL_CTL_DEL && get_user(given, event))
+		return -EFAULT;
+	return call_epoll_ctl(epfd, op, fd, &given);
 }
 
 static int64_t wait_on(int epfd, uaddr_t events, int max, uint64_t deadline_ns)

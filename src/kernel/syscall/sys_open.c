@@ -3,6 +3,7 @@
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
 #include "call_name.h"
+#include "call_open.h"
 #include "syscalls_gen.h"
 
 #define OPEN_FLAGS                                                                                                      \
@@ -33,10 +34,16 @@ static int64_t do_open(int dirfd, uaddr_t name, const struct open_request *r)
 	return fd;
 }
 
+void call_open_flags(unsigned flags, uint32_t mode, struct open_request *ret)
+{
+	*ret = (struct open_request){ .flags = flags & OPEN_FLAGS, .mode = mode };
+}
+
 int64_t sys_openat(int dirfd, uaddr_t name, unsigned flags, uint32_t mode)
 {
-	struct open_request r = { .flags = flags & OPEN_FLAGS, .mode = mode };
+	struct open_request r;
 
+	call_open_flags(flags, mode, &r);
 	return do_open(dirfd, name, &r);
 }
 
@@ -68,10 +75,9 @@ static int copy_how(struct open_how *how, uaddr_t from, size_t size)
 	return copy_from_user(how, from, sizeof(*how));
 }
 
-int64_t sys_openat2(int dirfd, uaddr_t name, uaddr_t how_at, size_t size)
+int call_open_how(uaddr_t how_at, size_t size, struct open_request *ret)
 {
 	struct open_how how;
-	struct open_request r;
 	int error = copy_how(&how, how_at, size);
 
 	if (error)
@@ -84,6 +90,14 @@ int64_t sys_openat2(int dirfd, uaddr_t name, uaddr_t how_at, size_t size)
 		return -EINVAL;
 	if (how.resolve & RESOLVE_CACHED)
 		return -EAGAIN; /* the caller tries again without */
-	r = (struct open_request){ .flags = (uint32_t)how.flags, .mode = (uint32_t)how.mode, .resolve = (unsigned)how.resolve };
-	return do_open(dirfd, name, &r);
+	*ret = (struct open_request){ .flags = (uint32_t)how.flags, .mode = (uint32_t)how.mode, .resolve = (unsigned)how.resolve };
+	return 0;
+}
+
+int64_t sys_openat2(int dirfd, uaddr_t name, uaddr_t how, size_t size)
+{
+	struct open_request r;
+	int error = call_open_how(how, size, &r);
+
+	return error ? error : do_open(dirfd, name, &r);
 }

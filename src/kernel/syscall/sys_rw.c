@@ -8,9 +8,9 @@
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
+#include "call_rw.h"
 #include "syscalls_gen.h"
 
-#define RW_MAX	  ((size_t)INT32_MAX & ~(size_t)(PAGE_SIZE - 1))
 #define VECS_FAST 8 /* iovecs kept on the stack */
 
 _Static_assert(sizeof(struct iovec) == sizeof(struct io_vec), "iovec");
@@ -154,7 +154,7 @@ int64_t sys_pwrite64(int fd, uaddr_t buf, size_t count, int64_t pos)
 #define RWF_DONE (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
 
 /* What preadv2 and pwritev2 ask for. RWF_NOWAIT is for files that can promise it; none does. */
-static int check_flags(unsigned flags)
+int call_rw_flags(unsigned flags)
 {
 	return flags & ~(unsigned)RWF_DONE ? -EOPNOTSUPP : 0;
 }
@@ -164,6 +164,29 @@ static int sync_written(struct file *f, unsigned flags)
 	if (!(flags & (RWF_DSYNC | RWF_SYNC)) || !f->ops->fsync)
 		return 0;
 	return f->ops->fsync(f, !(flags & RWF_SYNC));
+}
+
+static ssize_t move_and_sync(struct transfer *t, struct io_iter *it)
+{
+	ssize_t n;
+
+	it->append = t->flags & RWF_APPEND;
+	n = move(t, it);
+	if (n > 0 && t->write && unlikely(t->flags)) {
+		int error = sync_written(t->f, t->flags);
+
+		return error ? error : n;
+	}
+	return n;
+}
+
+int64_t call_rw(struct file *f, struct io_iter *it, int64_t pos, bool write, unsigned flags)
+{
+	struct transfer t = { .f = f, .put = true, .write = write, .own_pos = pos < 0, .flags = flags, .pos = pos };
+
+	if (!(f->mode & (write ? FILE_WRITE : FILE_READ)))
+		return -EBADF;
+	return finish(move_and_sync(&t, it), &t);
 }
 
 static ssize_t move_vectors(struct transfer *t, uaddr_t vec, uint64_t n)
@@ -177,14 +200,8 @@ static ssize_t move_vectors(struct transfer *t, uaddr_t vec, uint64_t n)
 	result = io_import(vec, n, fast, VECS_FAST, &v, &it);
 	if (result)
 		return result;
-	it.append = t->flags & RWF_APPEND;
-	result = move(t, &it);
+	result = move_and_sync(t, &it);
 	io_import_free(v, fast);
-	if (result > 0 && t->write && unlikely(t->flags)) {
-		int error = sync_written(t->f, t->flags);
-
-		return error ? error : result;
-	}
 	return result;
 }
 
@@ -236,7 +253,7 @@ int64_t sys_pwritev(int fd, uaddr_t vec, size_t n, int64_t pos)
 /* The position is one register on 64-bit machines; the next one is Linux's unused high half. */
 int64_t sys_preadv2(int fd, uaddr_t vec, size_t n, int64_t pos, uint64_t high, unsigned flags)
 {
-	int error = check_flags(flags);
+	int error = call_rw_flags(flags);
 
 	(void)high;
 	if (error)
@@ -246,7 +263,7 @@ int64_t sys_preadv2(int fd, uaddr_t vec, size_t n, int64_t pos, uint64_t high, u
 
 int64_t sys_pwritev2(int fd, uaddr_t vec, size_t n, int64_t pos, uint64_t high, unsigned flags)
 {
-	int error = check_flags(flags);
+	int error = call_rw_flags(flags);
 
 	(void)high;
 	if (error)

@@ -6,9 +6,9 @@
 #include <cloudos/socket.h>
 #include <cloudos/uaccess.h>
 #include "call_fd.h"
+#include "call_socket.h"
 #include "syscalls_gen.h"
 
-#define VECS_ON_STACK	8
 #define MESSAGES_MAX	1024 /* of one sendmmsg or recvmmsg: Linux's UIO_MAXIOV */
 #define OPTION_VALUE_MAX 256 /* bytes of an option's value */
 
@@ -33,7 +33,7 @@ static void socket_end(struct socket *s, bool put)
 	fd_end(s->file, put);
 }
 
-static int address_from_user(uaddr_t addr, uint64_t len, struct socket_address *ret)
+int call_address_from_user(uaddr_t addr, uint64_t len, struct socket_address *ret)
 {
 	if (len > SOCKET_ADDRESS_MAX)
 		return -EINVAL;
@@ -58,7 +58,7 @@ static int address_to_user(const struct socket_address *a, uaddr_t addr, uaddr_t
 
 /* ---- making ---- */
 
-static bool type_flags_ok(int type)
+bool call_socket_type_ok(int type)
 {
 	return !(type & ~(SOCK_TYPE_MASK | SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
@@ -68,7 +68,7 @@ int64_t sys_socket(int family, int type, int protocol)
 	struct file *f;
 	int error;
 
-	if (!type_flags_ok(type))
+	if (!call_socket_type_ok(type))
 		return -EINVAL;
 	error = socket_create(family, type & SOCK_TYPE_MASK, protocol, (uint32_t)type & O_NONBLOCK, &f);
 	return error ? error : fd_give(f, type & SOCK_CLOEXEC);
@@ -102,18 +102,18 @@ int64_t sys_socketpair(int family, int type, int protocol, uaddr_t fds)
 	struct file *pair[2];
 	int error;
 
-	if (!type_flags_ok(type))
+	if (!call_socket_type_ok(type))
 		return -EINVAL;
 	error = socket_create_pair(family, type & SOCK_TYPE_MASK, protocol, (uint32_t)type & O_NONBLOCK, pair);
 	return error ? error : give_pair(pair, type & SOCK_CLOEXEC, fds);
 }
 
-static int64_t accept_from(struct socket *s, uaddr_t addr, uaddr_t len, unsigned flags)
+int call_accept(struct socket *s, uaddr_t addr, uaddr_t len, unsigned flags, bool nonblock, struct file **ret)
 {
 	struct socket_address from;
 	struct socket *made;
 	struct file *f;
-	int error = socket_accept(s, s->file->flags & O_NONBLOCK, flags & O_NONBLOCK, &f);
+	int error = socket_accept(s, nonblock, flags & O_NONBLOCK, &f);
 
 	if (error)
 		return error;
@@ -125,11 +125,19 @@ static int64_t accept_from(struct socket *s, uaddr_t addr, uaddr_t len, unsigned
 		if (!error)
 			error = address_to_user(&from, addr, len);
 	}
-	if (error) {
+	if (error)
 		file_put(f);
-		return error;
-	}
-	return fd_give(f, flags & SOCK_CLOEXEC);
+	else
+		*ret = f;
+	return error;
+}
+
+static int64_t accept_from(struct socket *s, uaddr_t addr, uaddr_t len, unsigned flags)
+{
+	struct file *f;
+	int error = call_accept(s, addr, len, flags, s->file->flags & O_NONBLOCK, &f);
+
+	return error ? error : fd_give(f, flags & SOCK_CLOEXEC);
 }
 
 int64_t sys_accept4(int fd, uaddr_t addr, uaddr_t len, unsigned flags)
@@ -155,6 +163,13 @@ int64_t sys_accept(int fd, uaddr_t addr, uaddr_t len)
 
 /* ---- addresses ---- */
 
+int call_connect(struct socket *s, const struct socket_address *a, bool nonblock)
+{
+	if (a->len < sizeof(a->family))
+		return -EINVAL;
+	return s->ops->connect ? s->ops->connect(s, a, nonblock) : -EOPNOTSUPP;
+}
+
 static int64_t bind_or_connect(int fd, uaddr_t addr, int len, bool connect)
 {
 	struct socket_address a;
@@ -165,11 +180,11 @@ static int64_t bind_or_connect(int fd, uaddr_t addr, int len, bool connect)
 	s = socket_begin(fd, &put, &result);
 	if (!s)
 		return result;
-	result = len < 0 ? -EINVAL : address_from_user(addr, (uint64_t)len, &a);
+	result = len < 0 ? -EINVAL : call_address_from_user(addr, (uint64_t)len, &a);
 	if (!result && a.len < sizeof(a.family))
 		result = -EINVAL;
 	if (!result && connect)
-		result = s->ops->connect ? s->ops->connect(s, &a, s->file->flags & O_NONBLOCK) : -EOPNOTSUPP;
+		result = call_connect(s, &a, s->file->flags & O_NONBLOCK);
 	else if (!result)
 		result = s->ops->bind ? s->ops->bind(s, &a) : -EOPNOTSUPP;
 	socket_end(s, put);
@@ -225,6 +240,11 @@ int64_t sys_listen(int fd, int backlog)
 	return result;
 }
 
+int call_shutdown(struct socket *s, int how)
+{
+	return s->ops->shutdown ? s->ops->shutdown(s, how) : -EOPNOTSUPP;
+}
+
 int64_t sys_shutdown(int fd, int how)
 {
 	struct socket *s;
@@ -234,7 +254,7 @@ int64_t sys_shutdown(int fd, int how)
 	s = socket_begin(fd, &put, &result);
 	if (!s)
 		return result;
-	result = s->ops->shutdown ? s->ops->shutdown(s, how) : -EOPNOTSUPP;
+	result = call_shutdown(s, how);
 	socket_end(s, put);
 	return result;
 }
@@ -310,7 +330,7 @@ int64_t sys_sendto(int fd, uaddr_t buf, size_t len, unsigned flags, uaddr_t addr
 		return result;
 	result = 0;
 	if (addr) {
-		result = addr_len < 0 ? -EINVAL : address_from_user(addr, (uint64_t)addr_len, &to);
+		result = addr_len < 0 ? -EINVAL : call_address_from_user(addr, (uint64_t)addr_len, &to);
 		m.address = &to;
 	}
 	if (!result && !user_range_ok(buf, len))
@@ -324,17 +344,7 @@ int64_t sys_sendto(int fd, uaddr_t buf, size_t len, unsigned flags, uaddr_t addr
 	return result;
 }
 
-/* What one sendmsg or recvmsg holds while it runs. */
-struct message_call {
-	struct message_header header;
-	struct io_vec few[VECS_ON_STACK], *vec;
-	struct io_iter it;
-	struct socket_address address;
-	struct socket_control control;
-	struct socket_message m;
-};
-
-static int call_begin(struct message_call *c, uaddr_t user, unsigned flags)
+int message_begin(struct message_call *c, uaddr_t user, unsigned flags)
 {
 	int error;
 
@@ -342,25 +352,25 @@ static int call_begin(struct message_call *c, uaddr_t user, unsigned flags)
 		return -EFAULT;
 	if (c->header.iov_len > IO_VEC_MAX)
 		return -EMSGSIZE;
-	error = io_import(c->header.iov, c->header.iov_len, c->few, VECS_ON_STACK, &c->vec, &c->it);
+	error = io_import(c->header.iov, c->header.iov_len, c->few, CALL_VECS, &c->vec, &c->it);
 	c->control = (struct socket_control){ 0 };
 	c->m = (struct socket_message){ .data = &c->it, .flags = flags };
 	return error;
 }
 
-static void call_end(struct message_call *c)
+void message_end(struct message_call *c)
 {
 	io_import_free(c->vec, c->few);
 }
 
-static int64_t send_call(struct socket *s, struct message_call *c)
+int64_t message_send(struct socket *s, struct message_call *c)
 {
 	int error = 0;
 	int64_t n;
 
 	if (c->header.name && c->header.name_len != 0) {
 		error = c->header.name_len < 0 ? -EINVAL
-					       : address_from_user(c->header.name, (uint32_t)c->header.name_len, &c->address);
+					       : call_address_from_user(c->header.name, (uint32_t)c->header.name_len, &c->address);
 		c->m.address = &c->address;
 	}
 	if (!error && c->header.control && c->header.control_len > 0) {
@@ -377,12 +387,12 @@ static int64_t send_call(struct socket *s, struct message_call *c)
 static int64_t send_message(struct socket *s, uaddr_t header, unsigned flags)
 {
 	struct message_call c;
-	int64_t result = call_begin(&c, header, flags);
+	int64_t result = message_begin(&c, header, flags);
 
 	if (result)
 		return result;
-	result = send_call(s, &c);
-	call_end(&c);
+	result = message_send(s, &c);
+	message_end(&c);
 	return result;
 }
 
@@ -472,25 +482,32 @@ static int64_t give_results(struct message_call *c, uaddr_t user)
 	return 0;
 }
 
+int64_t message_receive(struct socket *s, struct message_call *c, uaddr_t user)
+{
+	int64_t result, error;
+
+	c->address.len = 0;
+	c->m.address = c->header.name ? &c->address : NULL;
+	c->m.control = &c->control;
+	if (!c->header.control)
+		c->header.control_len = 0;
+	result = c->header.name_len < 0 ? -EINVAL : socket_receive(s, &c->m);
+	if (result < 0)
+		return result;
+	c->control.has_cred = c->control.has_cred && (s->options & SOCKET_PASSCRED);
+	error = give_results(c, user);
+	return error ? error : result;
+}
+
 static int64_t receive_message(struct socket *s, uaddr_t header, unsigned flags)
 {
 	struct message_call c;
-	int64_t result = call_begin(&c, header, flags), error;
+	int64_t result = message_begin(&c, header, flags);
 
 	if (result)
 		return result;
-	c.address.len = 0;
-	c.m.address = c.header.name ? &c.address : NULL;
-	c.m.control = &c.control;
-	if (!c.header.control)
-		c.header.control_len = 0;
-	result = c.header.name_len < 0 ? -EINVAL : socket_receive(s, &c.m);
-	if (result >= 0) {
-		c.control.has_cred = c.control.has_cred && (s->options & SOCKET_PASSCRED);
-		error = give_results(&c, header);
-		result = error ? error : result;
-	}
-	call_end(&c);
+	result = message_receive(s, &c, header);
+	message_end(&c);
 	return result;
 }
 

@@ -5,23 +5,28 @@
 #include <cloudos/proc.h>
 #include <cloudos/splice.h>
 #include <cloudos/uaccess.h>
+#include "call_splice.h"
 #include "syscalls_gen.h"
 
 #define SPLICE_F_MOVE	  1u /* a hint: bytes are copied anyhow */
 #define SPLICE_F_NONBLOCK 2u
 #define SPLICE_F_MORE	  4u /* a hint for sockets */
 #define SPLICE_F_GIFT	  8u /* likewise: what the memory holds is copied before the call returns */
-#define SPLICE_F_ALL	  15u
+_Static_assert((SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT) == CALL_SPLICE_FLAGS, "all flags");
 
 #define VECS_FAST 8
 
 struct ends {
 	struct file *in, *out;
 	bool put_in, put_out;
+	bool positions; /* offsets are no addresses */
 };
+
+#define NO_OFFSET(e) ((e)->positions ? UINT64_MAX : 0)
 
 static int ends_begin(struct ends *e, int in, int out)
 {
+	e->positions = false;
 	e->in = fd_begin(in, &e->put_in);
 	if (!e->in)
 		return -EBADF;
@@ -33,13 +38,18 @@ static int ends_begin(struct ends *e, int in, int out)
 	return 0;
 }
 
+static int64_t result_of(ssize_t n)
+{
+	if (n == -EPIPE)
+		signal_self(SIGPIPE);
+	return n;
+}
+
 static int64_t ends_finish(const struct ends *e, ssize_t n)
 {
 	fd_end(e->out, e->put_out);
 	fd_end(e->in, e->put_in);
-	if (n == -EPIPE)
-		signal_self(SIGPIPE);
-	return n;
+	return result_of(n);
 }
 
 static bool nonblocking(const struct file *f)
@@ -48,22 +58,24 @@ static bool nonblocking(const struct file *f)
 }
 
 /* The position of the end that is no pipe: the file's own, or one of the caller's. */
-static int position_get(struct file *f, uaddr_t at, int64_t *ret)
+static int position_get(const struct ends *e, struct file *f, uaddr_t at, int64_t *ret)
 {
 	*ret = f->pos;
-	if (!at)
+	if (at == NO_OFFSET(e))
 		return 0;
 	if (!(f->mode & FILE_SEEKABLE))
 		return -EINVAL;
-	if (get_user(*ret, at))
+	if (e->positions)
+		*ret = (int64_t)at;
+	else if (get_user(*ret, at))
 		return -EFAULT;
 	return *ret < 0 ? -EINVAL : 0;
 }
 
-static int position_put(struct file *f, uaddr_t at, int64_t pos)
+static int position_put(const struct ends *e, struct file *f, uaddr_t at, int64_t pos)
 {
-	if (at)
-		return put_user(pos, at);
+	if (at != NO_OFFSET(e))
+		return e->positions ? 0 : put_user(pos, at);
 	if (f->mode & FILE_SEEKABLE)
 		f->pos = pos;
 	return 0;
@@ -72,32 +84,32 @@ static int position_put(struct file *f, uaddr_t at, int64_t pos)
 static ssize_t to_file(const struct ends *e, uaddr_t at, size_t len, bool nonblock)
 {
 	int64_t pos;
-	ssize_t n = position_get(e->out, at, &pos);
+	ssize_t n = position_get(e, e->out, at, &pos);
 
 	if (!n && (e->out->flags & O_APPEND))
 		n = -EINVAL;
 	if (n)
 		return n;
 	n = splice_to_file(e->in, e->out, &pos, len, nonblock || nonblocking(e->in));
-	return n > 0 && position_put(e->out, at, pos) ? -EFAULT : n;
+	return n > 0 && position_put(e, e->out, at, pos) ? -EFAULT : n;
 }
 
 static ssize_t from_file(const struct ends *e, uaddr_t at, size_t len, bool nonblock)
 {
 	int64_t pos;
-	ssize_t n = position_get(e->in, at, &pos);
+	ssize_t n = position_get(e, e->in, at, &pos);
 
 	if (n)
 		return n;
 	n = splice_from_file(e->in, &pos, e->out, len, nonblock || nonblocking(e->out));
-	return n > 0 && position_put(e->in, at, pos) ? -EFAULT : n;
+	return n > 0 && position_put(e, e->in, at, pos) ? -EFAULT : n;
 }
 
 static ssize_t do_splice(const struct ends *e, uaddr_t in_at, uaddr_t out_at, size_t len, bool nonblock)
 {
 	bool in_pipe = splice_is_pipe(e->in), out_pipe = splice_is_pipe(e->out);
 
-	if ((in_pipe && in_at) || (out_pipe && out_at))
+	if ((in_pipe && in_at != NO_OFFSET(e)) || (out_pipe && out_at != NO_OFFSET(e)))
 		return -ESPIPE;
 	if (!(e->in->mode & FILE_READ) || !(e->out->mode & FILE_WRITE))
 		return -EBADF;
@@ -108,6 +120,15 @@ static ssize_t do_splice(const struct ends *e, uaddr_t in_at, uaddr_t out_at, si
 	return out_pipe ? from_file(e, in_at, len, nonblock) : -EINVAL;
 }
 
+int64_t call_splice(struct file *in, uaddr_t in_at, struct file *out, uaddr_t out_at, size_t len, unsigned flags, bool kernel_offsets)
+{
+	const struct ends e = { .in = in, .out = out, .positions = kernel_offsets };
+
+	if (len == 0)
+		return 0;
+	return result_of(do_splice(&e, in_at, out_at, min(len, (size_t)INT32_MAX), flags & SPLICE_F_NONBLOCK));
+}
+
 int64_t sys_splice(int in, uaddr_t in_at, int out, uaddr_t out_at, size_t len, unsigned flags)
 {
 	struct ends e;
@@ -115,7 +136,7 @@ int64_t sys_splice(int in, uaddr_t in_at, int out, uaddr_t out_at, size_t len, u
 
 	if (len == 0)
 		return 0;
-	if (flags & ~SPLICE_F_ALL)
+	if (flags & ~CALL_SPLICE_FLAGS)
 		return -EINVAL;
 	error = ends_begin(&e, in, out);
 	return error ? error : ends_finish(&e, do_splice(&e, in_at, out_at, min(len, (size_t)INT32_MAX), flags & SPLICE_F_NONBLOCK));
@@ -130,12 +151,21 @@ static ssize_t do_tee(const struct ends *e, size_t len, bool nonblock)
 	return splice_between(e->in, e->out, len, nonblock || nonblocking(e->in) || nonblocking(e->out), true);
 }
 
+int64_t call_tee(struct file *in, struct file *out, size_t len, unsigned flags)
+{
+	const struct ends e = { .in = in, .out = out };
+
+	if (len == 0)
+		return 0;
+	return result_of(do_tee(&e, min(len, (size_t)INT32_MAX), flags & SPLICE_F_NONBLOCK));
+}
+
 int64_t sys_tee(int in, int out, size_t len, unsigned flags)
 {
 	struct ends e;
 	int error;
 
-	if (flags & ~SPLICE_F_ALL)
+	if (flags & ~CALL_SPLICE_FLAGS)
 		return -EINVAL;
 	if (len == 0)
 		return 0;
@@ -161,7 +191,7 @@ int64_t sys_vmsplice(int fd, uaddr_t vec, size_t n, unsigned flags)
 	ssize_t result;
 	bool put;
 
-	if (flags & ~SPLICE_F_ALL)
+	if (flags & ~CALL_SPLICE_FLAGS)
 		return -EINVAL;
 	f = fd_begin(fd, &put);
 	if (!f)

@@ -9,6 +9,7 @@
 #include <cloudos/thread.h>
 #include <cloudos/user_namespace.h>
 #include "call_name.h"
+#include "call_stat.h"
 #include "syscalls_gen.h"
 
 #define STAT_FLAGS   ((unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT))
@@ -66,18 +67,23 @@ static int stat_fd(int fd, struct file_stat *ret)
 	return 0;
 }
 
-static int stat_name(int dirfd, uaddr_t name, unsigned at_flags, struct file_stat *ret)
+static inline int stat_text(int dirfd, const char *name, unsigned at_flags, struct file_stat *ret)
 {
 	unsigned flags = (at_flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (at_flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+
+	if (unlikely(!name[0] && (at_flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD))
+		return stat_fd(dirfd, ret);
+	return vfs_stat(dirfd, name, flags, ret);
+}
+
+static int stat_name(int dirfd, uaddr_t name, unsigned at_flags, struct file_stat *ret)
+{
 	struct name_arg n;
 	int error = name_get(&n, name);
 
 	if (unlikely(error))
 		return error;
-	if (unlikely(!n.text[0] && (at_flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD))
-		error = stat_fd(dirfd, ret);
-	else
-		error = vfs_stat(dirfd, n.text, flags, ret);
+	error = stat_text(dirfd, n.text, at_flags, ret);
 	name_put(&n);
 	return error;
 }
@@ -119,37 +125,55 @@ static struct statx_timestamp statx_time(int64_t ns)
 	return (struct statx_timestamp){ .tv_sec = s, .tv_nsec = (uint32_t)rest };
 }
 
+static int put_statx(const struct file_stat *from, uaddr_t buf)
+{
+	struct statx x;
+
+	x = (struct statx){
+		.stx_mask = STATX_BASIC_STATS | STATX_BTIME,
+		.stx_blksize = from->block_size,
+		.stx_nlink = from->nlink,
+		.stx_uid = uid_out(from->uid),
+		.stx_gid = gid_out(from->gid),
+		.stx_mode = (uint16_t)from->mode,
+		.stx_ino = from->ino,
+		.stx_size = from->size,
+		.stx_blocks = from->blocks,
+		.stx_atime = statx_time(from->atime_ns),
+		.stx_btime = statx_time(from->btime_ns),
+		.stx_ctime = statx_time(from->ctime_ns),
+		.stx_mtime = statx_time(from->mtime_ns),
+		.stx_rdev_major = dev_major(from->rdev),
+		.stx_rdev_minor = dev_minor(from->rdev),
+		.stx_dev_major = dev_major(from->dev),
+		.stx_dev_minor = dev_minor(from->dev),
+	};
+	return copy_to_user(buf, &x, sizeof(x));
+}
+
+int call_statx_check(unsigned flags, unsigned mask)
+{
+	if ((flags & ~STATX_FLAGS) || (mask & STATX__RESERVED) || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
+		return -EINVAL;
+	return 0;
+}
+
+int call_statx(int dirfd, const char *name, unsigned flags, uaddr_t buf)
+{
+	struct file_stat st;
+	int error = stat_text(dirfd, name, flags, &st);
+
+	return error ? error : put_statx(&st, buf);
+}
+
 int64_t sys_statx(int dirfd, uaddr_t name, unsigned flags, unsigned mask, uaddr_t buf)
 {
 	struct file_stat st;
-	struct statx x;
-	int error;
+	int error = call_statx_check(flags, mask);
 
-	if ((flags & ~STATX_FLAGS) || (mask & STATX__RESERVED) || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
-		return -EINVAL;
-	error = stat_name(dirfd, name, flags, &st);
-	if (error)
-		return error;
-	x = (struct statx){
-		.stx_mask = STATX_BASIC_STATS | STATX_BTIME,
-		.stx_blksize = st.block_size,
-		.stx_nlink = st.nlink,
-		.stx_uid = uid_out(st.uid),
-		.stx_gid = gid_out(st.gid),
-		.stx_mode = (uint16_t)st.mode,
-		.stx_ino = st.ino,
-		.stx_size = st.size,
-		.stx_blocks = st.blocks,
-		.stx_atime = statx_time(st.atime_ns),
-		.stx_btime = statx_time(st.btime_ns),
-		.stx_ctime = statx_time(st.ctime_ns),
-		.stx_mtime = statx_time(st.mtime_ns),
-		.stx_rdev_major = dev_major(st.rdev),
-		.stx_rdev_minor = dev_minor(st.rdev),
-		.stx_dev_major = dev_major(st.dev),
-		.stx_dev_minor = dev_minor(st.dev),
-	};
-	return copy_to_user(buf, &x, sizeof(x));
+	if (!error)
+		error = stat_name(dirfd, name, flags, &st);
+	return error ? error : put_statx(&st, buf);
 }
 
 /* ---- access ---- */

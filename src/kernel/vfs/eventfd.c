@@ -56,7 +56,7 @@ static ssize_t eventfd_read(struct file *f, struct io_iter *to, int64_t *pos)
 	if (to->count < sizeof(taken))
 		return -EINVAL;
 	while ((taken = take(e)) == 0) {
-		int error = f->flags & O_NONBLOCK ? -EAGAIN : wait_event_interruptible(&e->changed, READ_ONCE(e->count) > 0);
+		int error = file_nowait(f, to) ? -EAGAIN : wait_event_interruptible(&e->changed, READ_ONCE(e->count) > 0);
 
 		if (error)
 			return error;
@@ -78,8 +78,8 @@ static ssize_t eventfd_write(struct file *f, struct io_iter *from, int64_t *pos)
 	if (n > COUNT_MAX)
 		return -EINVAL;
 	while (!add(e, n)) {
-		int error = f->flags & O_NONBLOCK ? -EAGAIN
-						  : wait_event_interruptible(&e->changed, n <= COUNT_MAX - READ_ONCE(e->count));
+		int error = file_nowait(f, from) ? -EAGAIN
+						 : wait_event_interruptible(&e->changed, n <= COUNT_MAX - READ_ONCE(e->count));
 
 		if (error)
 			return error;
@@ -115,7 +115,21 @@ static const struct file_ops eventfd_ops = {
 	.poll = eventfd_poll,
 	.release = eventfd_release,
 	.name = eventfd_name,
+	.nowait = true,
 };
+
+bool file_is_eventfd(const struct file *f)
+{
+	return f->ops == &eventfd_ops;
+}
+
+void eventfd_signal(struct file *f)
+{
+	struct eventfd *e = f->private;
+
+	(void)add(e, 1);
+	wake_events(&e->changed, POLLIN | POLLRDNORM, false);
+}
 
 int eventfd_file_create(uint64_t count, bool semaphore, uint32_t flags, struct file **ret)
 {

@@ -139,6 +139,11 @@ static int no_operation(const struct file *f)
 	return f->inode && inode_is_dir(f->inode) ? -EISDIR : -EINVAL;
 }
 
+bool file_nowait(const struct file *f, const struct io_iter *it)
+{
+	return it->nowait || (READ_ONCE(f->flags) & O_NONBLOCK);
+}
+
 ssize_t file_read(struct file *f, struct io_iter *to, int64_t *pos)
 {
 	ssize_t n;

@@ -185,7 +185,7 @@ static ssize_t inotify_read(struct file *f, struct io_iter *to, int64_t *pos)
 			return (ssize_t)(wanted - to->count);
 		if (too_large)
 			return -EINVAL;
-		if (f->flags & O_NONBLOCK)
+		if (file_nowait(f, to))
 			return -EAGAIN;
 		error = wait_event_interruptible(&i->changed, !list_empty_unlocked(&i->events));
 		if (error)
@@ -245,6 +245,7 @@ static const struct file_ops inotify_ops = {
 	.ioctl = inotify_ioctl,
 	.release = inotify_release,
 	.name = inotify_name,
+	.nowait = true,
 };
 
 int inotify_file_create(uint32_t flags, struct file **ret)

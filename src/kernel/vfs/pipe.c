@@ -104,7 +104,7 @@ static ssize_t pipe_read(struct file *f, struct io_iter *to, int64_t *pos)
 		mutex_unlock(&p->lock);
 		if (ended)
 			return 0;
-		if (f->flags & O_NONBLOCK)
+		if (file_nowait(f, to))
 			return -EAGAIN;
 		error = wait_event_interruptible(&p->can_read, pipe_may_read(p));
 		if (error)
@@ -160,7 +160,7 @@ static ssize_t pipe_write(struct file *f, struct io_iter *from, int64_t *pos)
 			break;
 		if (n > 0)
 			continue;
-		if (f->flags & O_NONBLOCK) {
+		if (file_nowait(f, from)) {
 			n = -EAGAIN;
 			break;
 		}
@@ -233,6 +233,7 @@ static const struct file_ops pipe_ops = {
 	.release = pipe_release,
 	.set_flags = pipe_set_flags,
 	.name = pipe_name,
+	.nowait = true,
 };
 
 /* ---- making and opening ---- */

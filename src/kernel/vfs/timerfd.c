@@ -87,7 +87,7 @@ static ssize_t timerfd_read(struct file *f, struct io_iter *to, int64_t *pos)
 	if (to->count < sizeof(taken))
 		return -EINVAL;
 	while ((taken = take(t)) == 0) {
-		int error = f->flags & O_NONBLOCK ? -EAGAIN : wait_event_interruptible(&t->expiry, pending(t) > 0);
+		int error = file_nowait(f, to) ? -EAGAIN : wait_event_interruptible(&t->expiry, pending(t) > 0);
 
 		if (error)
 			return error;
@@ -122,6 +122,7 @@ static const struct file_ops timerfd_ops = {
 	.poll = timerfd_poll,
 	.release = timerfd_release,
 	.name = timerfd_name,
+	.nowait = true,
 };
 
 int timerfd_file_create(int clock, bool wall, uint32_t flags, struct file **ret)

@@ -11,6 +11,7 @@ void io_iter_vector(struct io_iter *it, const struct io_vec *vec, uint32_t n, si
 	it->vec = vec;
 	it->vecs = n;
 	it->user = user;
+	it->append = it->nowait = false;
 	it->offset = 0;
 	it->count = total;
 }

@@ -206,6 +206,19 @@ int vm_unmap_object(struct vm_space *s, uaddr_t start, bool (*is)(const void *fi
 	return err;
 }
 
+void *vm_file_at(struct vm_space *s, uaddr_t start, void *(*take)(void *file))
+{
+	struct vm_area *a;
+	void *taken = NULL;
+
+	rwlock_read(&s->lock);
+	a = start < HAL_USER_TOP ? area_find(s, start) : NULL;
+	if (a && a->start == start && a->file)
+		taken = take(a->file);
+	rwlock_read_unlock(&s->lock);
+	return taken;
+}
+
 /* ---- the heap ---- */
 
 static const struct vm_map_request heap = {

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers: threads of a process that run kernel code alone, for what its tasks have asked for asynchronously. A worker is a task like any
+ * other, so that it sees the memory, the files and the limits of its process, and stops, ends and is counted with it. Only SIGKILL and
+ * SIGSTOP reach it, and it has no user mode to return to, where those would be seen to: it asks by itself.
+ */
+#include "proc_internal.h"
+
+static void setup(struct task *t, void *async)
+{
+	t->worker = true;
+	t->async = async;
+	t->blocked = ~SIGNALS_UNBLOCKABLE;
+}
+
+int task_worker_start(const char *name, void (*fn)(void *task), struct async_task *async)
+{
+	return task_clone_thread(name, fn, setup, async);
+}
+
+bool task_worker_pending(void)
+{
+	return thread_signal_pending();
+}
+
+void task_worker_settle(void)
+{
+	signal_deliver(task_self(), false);
+}
+
+void task_worker_exit(void)
+{
+	task_exit(0);
+}
+
+void task_act_as(struct cred *c)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+
+	thread_current()->cred = c;
+	spin_unlock_irq(&proc_lock, flags);
+}
