@@ -15,7 +15,7 @@ int aio_destroy(uaddr_t id); /* 0 or -EINVAL; waits until nothing of it goes on 
 int64_t aio_submit(uaddr_t id, int64_t n, uaddr_t iocbs);
 
 /* -EINPROGRESS: cancelled, its event is on its way; -EINVAL. */
-int aio_cancel(uaddr_t id, uaddr_t iocb);
+int aio_cancel_one(uaddr_t id, uaddr_t iocb);
 
 /* At least `least` events, at most `most`, into user memory: how many; fewer when the time is up or a signal comes; -EINTR, -EINVAL, -EFAULT. */
 int64_t aio_get_events(uaddr_t id, int64_t least, int64_t most, uaddr_t events, uint64_t deadline_ns);

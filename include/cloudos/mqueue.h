@@ -15,8 +15,8 @@ struct mq;
 struct mq_message;
 
 /* `attr`: null, or mq_maxmsg and mq_msgsize of a new queue. *ret with a reference. */
-int mq_open(const char *name, uint32_t flags, uint32_t mode, const struct mq_attr *attr, struct file **ret);
-int mq_unlink(const char *name);
+int mqueue_open(const char *name, uint32_t flags, uint32_t mode, const struct mq_attr *attr, struct file **ret);
+int mqueue_unlink(const char *name);
 
 /* The queue of an open file, while that is open; null: it is another kind of file. */
 struct mq *mq_of(const struct file *f);
@@ -30,11 +30,11 @@ size_t mq_length(const struct mq_message *m);
 uint32_t mq_priority(const struct mq_message *m);
 
 /* What f's O_NONBLOCK says, is done; deadline_ns as wait_round() has it. -EAGAIN, -ETIMEDOUT, -ERESTARTSYS. */
-int mq_send(struct file *f, struct mq_message *m, uint64_t deadline_ns); /* takes over m when it succeeds */
-int mq_receive(struct file *f, uint64_t deadline_ns, struct mq_message **ret); /* the message is the caller's */
+int mqueue_send(struct file *f, struct mq_message *m, uint64_t deadline_ns); /* takes over m when it succeeds */
+int mqueue_receive(struct file *f, uint64_t deadline_ns, struct mq_message **ret); /* the message is the caller's */
 
 /* mq_notify(2): `event` null: no more. -EBUSY, -EINVAL. */
-int mq_notify(struct file *f, const struct sigevent *event);
+int mqueue_notify(struct file *f, const struct sigevent *event);
 
 void mq_get(struct file *f, struct mq_attr *ret);
 void mq_set_nonblocking(struct file *f, bool on);

@@ -152,7 +152,7 @@ static int send_locked(struct mq *q, struct mq_message *m, bool wait, uint64_t d
 	return 0;
 }
 
-int mq_send(struct file *f, struct mq_message *m, uint64_t deadline_ns)
+int mqueue_send(struct file *f, struct mq_message *m, uint64_t deadline_ns)
 {
 	struct mq *q = mq_of(f);
 	int error;
@@ -188,7 +188,7 @@ static int receive_locked(struct mq *q, bool wait, uint64_t deadline_ns, struct 
 	return 0;
 }
 
-int mq_receive(struct file *f, uint64_t deadline_ns, struct mq_message **ret)
+int mqueue_receive(struct file *f, uint64_t deadline_ns, struct mq_message **ret)
 {
 	struct mq *q = mq_of(f);
 	int error;

@@ -215,14 +215,14 @@ static void free_inode(struct inode *inode)
 	count_out(inode->sb);
 }
 
-int mq_open(const char *name, uint32_t flags, uint32_t mode, const struct mq_attr *attr, struct file **ret)
+int mqueue_open(const char *name, uint32_t flags, uint32_t mode, const struct mq_attr *attr, struct file **ret)
 {
 	const struct child_make how = { make, attr };
 
 	return vfs_open_child(&ipc_current()->mq_root, name, flags, mode, &how, ret);
 }
 
-int mq_unlink(const char *name)
+int mqueue_unlink(const char *name)
 {
 	return vfs_unlink_child(&ipc_current()->mq_root, name);
 }

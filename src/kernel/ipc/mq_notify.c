@@ -72,7 +72,7 @@ static int register_locked(struct mq *q, const struct sigevent *event)
 	return 0;
 }
 
-int mq_notify(struct file *f, const struct sigevent *event)
+int mqueue_notify(struct file *f, const struct sigevent *event)
 {
 	struct mq *q = mq_of(f);
 	int error = 0;

@@ -37,7 +37,7 @@ int64_t sys_io_submit(uaddr_t id, int64_t n, uaddr_t iocbs)
 int64_t sys_io_cancel(uaddr_t id, uaddr_t iocb, uaddr_t result)
 {
 	(void)result; /* the event says it */
-	return aio_cancel(id, iocb);
+	return aio_cancel_one(id, iocb);
 }
 
 int64_t sys_io_getevents(uaddr_t id, int64_t least, int64_t most, uaddr_t events, uaddr_t timeout)

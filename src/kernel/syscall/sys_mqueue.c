@@ -23,7 +23,7 @@ int64_t sys_mq_open(uaddr_t name, int flags, uint32_t mode, uaddr_t attr)
 	error = name_get(&n, name);
 	if (error)
 		return error;
-	error = mq_open(n.text, (uint32_t)flags, mode, attr ? &a : NULL, &f);
+	error = mqueue_open(n.text, (uint32_t)flags, mode, attr ? &a : NULL, &f);
 	name_put(&n);
 	return error ? error : fd_give(f, true);
 }
@@ -35,7 +35,7 @@ int64_t sys_mq_unlink(uaddr_t name)
 
 	if (error)
 		return error;
-	error = mq_unlink(n.text);
+	error = mqueue_unlink(n.text);
 	name_put(&n);
 	return error;
 }
@@ -66,7 +66,7 @@ static int64_t send(struct file *f, uaddr_t text, size_t length, unsigned priori
 		return -ENOMEM;
 	error = copy_from_user(mq_text(m), text, length);
 	if (!error)
-		error = mq_send(f, m, deadline_ns);
+		error = mqueue_send(f, m, deadline_ns);
 	if (error)
 		mq_message_free(m);
 	return error;
@@ -98,7 +98,7 @@ static int64_t receive(struct file *f, uaddr_t text, size_t size, uaddr_t priori
 
 	if (size < mq_size_of(mq_of(f)))
 		return -EMSGSIZE;
-	result = mq_receive(f, deadline_ns, &m);
+	result = mqueue_receive(f, deadline_ns, &m);
 	if (result)
 		return result;
 	result = (int64_t)mq_length(m);
@@ -174,7 +174,7 @@ int64_t sys_mq_notify(int fd, uaddr_t event)
 	f = begin(fd, 0, &put);
 	if (!f)
 		return -EBADF;
-	error = mq_notify(f, event ? &e : NULL);
+	error = mqueue_notify(f, event ? &e : NULL);
 	fd_end(f, put);
 	return error;
 }

@@ -176,7 +176,7 @@ void aio_cancel_polls(struct aio *a)
 	spin_unlock(&a->lock);
 }
 
-int aio_cancel(uaddr_t id, uaddr_t iocb)
+int aio_cancel_one(uaddr_t id, uaddr_t iocb)
 {
 	struct aio *a;
 	struct aio_poll *p;
