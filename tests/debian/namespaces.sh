@@ -11,14 +11,14 @@ unshare --uts bash -c 'hostname inner; [ "$(hostname)" = inner ]'
 [ "$(hostname)" != inner ]
 
 # one to look at from outside
-unshare -Urpf --mount-proc --uts --ipc bash -c 'hostname theirs; sleep 1000; exit 0' &
+unshare -Urpf --mount-proc --uts --ipc bash -c 'hostname theirs; sleep 1000; exit 0' 2>/dev/null &
 until inner=$(pgrep -x sleep); do sleep 0.1; done
 grep -q "^NSpid:	$inner	3$" /proc/$inner/status
 [ "$(lsns -n -t pid -o NS | wc -l)" = 2 ]
 [ "$(lsns -n -t user -p $inner -o NPROCS)" -ge 2 ]
 [ "$(nsenter -t $inner -a bash -c 'id -u; hostname; ps -e -o comm= | sort -u' | tr '\n' ,)" = 0,theirs,bash,ps,sleep,sort, ]
 kill -KILL "$(pgrep -f -o 'hostname theirs; sleep')" "$inner"
-wait || true
+wait 2>/dev/null || true # bash says who was killed
 
 # a sandbox: its own processes, a root that cannot be written, its own terminals
 bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp \

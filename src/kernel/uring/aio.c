@@ -83,7 +83,7 @@ void aio_post(struct aio *a, const struct io_event *e, struct file *eventfd)
 {
 	spin_lock(&a->lock);
 	*(struct io_event *)(void *)event_words(a, a->tail) = *e;
-	WRITE_ONCE(a->tail, (a->tail + 1) % a->slots);
+	STORE_RELEASE(a->tail, (a->tail + 1) % a->slots);
 	shared_store(&header(a)->tail, a->tail);
 	WRITE_ONCE(a->running, a->running - 1);
 	spin_unlock(&a->lock);
