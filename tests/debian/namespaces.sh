@@ -10,7 +10,8 @@ ipcmk -Q >/dev/null
 unshare --uts bash -c 'hostname inner; [ "$(hostname)" = inner ]'
 [ "$(hostname)" != inner ]
 
-# one to look at from outside
+# one to look at from outside; what bash says when it is killed is nobody's concern
+exec 3>&2 2>/dev/null
 unshare -Urpf --mount-proc --uts --ipc bash -c 'hostname theirs; sleep 1000; exit 0' 2>/dev/null &
 until inner=$(pgrep -x sleep); do sleep 0.1; done
 grep -q "^NSpid:	$inner	3$" /proc/$inner/status
@@ -18,7 +19,8 @@ grep -q "^NSpid:	$inner	3$" /proc/$inner/status
 [ "$(lsns -n -t user -p $inner -o NPROCS)" -ge 2 ]
 [ "$(nsenter -t $inner -a bash -c 'id -u; hostname; ps -e -o comm= | sort -u' | tr '\n' ,)" = 0,theirs,bash,ps,sleep,sort, ]
 kill -KILL "$(pgrep -f -o 'hostname theirs; sleep')" "$inner"
-wait 2>/dev/null || true # bash says who was killed
+wait || true
+exec 2>&3 3>&-
 
 # a sandbox: its own processes, a root that cannot be written, its own terminals
 bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp \

@@ -15,7 +15,7 @@ sleep 1000 &
 pid=$!
 strace -o log -p $pid 2>/dev/null &
 tracer=$!
-for i in $(seq 1 200); do grep -q nanosleep log 2>/dev/null && break; sleep 0.1; done
+for i in $(seq 1 200); do grep -q 'nanosleep\|restart_syscall' log 2>/dev/null && break; sleep 0.1; done
 grep -q "TracerPid:.$tracer" /proc/$pid/status
 kill $tracer
 wait $tracer 2>/dev/null || true
