@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 
-from . import build, debian, suites
+from . import build, debian, suite_guests
 from .outcome import FAILED, Report
 from .paths import BUILD, ROOT
 from .ui import Failure, say, step
@@ -25,7 +25,7 @@ def _exercise() -> None:
         subprocess.run(["meson", "test", "-C", str(folder), "--no-rebuild"], capture_output=True)
     with step("running programs in the simulator"):
         report = Report(silent=True)
-        for job in suites.simulator_jobs(folder / "cloudos-sim"):
+        for job in suite_guests.simulator_jobs(folder / "cloudos-sim"):
             for outcome in job.run(job.names):
                 report.add(outcome)
         if report.counts[FAILED]:

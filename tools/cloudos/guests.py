@@ -23,6 +23,7 @@ from .outcome import Job, Outcome, WORD
 MARK = "=====cloudos"
 PROGRAM_LIMIT_S = {"host": 60, "sim": 120, "x86_64": 120, "aarch64": 120}
 MACHINES = ("sim", "x86_64", "aarch64")
+ready: list[str] = []            # those that were built, of those that the chosen tests need
 
 
 @dataclass
