@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes and reads a disk of 1 MiB or more, in every way that a block device's node has. Runs in a guest as `disk_check /dev/vda`; the
- * host then looks whether the image holds what IMAGE below says (tools/cloudos/suites.py knows it too). Prints "not ok LINE: ..." for
+ * host then looks whether the image holds what IMAGE below says (tools/cloudos/suite_machines.py knows it too). Prints "not ok LINE: ..." for
  * what is wrong, and ends with 1 then.
  *
  * The image in the end: sector s below PATTERNED is filled with the bytes (s * 13 + i * 7 + s / 256) mod 256, but for bytes 1001 to 5999,
