@@ -219,6 +219,9 @@ void trace_released_put(struct list *released, struct list *reaped);
 int trace_wait_locked(struct wait_query *q); /* as process_wait(), of tracees */
 bool trace_is_own_locked(const struct process *c);
 
+/* exit.c: does its parent want no zombie of it (SIGCHLD is ignored, or SA_NOCLDWAIT)? */
+bool process_is_unwanted_locked(const struct process *p);
+
 /* exit.c: the zombie's tracer is done with it: the parent is told. `reaped` as there. */
 void process_zombie_told_locked(struct process *p, struct list *reaped);
 
