@@ -151,7 +151,7 @@ static int peek_locked(struct task *t, void *arg)
 		if (done == k->n)
 			break;
 		if (at++ >= k->off)
-			k->ret[done++] = e->info;
+			signal_info_shown(&e->info, t->thread.cred->user_ns, &k->ret[done++]);
 	}
 	spin_unlock_irq(&p->signal_lock, flags);
 	return (int)done;
