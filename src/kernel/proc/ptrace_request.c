@@ -119,7 +119,7 @@ static int get_vm_locked(struct task *t, void *arg)
 
 	if (!s)
 		return -ESRCH;
-	if (READ_ONCE(t->process->dumpable) != 1 && !t->trace.capable)
+	if (READ_ONCE(t->process->dumpable) != 1 && !trace_capable_locked(t))
 		return -EPERM;
 	vm_space_get(s);
 	*(struct vm_space **)arg = s;
