@@ -118,9 +118,9 @@ enum trace_state { TRACE_RUNNING, TRACE_STOPPED, TRACE_LISTENING };
 struct task_trace {
 	struct task *tracer; /* null: nobody traces it. The thread itself, and senders of signals, look at it without a lock */
 	struct list link;    /* in tracer->tracees, with a reference to the thread */
+	struct cred *cred;   /* of who began it, as they were then, with a reference; null: nobody traces it */
 	uint32_t options;    /* PTRACE_O_* */
 	bool seized;
-	bool capable;	     /* the tracer had CAP_SYS_PTRACE when it attached */
 	uint8_t interrupt;   /* A: TRACE_INTERRUPT, TRACE_NOTIFY: it is to stop with PTRACE_EVENT_STOP */
 	uint8_t state;	     /* enum trace_state; likewise */
 	uint8_t resumed;     /* how it was, the last time: PTRACE_CONT, PTRACE_SYSCALL or PTRACE_SINGLESTEP; read by itself without a lock */

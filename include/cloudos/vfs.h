@@ -20,6 +20,7 @@ struct dentry;
 struct mount;
 struct vm_object;
 struct vm_map_request;
+struct vm_space;
 struct text_out;
 
 struct path {
@@ -303,8 +304,7 @@ struct procfs_pid_ops {
 	const char *const *files;		/* names that show() knows, null terminated */
 	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root": one of the two, with a reference */
 	bool (*may_look)(int pid);		/* by ptrace's rule */
-	/* memory of a thread's: bytes done, 0 when it has none any more; -EACCES, -EIO. len 0 only asks. May sleep */
-	ssize_t (*access)(int tid, uint64_t addr, void *buf, size_t len, bool write);
+	int (*space)(int tid, struct vm_space **ret); /* a thread's memory, with a reference; null: it has none. Or -EACCES */
 	struct fd_table *(*fds)(int pid);	/* with a reference, or null */
 	struct fs_context *(*fs)(int pid);	/* likewise */
 	const char *const *namespaces;		/* names in ns/, null terminated */

@@ -131,6 +131,7 @@ extern const struct vm_file_ops *vm_file_ops;
 struct vm_space {
 	struct sched_space sched;
 	struct refcount users; /* processes (and others) that use it */
+	struct refcount holds; /* who may find that it is used no more: see vm_space_hold(); the users have one together */
 	struct rwlock lock;
 	struct rb_tree areas;	 /* S */
 	struct list area_list;	 /* S: the same in order */
@@ -160,6 +161,11 @@ struct vm_space {
 struct vm_space *vm_space_create(void);
 void vm_space_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s); /* may sleep */
+
+/* To know a space without keeping its memory: it stays the same one, and is never another's. */
+void vm_space_hold(struct vm_space *s);	     /* a user's */
+bool vm_space_use(struct vm_space *s);	     /* one that is held: true, with a reference; false: it has no memory any more */
+void vm_space_let_go(struct vm_space *s);    /* of the hold */
 
 /*
  * Where exec puts things; random unless "cloudos.aslr=0". The end of the stack; the load address of a position-independent program whose

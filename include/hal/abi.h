@@ -8,6 +8,7 @@
  *   int64_t hal_abi_result(const struct hal_regs *)
  *   void hal_abi_restart(struct hal_regs *)        run the same call again: program counter back, first argument as at entry
  *   void hal_abi_restart_as(struct hal_regs *, uint64_t number)            the same with another number (restart_syscall)
+ *   void hal_abi_call_rollback(struct hal_regs *)  as the program had them at entry: a debugger's look at the call has changed them
  *   void hal_abi_set_pc(struct hal_regs *, uaddr_t)
  *   uaddr_t hal_abi_pc(const struct hal_regs *), hal_abi_sp(const struct hal_regs *)     the latter after hal_user_sync()
  *   bool hal_abi_in_call(const struct hal_regs *)  not if a debugger has said that what interrupted the program is no call

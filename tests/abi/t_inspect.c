@@ -399,8 +399,68 @@ static void comparing(void)
 	close(pipes[0]), close(pipes[1]), close(copy);
 }
 
-int main(void)
+/* ---- /proc/PID/mem ---- */
+
+static int open_mem(pid_t pid)
 {
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	return open(path, O_RDWR);
+}
+
+static char target[8] = "before";
+
+static void memory_as_a_file(void)
+{
+	pid_t pid = child_that_waits();
+	int fd = open_mem(pid);
+	char got[8] = "";
+
+	EXPECT(fd >= 0);
+	EXPECT(pwrite(fd, "written", 8, (off_t)(uintptr_t)target) == 8);
+	EXPECT(pread(fd, got, 8, (off_t)(uintptr_t)target) == 8 && strcmp(got, "written") == 0);
+	EXPECT(strcmp(target, "before") == 0);
+	EXPECT_ERRNO(pread(fd, got, 8, 16), EIO);
+	end_child(pid);
+	EXPECT(pread(fd, got, 8, (off_t)(uintptr_t)target) == 0);
+	EXPECT(pwrite(fd, got, 8, (off_t)(uintptr_t)target) == 0);
+	close(fd);
+}
+
+/* Of the program that exec began, run with the file that the one before it opened: it reaches nothing, by nobody's rights. */
+static int use_inherited_mem(int fd)
+{
+	char got[8];
+
+	if (pwrite(fd, "written", 8, (off_t)(uintptr_t)target) != 0 || pread(fd, got, 8, (off_t)(uintptr_t)target) != 0)
+		return 1;
+	return strcmp(target, "before") ? 2 : 0;
+}
+
+static void memory_of_the_program_before(void)
+{
+	char number[16], *argv[] = { "t_inspect", number, NULL };
+	int status, by_parent;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		snprintf(number, sizeof(number), "%d", open_mem(getpid()));
+		raise(SIGSTOP);
+		execv("/proc/self/exe", argv);
+		_exit(99);
+	}
+	EXPECT(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+	by_parent = open_mem(pid);
+	EXPECT(kill(pid, SIGCONT) == 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	EXPECT(by_parent >= 0 && pread(by_parent, number, 1, (off_t)(uintptr_t)target) == 0);
+	close(by_parent);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return use_inherited_mem(atoi(argv[1]));
 	area = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (area == MAP_FAILED || mprotect(area + 2 * PAGE, PAGE, PROT_NONE))
 		return 2;
@@ -417,5 +477,7 @@ int main(void)
 	CASE(releasing);
 	CASE(comparing);
 	CASE(comparing_watched);
+	CASE(memory_as_a_file);
+	CASE(memory_of_the_program_before);
 	return abi_result();
 }

@@ -306,6 +306,19 @@ static void makes_calls(void)
 	_exit(result == 1234 && syscall(SYS_getuid) == 77 ? 4 : 1);
 }
 
+/* With PTRACE_O_TRACESYSGOOD: to where it is about to call getppid(). */
+static void run_to_getppid(pid_t pid)
+{
+	struct __ptrace_syscall_info info;
+
+	do {
+		EXPECT(trace(PTRACE_SYSCALL, pid, 0, 0) == 0);
+		EXPECT(next_stop(pid) == (SIGTRAP | 0x80));
+		memset(&info, 0xff, sizeof(info));
+		EXPECT(trace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), (uintptr_t)&info) > 0);
+	} while (!abi_failed && (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_getppid));
+}
+
 static void calls_stop_at_both_ends(void)
 {
 	pid_t pid = traced_child(makes_calls);
@@ -315,12 +328,7 @@ static void calls_stop_at_both_ends(void)
 	EXPECT_ERRNO(trace(PTRACE_SETOPTIONS, pid, 0, 1u << 30), EINVAL);
 	EXPECT(trace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD) == 0);
 	EXPECT(trace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), (uintptr_t)&info) > 0 && info.op == PTRACE_SYSCALL_INFO_NONE);
-	do {
-		EXPECT(trace(PTRACE_SYSCALL, pid, 0, 0) == 0);
-		EXPECT(next_stop(pid) == (SIGTRAP | 0x80));
-		memset(&info, 0xff, sizeof(info));
-		EXPECT(trace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), (uintptr_t)&info) > 0);
-	} while (!abi_failed && (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_getppid));
+	run_to_getppid(pid);
 	EXPECT(trace(PTRACE_GETEVENTMSG, pid, 0, (uintptr_t)&message) == 0 && message == PTRACE_EVENTMSG_SYSCALL_ENTRY);
 	EXPECT(trace(PTRACE_GET_SYSCALL_INFO, pid, 4, (uintptr_t)&info) == 80);
 	EXPECT(trace(PTRACE_SYSCALL, pid, 0, 0) == 0);
@@ -355,19 +363,26 @@ static void an_interrupted_call_goes_on(void)
 	kill_and_wait(pid);
 }
 
-static void asks_its_filter(void)
+/* From now on a filter has this answer to getppid(). */
+static void answer_getppid(uint32_t answer)
 {
 	struct sock_filter insns[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE | 321),
+		BPF_STMT(BPF_RET | BPF_K, answer),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { .len = 4, .filter = insns };
-	long result;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		_exit(1);
+}
+
+static void asks_its_filter(void)
+{
+	long result;
+
+	answer_getppid(SECCOMP_RET_TRACE | 321);
 	result = syscall(SYS_getppid);
 	_exit(result == -1 && errno == ENOSYS ? 8 : result > 0 ? 7 : 2);
 }
@@ -391,6 +406,32 @@ static void a_filter_asks_the_tracer(void)
 	EXPECT(next_stop(pid) == exited(8));
 }
 
+static void has_a_call_trapped(void)
+{
+	signal(SIGSYS, count_signal);
+	answer_getppid(SECCOMP_RET_TRAP);
+	(void)syscall(SYS_getppid, SYS_getppid);
+	_exit(handled == SIGSYS ? 9 : 1);
+}
+
+/* The result register is what it was: the number on some machines, the first argument, which is the number, too, on others. */
+static void a_trapped_call_leaves_the_registers(void)
+{
+	pid_t pid = traced_child(has_a_call_trapped);
+	struct __ptrace_syscall_info info;
+
+	EXPECT(trace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD) == 0);
+	run_to_getppid(pid);
+	EXPECT(trace(PTRACE_SYSCALL, pid, 0, 0) == 0);
+	EXPECT(next_stop(pid) == (SIGTRAP | 0x80));
+	EXPECT(trace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), (uintptr_t)&info) > 0);
+	EXPECT(info.op == PTRACE_SYSCALL_INFO_EXIT && info.exit.rval == SYS_getppid);
+	EXPECT(trace(PTRACE_CONT, pid, 0, 0) == 0);
+	EXPECT(next_stop(pid) == SIGSYS);
+	EXPECT(trace(PTRACE_CONT, pid, 0, SIGSYS) == 0);
+	EXPECT(next_stop(pid) == exited(9));
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -409,5 +450,6 @@ int main(int argc, char **argv)
 	CASE(calls_stop_at_both_ends);
 	CASE(an_interrupted_call_goes_on);
 	CASE(a_filter_asks_the_tracer);
+	CASE(a_trapped_call_leaves_the_registers);
 	return abi_result();
 }

@@ -3,6 +3,7 @@
 #include "tracing.h"
 #include <linux/ptrace.h>
 #include <pthread.h>
+#include <sched.h>
 
 static void nothing(void)
 {
@@ -281,6 +282,64 @@ static void one_tracer_is_enough(void)
 	EXPECT(next_stop(pid) == exited(0));
 }
 
+/* Who wants no zombies gets those of his tracees. */
+static void children_that_nobody_wants(void)
+{
+	struct sigaction no_wait = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT };
+	pid_t pid;
+
+	signal(SIGCHLD, SIG_IGN);
+	pid = traced_child(nothing);
+	EXPECT(trace(PTRACE_CONT, pid, 0, 0) == 0);
+	usleep(20000);
+	EXPECT(next_stop(pid) == exited(0));
+	EXPECT(waitpid(pid, NULL, __WALL) == -1 && errno == ECHILD);
+	sigaction(SIGCHLD, &no_wait, NULL);
+	pid = traced_child(nothing);
+	EXPECT(kill(pid, SIGKILL) == 0);
+	usleep(20000);
+	EXPECT(next_stop(pid) == ended(SIGKILL));
+	pid = traced_child(nothing);
+	EXPECT(trace(PTRACE_DETACH, pid, 0, 0) == 0);
+	EXPECT(waitpid(pid, NULL, 0) == -1 && errno == ECHILD);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* A tracer outside has the end of one in a namespace of pids told, also when the whole namespace ends, which waits for that. */
+static void the_end_of_a_namespace(void)
+{
+	unsigned long message = 0;
+	siginfo_t si;
+	pid_t pid, init;
+
+	if (getuid() != 0)
+		return;
+	init = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0);
+	if (init == 0) {
+		if (trace(PTRACE_TRACEME, 0, 0, 0))
+			_exit(99);
+		raise(SIGHUP); /* which would not kill it */
+		(void)fork();
+		for (;;)
+			pause();
+	}
+	EXPECT(next_stop(init) == SIGHUP);
+	EXPECT(trace(PTRACE_SETOPTIONS, init, 0, PTRACE_O_TRACEFORK) == 0);
+	EXPECT(trace(PTRACE_CONT, init, 0, 0) == 0);
+	EXPECT(next_stop(init) == EVENT_CODE(PTRACE_EVENT_FORK));
+	EXPECT(trace(PTRACE_GETEVENTMSG, init, 0, (uintptr_t)&message) == 0);
+	pid = (pid_t)message;
+	EXPECT(next_stop(pid) == SIGSTOP);
+	EXPECT(trace(PTRACE_DETACH, init, 0, 0) == 0);
+	EXPECT(kill(pid, SIGKILL) == 0);
+	EXPECT(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT | __WALL) == 0);
+	EXPECT(kill(init, SIGKILL) == 0);
+	usleep(20000);
+	EXPECT(waitpid(init, NULL, WNOHANG) == 0);
+	EXPECT(next_stop(pid) == ended(SIGKILL));
+	EXPECT(next_stop(init) == ended(SIGKILL));
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -296,5 +355,7 @@ int main(int argc, char **argv)
 	CASE(two_wait_for_one);
 	CASE(a_stopped_one_can_be_killed);
 	CASE(one_tracer_is_enough);
+	CASE(children_that_nobody_wants);
+	CASE(the_end_of_a_namespace);
 	return abi_result();
 }

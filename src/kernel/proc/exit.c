@@ -106,6 +106,14 @@ static void child_exit_info(struct signal_info *info, const struct process *p, i
 	info->fields._sigchld._stime = (__kernel_clock_t)(p->dead_usage.system_ns / NSEC_PER_TICK);
 }
 
+bool process_is_unwanted_locked(const struct process *p)
+{
+	const struct signal_action *action = &LOAD_ACQUIRE(p->parent->actions)->action[SIGCHLD - 1];
+
+	return p->exit_signal == SIGCHLD &&
+	       (READ_ONCE(action->handler) == SIGNAL_ACTION_IGNORE || (READ_ONCE(action->flags) & SA_NOCLDWAIT));
+}
+
 /* Returns true when the parent wants no zombie. */
 static bool tell_parent_locked(struct process *p)
 {
@@ -122,7 +130,7 @@ static bool tell_parent_locked(struct process *p)
 	wake_all(&parent->child_wait);
 	if (parent->pid_ns->ended && parent == parent->pid_ns->init)
 		return true; /* it waits for the end of all, but for nobody's status */
-	return ignored || (child && (READ_ONCE(action->flags) & SA_NOCLDWAIT));
+	return process_is_unwanted_locked(p);
 }
 
 void process_reap_locked(struct process *p)

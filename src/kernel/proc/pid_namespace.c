@@ -98,7 +98,7 @@ static bool only_init_left(struct pid_namespace *ns, const struct task *t)
 	return only;
 }
 
-/* Nobody is born here from now on, and all but the running process are to die. Its zombies go at once. */
+/* Nobody is born here from now on, and all but the running process are to die. Its zombies go at once, but for those that are a tracer's first. */
 static void end_locked(struct pid_namespace *ns, struct list *reaped)
 {
 	struct process *self = process_self(), *p, *tmp;
@@ -112,7 +112,7 @@ static void end_locked(struct pid_namespace *ns, struct list *reaped)
 			(void)signal_send_process(p, &info);
 	}
 	list_for_each_safe(p, tmp, &self->children, sibling) {
-		if (p->state != PROCESS_ZOMBIE)
+		if (p->state != PROCESS_ZOMBIE || p->traced_leader)
 			continue;
 		process_reap_locked(p);
 		list_add_tail(reaped, &p->sibling);

@@ -121,6 +121,8 @@ static inline bool signal_dequeue_locked(struct process *p, struct signal_queue 
 void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64_t mask);
 /* Does it tell who sent it? The user is a kernel id until it is delivered; the process is numbered as the receiver sees it from the start. */
 bool signal_has_sender(const struct signal_info *info);
+/* Details of a signal that is pending, as a receiver in `ns` is told them; `info` may be `ret`. */
+void signal_info_shown(const struct signal_info *info, const struct user_namespace *ns, struct signal_info *ret);
 /* kill(2) of one process, proc_lock held: permission and all. signo 0 only asks. */
 int signal_kill_process_locked(struct process *p, const struct signal_info *info);
 int signal_send_locked(struct process *p, struct task *only, const struct signal_info *info);
@@ -218,6 +220,9 @@ void trace_drop_leader_locked(struct process *p, struct list *released); /* anot
 void trace_released_put(struct list *released, struct list *reaped);
 int trace_wait_locked(struct wait_query *q); /* as process_wait(), of tracees */
 bool trace_is_own_locked(const struct process *c);
+
+/* exit.c: does its parent want no zombie of it (SIGCHLD is ignored, or SA_NOCLDWAIT)? */
+bool process_is_unwanted_locked(const struct process *p);
 
 /* exit.c: the zombie's tracer is done with it: the parent is told. `reaped` as there. */
 void process_zombie_told_locked(struct process *p, struct list *reaped);

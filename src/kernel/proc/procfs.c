@@ -459,19 +459,6 @@ static bool may_look(int pid)
 	return may;
 }
 
-static ssize_t access(int tid, uint64_t addr, void *buf, size_t len, bool write)
-{
-	struct vm_space *s;
-	int err = private_space(tid, &s);
-	ssize_t done;
-
-	if (err < 0 || !s)
-		return err;
-	done = vm_access(s, addr, buf, len, write, true);
-	vm_space_put(s);
-	return done < 0 ? -EIO : done;
-}
-
 static const struct procfs_pid_ops pid_ops = {
 	.first = &pid_namespace_first.base,
 	.pids = pids,
@@ -487,7 +474,7 @@ static const struct procfs_pid_ops pid_ops = {
 	.files = file_names,
 	.link = link,
 	.may_look = may_look,
-	.access = access,
+	.space = private_space,
 	.fds = fds,
 	.fs = context,
 	.namespaces = task_namespace_names,

@@ -25,14 +25,15 @@
 
 /* ---- beginnings ---- */
 
-void trace_link_locked(struct task *t, struct task *tracer, bool seized, uint32_t options)
+void trace_link_locked(struct task *t, struct task *tracer, struct cred *cred, bool seized, uint32_t options)
 {
 	struct task_trace *tr = &t->trace;
 
 	WRITE_ONCE(tr->options, options);
 	WRITE_ONCE(tr->seized, seized);
 	WRITE_ONCE(tr->resumed, PTRACE_CONT);
-	tr->capable = cred_capable(thread_current()->cred, CAP_SYS_PTRACE) && cred_capable(tracer->thread.cred, CAP_SYS_PTRACE);
+	cred_get(cred);
+	tr->cred = cred;
 	refcount_get(&t->refs);
 	list_add_tail(&tracer->tracees, &tr->link);
 	WRITE_ONCE(tr->tracer, tracer);
@@ -60,6 +61,15 @@ static struct task *parent_task_locked(struct process *p)
 	return process_any_task_locked(p->parent);
 }
 
+/* As when it would attach, but for the ids: a child may be another user's by now. */
+static bool may_trace_child_locked(const struct task *tracer, const struct task *child)
+{
+	const struct cred *own = tracer->thread.cred, *other = child->thread.cred;
+
+	return cred_capable_over(own, other->user_ns, CAP_SYS_PTRACE) ||
+	       (own->user_ns == other->user_ns && !(other->cap_permitted & ~own->cap_permitted));
+}
+
 int ptrace_traceme(void)
 {
 	struct task *self = task_self(), *tracer;
@@ -67,8 +77,8 @@ int ptrace_traceme(void)
 	int err = -EPERM;
 
 	tracer = parent_task_locked(self->process);
-	if (!self->trace.tracer && tracer && !tracer->traces_no_more) {
-		trace_link_locked(self, tracer, false, 0);
+	if (!self->trace.tracer && tracer && !tracer->traces_no_more && may_trace_child_locked(tracer, self)) {
+		trace_link_locked(self, tracer, self->thread.cred, false, 0);
 		err = 0;
 	}
 	spin_unlock_irq(&proc_lock, flags);
@@ -94,14 +104,14 @@ static int attach_locked(struct task *t, bool seize, uint32_t options)
 
 	if (!t)
 		return -ESRCH;
-	if (t->process == process_self())
+	if (t->process == process_self() || t->worker)
 		return -EPERM;
 	err = inspect_check_locked(t, INSPECT_REAL);
 	if (err < 0)
 		return err;
 	if (t->gone || t->trace.tracer)
 		return -EPERM;
-	trace_link_locked(t, task_self(), seize, options);
+	trace_link_locked(t, task_self(), thread_current()->cred, seize, options);
 	begin_tracing_locked(t, seize);
 	return 0;
 }
@@ -126,8 +136,7 @@ void trace_inherit_locked(struct task *child, struct task *from)
 
 	if (!tr->tracer || tr->tracer->traces_no_more)
 		return;
-	trace_link_locked(child, tr->tracer, tr->seized, tr->options);
-	child->trace.capable = tr->capable;
+	trace_link_locked(child, tr->tracer, tr->cred, tr->seized, tr->options);
 	if (tr->seized) {
 		__atomic_fetch_or(&child->trace.interrupt, TRACE_INTERRUPT, __ATOMIC_RELAXED);
 	} else {
@@ -150,6 +159,8 @@ void trace_unlink_locked(struct task *t)
 		hal_abi_step(&t->user, false);
 	list_del(&tr->link);
 	WRITE_ONCE(tr->tracer, NULL);
+	cred_put(tr->cred);
+	tr->cred = NULL;
 	WRITE_ONCE(tr->options, 0);
 	tr->code = 0;
 	WRITE_ONCE(tr->interrupt, 0);
@@ -220,9 +231,14 @@ void trace_tracer_exits(struct task *self)
 
 /* ---- set-user-id programs ---- */
 
+bool trace_capable_locked(const struct task *t)
+{
+	return cred_capable_over(t->trace.cred, t->thread.cred->user_ns, CAP_SYS_PTRACE);
+}
+
 bool trace_confines_locked(const struct task *t)
 {
-	return t->trace.tracer && !t->trace.capable;
+	return t->trace.tracer && !trace_capable_locked(t);
 }
 
 bool trace_confines(const struct task *t)

@@ -119,7 +119,7 @@ static int get_vm_locked(struct task *t, void *arg)
 
 	if (!s)
 		return -ESRCH;
-	if (READ_ONCE(t->process->dumpable) != 1 && !t->trace.capable)
+	if (READ_ONCE(t->process->dumpable) != 1 && !trace_capable_locked(t))
 		return -EPERM;
 	vm_space_get(s);
 	*(struct vm_space **)arg = s;
@@ -151,7 +151,7 @@ static int peek_locked(struct task *t, void *arg)
 		if (done == k->n)
 			break;
 		if (at++ >= k->off)
-			k->ret[done++] = e->info;
+			signal_info_shown(&e->info, t->thread.cred->user_ns, &k->ret[done++]);
 	}
 	spin_unlock_irq(&p->signal_lock, flags);
 	return (int)done;

@@ -127,6 +127,7 @@ static void info_of_code(struct signal_info *info, int code)
 {
 	signal_info_user(info, code & 0x7f, code);
 	info->fields._kill._pid = pid_number_seen(task_self()->id);
+	info->fields._kill._uid = uid_out(thread_current()->cred->uid);
 }
 
 /* A stop that is no signal's: what the tracer resumes the thread with is sent to it, where `pass` says so. */
@@ -174,7 +175,7 @@ void trace_exec(struct task *t, int old_tid)
 
 /* ---- signals ---- */
 
-/* The tracer has put another signal in the place of `info`. */
+/* The tracer has put another signal in the place of the one that t, the running thread, was to get: as it would be told it. */
 static void other_signal(struct task *t, int signo, struct signal_info *ret)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
@@ -183,7 +184,7 @@ static void other_signal(struct task *t, int signo, struct signal_info *ret)
 	*ret = (struct signal_info){ .signo = signo, .code = SI_USER };
 	if (tracer) {
 		ret->fields._kill._pid = pid_number_in(tracer->process->id, t->process->pid_ns);
-		ret->fields._kill._uid = tracer->thread.cred->uid;
+		ret->fields._kill._uid = uid_out(tracer->thread.cred->uid);
 	}
 	spin_unlock_irq(&proc_lock, flags);
 }
@@ -202,6 +203,8 @@ bool trace_signal(struct task *t, struct signal_info *info)
 		other_signal(t, signo, info);
 	if (!(t->blocked & signal_bit(signo)) && !told_to_exit(t))
 		return true;
+	if (signal_has_sender(info))
+		info->fields._kill._uid = uid_in(info->fields._kill._uid); /* pending again */
 	(void)signal_send_task(t, info);
 	return false;
 }

@@ -6,7 +6,7 @@
  * storage, and its number stays taken. Of a process's main thread, the end is the process's, whichever thread is the last; so it is told when the
  * process is a zombie, and until then hangs on process.traced_leader. A zombie whose main thread has a tracer that is not the parent is first the
  * tracer's: the parent hears of it, and finds it, once the tracer has waited for it or is gone. If the tracer is the parent, the process is
- * an ordinary zombie, and there is nothing more to the tie.
+ * an ordinary zombie, and there is nothing more to the tie; but a parent that wants no zombies gets this one all the same, as a tracer.
  *
  * Lock: proc_lock.
  */
@@ -88,7 +88,7 @@ bool trace_zombie_withheld_locked(struct process *p, struct list *released)
 
 	if (!t)
 		return false;
-	if (t->trace.tracer->process == p->parent) {
+	if (t->trace.tracer->process == p->parent && !process_is_unwanted_locked(p)) {
 		untie_locked(t, released);
 		return false;
 	}
@@ -149,16 +149,19 @@ static bool take_dead_locked(struct task *t, struct wait_query *q)
 		return false;
 	exit_info_locked(t, &info);
 	report_locked(t, info.code, info.fields._sigchld._status, t->trace.exit_status, &q->report);
-	if (is_leader(t))
+	if (is_leader(t)) {
 		process_usage_locked(p, &q->report.usage);
+		usage_add(&q->report.usage, &p->children_usage);
+	}
 	if (q->options & WNOWAIT)
 		return true;
-	own = is_leader(t) && p->parent == process_self(); /* it has become that meanwhile: this report is for both */
+	own = is_leader(t) && p->parent == process_self(); /* it has become that, or wants no zombies: this report is for both */
 	if (!own) {
 		trace_forget_locked(t, &q->released, &q->reaped);
 		return true;
 	}
 	untie_locked(t, &q->released);
+	usage_add(&p->parent->children_usage, &q->report.usage);
 	process_reap_locked(p);
 	list_add_tail(&q->reaped, &p->sibling);
 	return true;

@@ -93,11 +93,17 @@ static void take_locked(struct process *p, struct signal_queue *q, int signo, st
 	entry_take(p, found, ret);
 }
 
+void signal_info_shown(const struct signal_info *info, const struct user_namespace *ns, struct signal_info *ret)
+{
+	*ret = *info;
+	if (signal_has_sender(ret))
+		ret->fields._kill._uid = id_shown(ns, ID_UID, ret->fields._kill._uid); /* at the same place in all layouts that have it */
+}
+
 void signal_dequeue_first_locked(struct process *p, struct signal_queue *q, uint64_t set, struct signal_info *ret)
 {
 	take_locked(p, q, first_signal(set), ret);
-	if (signal_has_sender(ret))
-		ret->fields._kill._uid = uid_out(ret->fields._kill._uid); /* at the same place in all layouts that have it */
+	signal_info_shown(ret, thread_current()->cred->user_ns, ret);
 }
 
 void signal_queue_flush_locked(struct process *p, struct signal_queue *q, uint64_t mask)

@@ -55,13 +55,14 @@ static _Noreturn void end_thread(struct task *t, uint64_t number)
 }
 
 /* The registers stay as the call had them, so that a handler may make the call itself and put in its result. */
-static void send_sigsys(struct task *t, const struct seccomp_data *d, uint32_t value)
+static void send_sigsys(struct task *t, struct hal_user *u, const struct seccomp_data *d, uint32_t value)
 {
 	struct signal_info info = { .signo = SIGSYS, .code = SYS_SECCOMP, .error = (int)(value & SECCOMP_RET_DATA) };
 
 	info.fields._sigsys._call_addr = (void *)(uintptr_t)d->instruction_pointer;
 	info.fields._sigsys._syscall = d->nr;
 	info.fields._sigsys._arch = d->arch;
+	hal_abi_call_rollback(&u->regs);
 	t->no_restart = true; /* what is in the result register is no result */
 	signal_force(&info);
 }
@@ -96,7 +97,7 @@ static bool carry_out(struct task *t, struct hal_user *u, const struct seccomp_f
 	case SECCOMP_RET_TRAP:
 		if (f->log)
 			say("traps", number);
-		send_sigsys(t, d, value);
+		send_sigsys(t, u, d, value);
 		return true;
 	case SECCOMP_RET_KILL_THREAD:
 		end_thread(t, number);

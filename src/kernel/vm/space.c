@@ -6,6 +6,7 @@
  *   1. The areas leave their objects' lists: from then on nobody finds the space.
  *   2. The scheduler takes it off every CPU, and the machine forgets it: no translation is cached any more.
  *   3. The pages go, area by area, and the tables with them.
+ *   4. The structure goes when nobody holds it any more who has to know that this was the space that he found (vm_space_hold).
  */
 #define LOG_SUBSYSTEM "vm"
 #include <cloudos/errno.h>
@@ -27,6 +28,7 @@ struct vm_space *space_create(void)
 	if (!s)
 		return NULL;
 	refcount_init(&s->users, 1);
+	refcount_init(&s->holds, 1);
 	rwlock_init(&s->lock, RANK_VM_SPACE);
 	spin_init(&s->table_lock, RANK_PAGE_TABLE);
 	area_tree_init(s);
@@ -73,6 +75,22 @@ void vm_space_get(struct vm_space *s)
 	refcount_get(&s->users);
 }
 
+void vm_space_hold(struct vm_space *s)
+{
+	refcount_get(&s->holds);
+}
+
+bool vm_space_use(struct vm_space *s)
+{
+	return refcount_get_unless_zero(&s->users);
+}
+
+void vm_space_let_go(struct vm_space *s)
+{
+	if (refcount_put(&s->holds))
+		slab_free(space_cache, s);
+}
+
 /* Areas near each other, which share tables, go in one pass. */
 static void unmap_all(struct vm_space *s)
 {
@@ -107,7 +125,7 @@ static void space_destroy(struct vm_space *s)
 	pagetable_fini(s);
 	if (s->exe)
 		vm_file_ops->put(s->exe);
-	slab_free(space_cache, s);
+	vm_space_let_go(s);
 }
 
 void vm_space_put(struct vm_space *s)

@@ -50,6 +50,11 @@ static inline void hal_abi_restart(struct hal_regs *r)
 	r->pc -= 4;
 }
 
+static inline void hal_abi_call_rollback(struct hal_regs *r)
+{
+	r->x[0] = r->orig_x0;
+}
+
 static inline void hal_abi_restart_as(struct hal_regs *r, uint64_t number)
 {
 	hal_abi_restart(r);

@@ -111,6 +111,11 @@ static inline int64_t hal_abi_result(const struct hal_regs *r)
 }
 
 /* `syscall` is two bytes long, and the kernel leaves the argument registers as they were. */
+static inline void hal_abi_call_rollback(struct hal_regs *r)
+{
+	r->rax = r->orig_rax;
+}
+
 static inline void hal_abi_restart_as(struct hal_regs *r, uint64_t number)
 {
 	r->rax = number;
