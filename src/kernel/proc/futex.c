@@ -356,7 +356,8 @@ static int op_on_word(uaddr_t addr, uint32_t op)
 		err = hal_user_cmpxchg32(addr, old, new, &seen);
 		if (err == 0 && seen == old)
 			return op_compare(cmp, (int32_t)old, sign_extend_12(op & 0xfff));
-		err = futex_next_try();
+		if (err == 0)
+			err = futex_next_try();
 	}
 	return err;
 }
