@@ -284,6 +284,8 @@ extern const struct task_sem_undo_ops *task_sem_undo_ops; /* null: there are non
 /* The numbers by which the running process knows a process or a thread: 0: it does not see it. */
 int process_number(const struct process *p); /* the running process, or by proc_lock */
 int task_number(const struct task *t);	     /* likewise */
+/* The running process's number as p knows it; 0: p does not see it. */
+int process_number_for(const struct process *p);
 
 /* How proc keeps IPC namespaces without knowing them; filled by ipc. */
 struct task_ipc_ops {

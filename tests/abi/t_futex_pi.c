@@ -347,6 +347,33 @@ static void robust_ones(void)
 	EXPECT(munmap(robust, 4096) == 0);
 }
 
+/* Nobody's ids, one after the other. */
+static void *never_the_same(void *arg)
+{
+	volatile uint32_t *at = &word;
+
+	(void)arg;
+	for (uint32_t n = 0;; n = (n + 1) & 0xffff)
+		*at = FUTEX_WAITERS | (0x3fff0000 + n);
+	return NULL;
+}
+
+/* Whoever wants such a lock can be ended. */
+static void words_that_do_not_rest(void)
+{
+	pthread_t thread;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pthread_create(&thread, NULL, never_the_same, NULL);
+		for (;;)
+			futex(&word, FUTEX_LOCK_PI, NULL);
+	}
+	nap(100);
+	EXPECT(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+}
+
 /* The priority that the kernel runs a thread with, as /proc shows it: field 18. */
 static long shown_priority(int tid)
 {
@@ -426,6 +453,7 @@ int main(void)
 	CASE(circles);
 	CASE(an_owner_ends);
 	CASE(robust_ones);
+	CASE(words_that_do_not_rest);
 	CASE(priority_is_lent);
 	return abi_result();
 }

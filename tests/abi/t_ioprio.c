@@ -2,6 +2,7 @@
 /* I/O priorities, and protection keys where there may be none. */
 #include "cases.h"
 
+#include <limits.h>
 #include <linux/ioprio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -35,6 +36,8 @@ static void wrong_ones(void)
 {
 	EXPECT_ERRNO(get(0, 0), EINVAL);
 	EXPECT_ERRNO(get(4, 0), EINVAL);
+	EXPECT_ERRNO(get(INT_MIN, 0), EINVAL);
+	EXPECT_ERRNO(set(INT_MAX, 0, BE(1)), EINVAL);
 	EXPECT_ERRNO(set(7, 0, BE(1)), EINVAL);
 	EXPECT_ERRNO(get(IOPRIO_WHO_PROCESS, NO_PROCESS), ESRCH);
 	EXPECT_ERRNO(get(IOPRIO_WHO_PROCESS, -1), ESRCH);

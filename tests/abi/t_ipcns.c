@@ -2,12 +2,15 @@
 /* IPC namespaces: objects and limits of each are its own, and go with it. Run as root. */
 #include "cases.h"
 #include <fcntl.h>
+#include <linux/mqueue.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ipc.h>
+#include <sys/mount.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include "inside.h"
 
@@ -43,6 +46,54 @@ static void objects_are_apart(void)
 	EXPECT(shmctl(seg, IPC_STAT, &ds) == 0 && ds.shm_segsz == 4096);
 	EXPECT_ERRNO(msgget(KEY, 0), ENOENT);
 	EXPECT(shmctl(seg, IPC_RMID, NULL) == 0);
+}
+
+/* ---- message queues ---- */
+
+static bool can_make(const char *path)
+{
+	int q = open(path, O_CREAT | O_RDWR, 0600);
+
+	return q >= 0 && close(q) == 0 && unlink(path) == 0;
+}
+
+static bool has_default(const char *path, long count)
+{
+	int q = open(path, O_CREAT | O_RDWR, 0600);
+	struct mq_attr attr;
+
+	return q >= 0 && syscall(SYS_mq_getsetattr, q, NULL, &attr) == 0 && attr.mq_maxmsg == count && close(q) == 0 && unlink(path) == 0;
+}
+
+#define QUEUES "/tmp/abi-queues"
+
+/* What a mounted instance allows is its own namespace's matter, and nothing once that has ended. */
+static void mounted_queues_child(void)
+{
+	int own = open("/proc/self/ns/ipc", O_RDONLY), other, q;
+
+	NEED(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	NEED(unshare(CLONE_NEWIPC) == 0);
+	NEED(mount("mqueue", QUEUES, "mqueue", 0, NULL) == 0);
+	other = open("/proc/self/ns/ipc", O_RDONLY);
+	NEED(write_file("/proc/sys/fs/mqueue/msg_default", "3") == 0);
+	NEED(has_default(QUEUES "/q", 3));
+	NEED(setns(own, CLONE_NEWIPC) == 0 && file_is("/proc/sys/fs/mqueue/msg_default", "10\n"));
+	NEED(has_default(QUEUES "/q", 3) && can_make(QUEUES "/q"));
+	q = open(QUEUES "/kept", O_CREAT | O_RDWR | O_NONBLOCK, 0600);
+	NEED(q >= 0 && close(other) == 0);
+	usleep(100000); /* Linux ends namespaces behind one's back */
+	NEED(open(QUEUES "/q", O_CREAT | O_RDWR, 0600) == -1 && errno == EACCES);
+	NEED(syscall(SYS_mq_timedsend, q, "a", 1, 0, NULL) == 0 && close(q) == 0 && unlink(QUEUES "/kept") == 0);
+	NEED(umount(QUEUES) == 0);
+}
+
+static void mounted_queues(void)
+{
+	if (mkdir(QUEUES, 0700))
+		return;
+	EXPECT(ends(mounted_queues_child) == 0);
+	EXPECT(rmdir(QUEUES) == 0);
 }
 
 /* Memory that is attached stays so when its namespace is left, and when it is gone. */
@@ -168,6 +219,7 @@ int main(void)
 	CASE(attached_memory_stays);
 	CASE(undo_is_done_at_home);
 	CASE(limits_are_apart);
+	CASE(mounted_queues);
 	CASE(pids_are_translated);
 	CASE(owners);
 	return abi_result();

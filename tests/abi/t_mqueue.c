@@ -465,6 +465,46 @@ static void processes(void)
 	finish(q);
 }
 
+/* In a namespace of pids where it is number 1. */
+static int as_first(int q)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_NONE };
+	int how, signo, pid;
+	long size;
+	char text[8];
+
+	if (!status(q, &size, &how, &signo, &pid) || how != SIGEV_SIGNAL || pid != 0) /* of one that it does not see */
+		return 1;
+	if (q_send(q, "a", 1, 0, NULL) || q_receive(q, text, 8, NULL, NULL) != 1)
+		return 2;
+	return q_notify(q, &event) == 0 && listens(q) && getpid() == 1 ? 0 : 3;
+}
+
+static void beyond_a_namespace(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	int q = fresh(1, O_NONBLOCK), own = open("/proc/self/ns/pid", O_RDONLY), status_;
+	struct timespec zero = { 0 };
+	sigset_t set;
+	siginfo_t si;
+	pid_t pid;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (getuid() == 0 && unshare(CLONE_NEWPID) == 0) {
+		EXPECT(q_notify(q, &event) == 0);
+		pid = fork();
+		if (pid == 0)
+			_exit(as_first(q));
+		EXPECT(setns(own, CLONE_NEWPID) == 0);
+		EXPECT(waitpid(pid, &status_, 0) == pid && status_ == 0);
+		EXPECT(sigtimedwait(&set, &si, &zero) == SIGUSR1 && si.si_code == SI_MESGQ && si.si_pid == pid);
+	}
+	EXPECT(close(own) == 0);
+	finish(q);
+}
+
 /* ---- permissions and limits ---- */
 
 static int as_nobody(bool (*fn)(void))
@@ -607,6 +647,7 @@ int main(void)
 	CASE(notification_goes_wrong);
 	CASE(receivers_come_first);
 	CASE(processes);
+	CASE(beyond_a_namespace);
 	CASE(permissions);
 	CASE(limits);
 	CASE(as_files);

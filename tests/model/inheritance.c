@@ -42,7 +42,7 @@
 #define REVIVED (UINT32_MAX - 1) /* dead, and somebody may have made the word 0 */
 static uint32_t holders[3][LOCKS]; /* by the reference: thread id, FREE, DEAD, REVIVED; of shared locks, and of both processes' own */
 
-static struct task *tasks[WORKERS]; /* null: it has ended */
+static int tids[WORKERS];	    /* 0: it has ended, unless it was killed for want of memory */
 static unsigned changing;	    /* priorities that are being changed */
 static unsigned forking, trying;    /* forks and trials of P5 under way: a fork keeps all from the memory for a while, however urgent */
 static unsigned victims[2];	    /* threads of a process that are about to end, and may not yet */
@@ -94,10 +94,16 @@ static void rest(struct model_op *op)
 
 static void check_lending(void)
 {
-	for (unsigned i = 0; i < WORKERS; i++)
-		if (tasks[i] && !changing && !inherit_is_settled(tasks[i]) && !changing && tasks[i])
-			model_failed(__FILE__, __LINE__, "worker %u runs at urgency %u and is lent %u", i, thread_urgency(&tasks[i]->thread),
-				     tasks[i]->inherit.lent); /* P3 */
+	for (unsigned i = 0; i < WORKERS; i++) {
+		struct task *t = tids[i] ? task_find(tids[i]) : NULL;
+
+		if (!t)
+			continue;
+		if (!changing && !inherit_is_settled(t) && !changing && tids[i])
+			model_failed(__FILE__, __LINE__, "worker %u runs at urgency %u and is lent %u", i, thread_urgency(&t->thread),
+				     t->inherit.lent); /* P3 */
+		task_put(t);
+	}
 }
 
 static void check_owns_nothing(void)
@@ -250,12 +256,12 @@ static void set_priority(int64_t tid, unsigned real_time, int nice)
 
 static void change_priority(struct model_op *op)
 {
-	const struct task *t = tasks[model_below(op, WORKERS)];
+	int tid = tids[model_below(op, WORKERS)];
 	unsigned real_time = model_chance(op, 50) ? 1 + (unsigned)model_below(op, 3) : 0;
 	int nice = (int)model_below(op, 6);
 
-	if (t)
-		set_priority(t->tid, real_time, nice);
+	if (tid)
+		set_priority(tid, real_time, nice);
 }
 
 /* ---- ends ---- */
@@ -439,12 +445,12 @@ static void worker(uint64_t arg)
 	uint32_t tid = (uint32_t)user_call(__NR_gettid);
 
 	user_place((unsigned)arg);
-	tasks[arg] = task_self();
+	tids[arg] = (int)tid;
 	while (model_next(&op)) {
 		work(&op, (unsigned)arg, tid);
 		model_state(taken ^ (uint64_t)holders[0][0] << 20 ^ (uint64_t)task_self()->thread.urgency << 40);
 	}
-	tasks[arg] = NULL;
+	tids[arg] = 0;
 	if (arg % 2)
 		user_exit_thread(0);
 }

@@ -119,6 +119,57 @@ static void real_time_goes_first(void **state)
 	spinner_stop(&normal);
 }
 
+/* Real-time, and asleep again and again beside a thread that shares; then without end. */
+static void doze_and_spin(void *arg)
+{
+	for (unsigned i = 0; i < 20; i++)
+		thread_delay(NSEC_PER_MSEC);
+	spin(arg);
+}
+
+static uint64_t run_time(struct spinner *s)
+{
+	uint64_t run, wait;
+
+	thread_times(&s->thread, &run, &wait);
+	return run;
+}
+
+/* Whatever it has slept and run meanwhile, neither is it ahead of the others then, nor behind them. */
+static void who_was_real_time_shares_again(void **state)
+{
+	static struct spinner rt, normal;
+	uint64_t before[2], run[2];
+
+	(void)state;
+	spinner_start(&normal, 2, 0);
+	thread_delay(20 * NSEC_PER_MSEC);
+	rt = (struct spinner){ 0 };
+	assert_int_equal(thread_init(&rt.thread, "rt", doze_and_spin, &rt), 0);
+	rt.thread.release = gone;
+	rt.thread.affinity = 2;
+	assert_int_equal(thread_set_policy(&rt.thread, SCHED_FIFO, 10), 0);
+	thread_start(&rt.thread);
+	thread_delay(100 * NSEC_PER_MSEC);
+	for (unsigned round = 0; round < 2; round++) { /* its own priority; a lent one */
+		if (round)
+			thread_lend(&rt.thread, URGENCY_NONE);
+		else
+			assert_int_equal(thread_set_policy(&rt.thread, SCHED_NORMAL, 0), 0);
+		before[0] = run_time(&rt);
+		before[1] = run_time(&normal);
+		thread_delay(60 * NSEC_PER_MSEC);
+		run[0] = run_time(&rt) - before[0];
+		run[1] = run_time(&normal) - before[1];
+		assert_in_range(run[0], 20 * NSEC_PER_MSEC, 40 * NSEC_PER_MSEC);
+		assert_in_range(run[1], 20 * NSEC_PER_MSEC, 40 * NSEC_PER_MSEC);
+		thread_lend(&rt.thread, 50);
+		thread_delay(60 * NSEC_PER_MSEC);
+	}
+	spinner_stop(&rt);
+	spinner_stop(&normal);
+}
+
 static void affinity_is_respected(void **state)
 {
 	static struct spinner s;
@@ -197,6 +248,7 @@ int main(void)
 		UNIT_TEST(nice_weighs),
 		UNIT_TEST(the_weakest_still_runs),
 		UNIT_TEST(real_time_goes_first),
+		UNIT_TEST(who_was_real_time_shares_again),
 		UNIT_TEST(affinity_is_respected),
 		UNIT_TEST(waiting_threads_are_stolen_by_idle_cpus),
 		UNIT_TEST(bad_parameters_are_refused),

@@ -74,6 +74,8 @@ struct ipc_ids {
 	struct hash_head by_key[IPC_KEY_HEADS]; /* T */
 };
 
+struct mq_instance;
+
 struct ipc_namespace {
 	struct namespace base; /* first */
 	struct ipc_ids shm, sem, msg;
@@ -84,9 +86,7 @@ struct ipc_namespace {
 	uint64_t msg_max, msg_room;	/* A: bytes of a message; of a new queue */
 	uint64_t msg_count, msg_bytes;	/* A */
 	struct path mq_root;		/* C: of the mount that no path leads to with its POSIX message queues; with references */
-	uint64_t mq_queues_max;		/* A: ENOSPC beyond */
-	uint64_t mq_count_max, mq_size_max;	  /* A: messages of a queue, bytes of one: EINVAL beyond, for most */
-	uint64_t mq_count_default, mq_size_default; /* A: if mq_open() asks for nothing */
+	struct mq_instance *mq;		/* C: what mq_root's file system has */
 };
 
 struct ipc_namespace *ipc_current(void);

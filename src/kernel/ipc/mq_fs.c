@@ -4,7 +4,8 @@
  * where it is mounted besides (/dev/mqueue), they can be listed, opened, removed, and read: a line that says how they stand.
  *
  * A queue lives as long as its inode: until it has no name and no open file any more. Each IPC namespace has an instance, which outlives it
- * where somebody has mounted it or has a queue open.
+ * where somebody has mounted it or has a queue open; then its queues can be used and removed, but none be made (EACCES, as on Linux). Limits and
+ * count are the instance's, whoever makes a queue in it.
  */
 #include <asm/fcntl.h>
 #include <asm/poll.h>
@@ -47,7 +48,7 @@ static ssize_t mq_read(struct file *f, struct io_iter *to, int64_t *pos)
 
 	mutex_lock(&q->lock);
 	len = (size_t)fmt_string(text, sizeof(text), "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", (unsigned long)q->bytes, l->how,
-				 l->how == SIGEV_SIGNAL ? l->signo : 0, l->process ? process_pid(l->process) : 0);
+				 l->how == SIGEV_SIGNAL ? l->signo : 0, l->process ? pid_seen(process_pid(l->process)) : 0);
 	mutex_unlock(&q->lock);
 	if (*pos < 0 || (uint64_t)*pos >= len)
 		return 0;
@@ -106,14 +107,19 @@ void mq_set_nonblocking(struct file *f, bool on)
 
 /* ---- making ---- */
 
-/* How large the queue is to be: 0, -EINVAL. */
-static int choose_size(struct ipc_namespace *ns, const struct mq_attr *attr, struct mq *q)
+static struct mq_instance *instance_of(struct super_block *sb)
 {
-	uint64_t count_max = READ_ONCE(ns->mq_count_max), size_max = READ_ONCE(ns->mq_size_max);
+	return sb->private;
+}
+
+/* How large the queue is to be: 0, -EINVAL. */
+static int choose_size(const struct mq_instance *in, const struct mq_attr *attr, struct mq *q)
+{
+	uint64_t count_max = READ_ONCE(in->count_max), size_max = READ_ONCE(in->size_max);
 
 	if (!attr) {
-		q->count_max = min(count_max, READ_ONCE(ns->mq_count_default));
-		q->size_max = min(size_max, READ_ONCE(ns->mq_size_default));
+		q->count_max = min(count_max, READ_ONCE(in->count_default));
+		q->size_max = min(size_max, READ_ONCE(in->size_default));
 		return 0;
 	}
 	if (cred_capable(thread_current()->cred, CAP_SYS_RESOURCE)) {
@@ -135,40 +141,35 @@ static int charge(struct mq *q)
 	return q->account ? 0 : -EMFILE;
 }
 
-/* How many queues there are, atomic: what the instance keeps. */
-static uint64_t *count_of(struct super_block *sb)
-{
-	return sb->private;
-}
-
-static int count_in(struct super_block *sb, uint64_t limit)
+static int count_in(struct mq_instance *in)
 {
 	bool most = cred_capable(thread_current()->cred, CAP_SYS_RESOURCE);
 
-	return ipc_take(count_of(sb), 1, most ? UINT64_MAX : limit) ? 0 : -ENOSPC;
+	if (READ_ONCE(in->ended))
+		return -EACCES;
+	return ipc_take(&in->queues, 1, most ? UINT64_MAX : READ_ONCE(in->queues_max)) ? 0 : -ENOSPC;
 }
 
-static void count_out(struct super_block *sb)
+static void count_out(struct mq_instance *in)
 {
-	__atomic_sub_fetch(count_of(sb), 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&in->queues, 1, __ATOMIC_RELAXED);
 }
 
 /* A queue that is counted and charged for; its inode is not set up. */
-static int create(struct super_block *sb, const struct mq_attr *attr, struct mq **ret)
+static int create(struct mq_instance *in, const struct mq_attr *attr, struct mq **ret)
 {
-	struct ipc_namespace *ns = ipc_current();
 	struct mq *q;
-	int error = count_in(sb, READ_ONCE(ns->mq_queues_max));
+	int error = count_in(in);
 
 	if (error)
 		return error;
 	q = slab_alloc(queue_cache);
-	error = q ? choose_size(ns, attr, q) : -ENOMEM;
+	error = q ? choose_size(in, attr, q) : -ENOMEM;
 	if (!error)
 		error = charge(q);
 	if (error) {
 		slab_free(queue_cache, q);
-		count_out(sb);
+		count_out(in);
 		return error;
 	}
 	mq_setup(q);
@@ -180,7 +181,7 @@ static int make(struct inode *dir, struct dentry *dentry, uint32_t mode, const v
 {
 	static const struct inode_ops queue_ops;
 	struct mq *q;
-	int error = create(dir->sb, attr, &q);
+	int error = create(instance_of(dir->sb), attr, &q);
 
 	if (error)
 		return error;
@@ -201,6 +202,7 @@ static int make_default(struct inode *dir, struct dentry *dentry, uint32_t mode)
 
 static void free_inode(struct inode *inode)
 {
+	struct mq_instance *in = instance_of(inode->sb);
 	struct mq *q;
 
 	if (inode->file_ops != &mq_file_ops) {
@@ -211,8 +213,8 @@ static void free_inode(struct inode *inode)
 	mq_forget_locked(q); /* nobody else has it any more */
 	mq_drop_messages(q);
 	account_uncharge_queue(q->account, q->charged);
-	slab_free(queue_cache, q);
-	count_out(inode->sb);
+	slab_free(queue_cache, q); /* with the inode */
+	count_out(in);
 }
 
 int mqueue_open(const char *name, uint32_t flags, uint32_t mode, const struct mq_attr *attr, struct file **ret)
@@ -260,19 +262,23 @@ static const struct fs_type mqueue_type = { .name = "mqueue", .magic = MQUEUE_MA
 
 int mq_begin(struct ipc_namespace *ns)
 {
-	uint64_t *count = kzalloc(sizeof(*count));
+	struct mq_instance *in = kmalloc(sizeof(*in));
 	struct super_block *sb;
 
-	ns->mq_queues_max = MQ_QUEUES_DEFAULT;
-	ns->mq_count_max = ns->mq_count_default = MQ_COUNT_DEFAULT;
-	ns->mq_size_max = ns->mq_size_default = MQ_SIZE_DEFAULT;
-	if (!count)
+	if (!in)
 		return -ENOMEM;
+	*in = (struct mq_instance){
+		.queues_max = MQ_QUEUES_DEFAULT,
+		.count_max = MQ_COUNT_DEFAULT,
+		.count_default = MQ_COUNT_DEFAULT,
+		.size_max = MQ_SIZE_DEFAULT,
+		.size_default = MQ_SIZE_DEFAULT,
+	};
 	if (memfs_super_create(&mqueue_type, &mqueue_super_ops, SB_PINNED, &folder_ops, S_ISVTX | 0777, &sb)) {
-		kfree(count);
+		kfree(in);
 		return -ENOMEM;
 	}
-	sb->private = count;
+	sb->private = in;
 	ns->mq_root.mount = mount_create_hidden(sb, "mqueue");
 	if (!ns->mq_root.mount) {
 		super_put(sb);
@@ -280,13 +286,16 @@ int mq_begin(struct ipc_namespace *ns)
 	}
 	ns->mq_root.dentry = sb->root;
 	dentry_get(sb->root);
+	ns->mq = in;
 	return 0;
 }
 
 void mq_end(struct ipc_namespace *ns)
 {
-	if (ns->mq_root.mount)
-		path_put(&ns->mq_root);
+	if (!ns->mq)
+		return;
+	WRITE_ONCE(ns->mq->ended, true);
+	path_put(&ns->mq_root); /* and with it the instance, if nobody else has it */
 }
 
 int mq_init(void)

@@ -29,6 +29,14 @@
 #define MQ_SIZE_LEAST	  128 /* that /proc takes for msgsize_max */
 #define MQ_SIZE_HARD	  (UINT64_C(1) << 20)
 
+/* What a mounted file system of queues has, to its end; limits that /proc/sys/fs/mqueue shows and sets. All atomic. */
+struct mq_instance {
+	uint64_t queues, queues_max; /* how many there are: ENOSPC beyond */
+	uint64_t count_max, size_max; /* messages of a queue, bytes of one: EINVAL beyond, for most */
+	uint64_t count_default, size_default; /* if mq_open() asks for nothing */
+	bool ended; /* its namespace has */
+};
+
 /* Who wants to hear of the next message. By mq.lock. */
 struct mq_listener {
 	struct process *process; /* with a reference; null: nobody */

@@ -42,6 +42,7 @@ static void send_signal(const struct mq_listener *l)
 	if (l->how != SIGEV_SIGNAL || !l->signo || READ_ONCE(l->process->execs) != l->execs)
 		return;
 	signal_info_user(&info, l->signo, SI_MESGQ);
+	info.fields._rt._pid = process_number_for(l->process);
 	info.fields._rt._sigval = l->value;
 	(void)signal_send_process(l->process, &info); /* lost where its queue is full, as on Linux */
 }

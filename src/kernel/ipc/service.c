@@ -44,25 +44,28 @@ struct limit {
 	size_t at; /* in a namespace */
 	bool wide; /* 64 bits, or 32 */
 	uint64_t min, max;
+	bool mqueue; /* in the namespace's instance of mqueue */
 };
 
 static const struct limit limits[] = {
-	{ "sys/kernel/shmmax", offsetof(struct ipc_namespace, shm_max), true, 0, UINT64_MAX },
-	{ "sys/kernel/shmall", offsetof(struct ipc_namespace, shm_all), true, 0, UINT64_MAX },
-	{ "sys/kernel/shmmni", offsetof(struct ipc_namespace, shm.max), false, 0, IPC_INDEX_MAX },
-	{ "sys/kernel/msgmax", offsetof(struct ipc_namespace, msg_max), true, 0, MSG_MAX_LIMIT },
-	{ "sys/kernel/msgmnb", offsetof(struct ipc_namespace, msg_room), true, 0, INT32_MAX },
-	{ "sys/kernel/msgmni", offsetof(struct ipc_namespace, msg.max), false, 0, IPC_INDEX_MAX },
-	{ "sys/fs/mqueue/queues_max", offsetof(struct ipc_namespace, mq_queues_max), true, 0, INT32_MAX },
-	{ "sys/fs/mqueue/msg_max", offsetof(struct ipc_namespace, mq_count_max), true, 1, MQ_COUNT_HARD },
-	{ "sys/fs/mqueue/msgsize_max", offsetof(struct ipc_namespace, mq_size_max), true, MQ_SIZE_LEAST, MQ_SIZE_HARD },
-	{ "sys/fs/mqueue/msg_default", offsetof(struct ipc_namespace, mq_count_default), true, 1, MQ_COUNT_HARD },
-	{ "sys/fs/mqueue/msgsize_default", offsetof(struct ipc_namespace, mq_size_default), true, MQ_SIZE_LEAST, MQ_SIZE_HARD },
+	{ "sys/kernel/shmmax", offsetof(struct ipc_namespace, shm_max), true, 0, UINT64_MAX, false },
+	{ "sys/kernel/shmall", offsetof(struct ipc_namespace, shm_all), true, 0, UINT64_MAX, false },
+	{ "sys/kernel/shmmni", offsetof(struct ipc_namespace, shm.max), false, 0, IPC_INDEX_MAX, false },
+	{ "sys/kernel/msgmax", offsetof(struct ipc_namespace, msg_max), true, 0, MSG_MAX_LIMIT, false },
+	{ "sys/kernel/msgmnb", offsetof(struct ipc_namespace, msg_room), true, 0, INT32_MAX, false },
+	{ "sys/kernel/msgmni", offsetof(struct ipc_namespace, msg.max), false, 0, IPC_INDEX_MAX, false },
+	{ "sys/fs/mqueue/queues_max", offsetof(struct mq_instance, queues_max), true, 0, INT32_MAX, true },
+	{ "sys/fs/mqueue/msg_max", offsetof(struct mq_instance, count_max), true, 1, MQ_COUNT_HARD, true },
+	{ "sys/fs/mqueue/msgsize_max", offsetof(struct mq_instance, size_max), true, MQ_SIZE_LEAST, MQ_SIZE_HARD, true },
+	{ "sys/fs/mqueue/msg_default", offsetof(struct mq_instance, count_default), true, 1, MQ_COUNT_HARD, true },
+	{ "sys/fs/mqueue/msgsize_default", offsetof(struct mq_instance, size_default), true, MQ_SIZE_LEAST, MQ_SIZE_HARD, true },
 };
 
 static void *limit_of(const struct limit *l)
 {
-	return (char *)ipc_current() + l->at;
+	struct ipc_namespace *ns = ipc_current();
+
+	return (l->mqueue ? (char *)ns->mq : (char *)ns) + l->at;
 }
 
 static int show_limit(struct text_out *o, void *arg)

@@ -3,7 +3,8 @@
  * What users have: tasks (RLIMIT_NPROC), room in message queues (RLIMIT_MSGQUEUE); and how many tasks the machine has. The machine's bound follows from its memory, so that
  * a fork bomb meets EAGAIN, not an empty allocator.
  *
- * Locking: accounts_lock guards the table; counts are atomic. An account lives as long as processes belong to it.
+ * Locking: accounts_lock guards the table, inside proc_lock too, which interrupts take; counts are atomic. An account lives as long as processes
+ * belong to it, or queues count for it.
  */
 #include "proc_internal.h"
 #include <linux/capability.h>
@@ -39,17 +40,18 @@ static struct user_account *lookup_locked(uint32_t uid)
 struct user_account *account_get(uint32_t uid)
 {
 	struct user_account *fresh = kzalloc(sizeof(*fresh)), *found;
+	unsigned long flags;
 
 	if (!fresh)
 		return NULL;
-	spin_lock(&accounts_lock);
+	flags = spin_lock_irq(&accounts_lock);
 	found = lookup_locked(uid);
 	if (!found) {
 		fresh->uid = uid;
 		fresh->refs = 1;
 		hash_insert(&account_heads[uid % ACCOUNT_HEADS], &fresh->link);
 	}
-	spin_unlock(&accounts_lock);
+	spin_unlock_irq(&accounts_lock, flags);
 	if (!found)
 		return fresh;
 	kfree(fresh);
@@ -58,20 +60,20 @@ struct user_account *account_get(uint32_t uid)
 
 void account_hold(struct user_account *a)
 {
-	spin_lock(&accounts_lock);
+	unsigned long flags = spin_lock_irq(&accounts_lock);
+
 	a->refs++;
-	spin_unlock(&accounts_lock);
+	spin_unlock_irq(&accounts_lock, flags);
 }
 
 void account_put(struct user_account *a)
 {
-	bool last;
+	unsigned long flags = spin_lock_irq(&accounts_lock);
+	bool last = --a->refs == 0;
 
-	spin_lock(&accounts_lock);
-	last = --a->refs == 0;
 	if (last)
 		hash_remove(&a->link);
-	spin_unlock(&accounts_lock);
+	spin_unlock_irq(&accounts_lock, flags);
 	if (last)
 		kfree(a);
 }

@@ -65,6 +65,12 @@ int futex_key_of(uaddr_t addr, bool private, struct vm_futex_key *ret)
 	return 0;
 }
 
+int futex_next_try(void)
+{
+	sched_point();
+	return thread_signal_pending() ? -ERESTARTNOINTR : 0;
+}
+
 static bool woken(const struct futex_waiter *w)
 {
 	return __atomic_load_n(&w->woken, __ATOMIC_ACQUIRE);
@@ -350,8 +356,8 @@ static int op_on_word(uaddr_t addr, uint32_t op)
 		err = hal_user_cmpxchg32(addr, old, new, &seen);
 		if (err == 0 && seen == old)
 			return op_compare(cmp, (int32_t)old, sign_extend_12(op & 0xfff));
-		if (thread_signal_pending())
-			return -ERESTARTNOINTR;
+		if (err == 0)
+			err = futex_next_try();
 	}
 	return err;
 }

@@ -10,6 +10,12 @@
 /* 0, -EINVAL (not aligned), -EFAULT. May sleep. */
 int futex_key_of(uaddr_t addr, bool private, struct vm_futex_key *ret);
 
+/*
+ * Another has changed the word in the middle of an operation, and a program may do so without end: lets others run, and says whether to try again:
+ * 0 or -ERESTARTNOINTR. May sleep.
+ */
+int futex_next_try(void);
+
 static inline bool futex_same_key(const struct vm_futex_key *a, const struct vm_futex_key *b)
 {
 	return a->offset == b->offset && a->object == b->object;

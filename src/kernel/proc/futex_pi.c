@@ -21,6 +21,7 @@
 #include <linux/futex.h>
 
 #define PI_BUCKETS 64
+#define STALE_TRIES_MAX 64 /* to write a word that others change at the same time; who waits changes it once */
 
 struct pi_bucket {
 	struct mutex lock;
@@ -141,11 +142,11 @@ static int change_word(uaddr_t addr, uint32_t *value, uint32_t new)
 	if (seen == *value)
 		return 1;
 	*value = seen;
-	return thread_signal_pending() ? -ERESTARTNOINTR : 0; /* a program may change it without end */
+	return futex_next_try();
 }
 
 /* What a lock looks like to somebody who wants it. */
-enum look { TAKEN, MINE };
+enum look { TAKEN, MINE, MOVED };
 
 /* Takes a word that nobody has, or marks it as waited for; *ret_value is what it was then. TAKEN, MINE or an errno. */
 static int take_or_mark(uaddr_t addr, const struct pi_state *s, bool try, uint32_t *ret_value)
@@ -173,13 +174,13 @@ static int take_or_mark(uaddr_t addr, const struct pi_state *s, bool try, uint32
 	return done < 0 ? done : TAKEN;
 }
 
-/* Has the word another owner than before? 0: yes, look again; -ESRCH: no, and that one will never unlock it. */
+/* Has the word another owner than before? MOVED: yes, look again; -ESRCH: no, and that one will never unlock it. */
 static int has_moved(uaddr_t addr, uint32_t before)
 {
 	uint32_t value;
 	int err = hal_user_load32(addr, &value);
 
-	return err < 0 ? err : owner_in(value) == owner_in(before) ? -ESRCH : 0;
+	return err < 0 ? err : owner_in(value) == owner_in(before) ? -ESRCH : MOVED;
 }
 
 /* May the state be that of a word with this value? An owner that ends clears its id first, and gives its locks away then. */
@@ -210,23 +211,32 @@ static int stand_in_line(struct pi_bucket *b, const struct vm_futex_key *key, st
 	return err < 0 ? err : TAKEN;
 }
 
-/* MINE, TAKEN (self stands in line), or an errno. The bucket is locked. */
+/* MINE, TAKEN (self stands in line), MOVED, or an errno. The bucket is locked. */
+static int try_locked(struct pi_bucket *b, const struct vm_futex_key *key, uaddr_t addr, bool try, struct pi_party *self)
+{
+	struct pi_state *s = find(b, key);
+	uint32_t value = 0;
+	int result = take_or_mark(addr, s, try, &value);
+
+	if (result != TAKEN)
+		return result;
+	result = stand_in_line(b, key, s, value, self);
+	return result == -ESRCH ? has_moved(addr, value) : result;
+}
+
+/* MINE, TAKEN, or an errno. */
 static int try_or_wait(struct pi_bucket *b, const struct vm_futex_key *key, uaddr_t addr, bool try, struct pi_party *self)
 {
-	for (;;) {
-		struct pi_state *s = find(b, key);
-		uint32_t value = 0;
-		int result = take_or_mark(addr, s, try, &value);
+	int result, err = 0;
 
-		if (result != TAKEN)
-			return result;
-		result = stand_in_line(b, key, s, value, self);
-		if (result != -ESRCH)
-			return result;
-		result = has_moved(addr, value);
-		if (result < 0)
-			return result;
-	}
+	do {
+		mutex_lock(&b->lock);
+		result = try_locked(b, key, addr, try, self);
+		mutex_unlock(&b->lock);
+		if (result == MOVED)
+			err = futex_next_try();
+	} while (result == MOVED && err == 0);
+	return err < 0 ? err : result;
 }
 
 static bool granted(const struct pi_party *p)
@@ -248,13 +258,13 @@ static int sleep_until_granted(const struct pi_party *self, uint64_t deadline_ns
 	return err;
 }
 
-/* P3: the word of a lock whose owner ended. If it cannot be written, the next one has a try. */
+/* P3: the word of a lock whose owner ended. If it cannot be written, the next one has a try. -EAGAIN: others change it again and again. */
 static int write_stale(struct pi_state *s, uaddr_t addr)
 {
 	uint32_t id = (uint32_t)task_self()->own_tid | FUTEX_OWNER_DIED, value;
 	int err = hal_user_load32(addr, &value);
 
-	while (err == 0) {
+	for (unsigned tries = 1; err == 0; tries++) {
 		uint32_t seen;
 
 		err = hal_user_cmpxchg32(addr, value, id | (s->waiters > 0 ? FUTEX_WAITERS : 0), &seen);
@@ -265,6 +275,8 @@ static int write_stale(struct pi_state *s, uaddr_t addr)
 		}
 		value = seen;
 		sched_point();
+		if (err == 0 && tries == STALE_TRIES_MAX)
+			err = -EAGAIN;
 	}
 	pass_on(s, next_of(s));
 	return err;
@@ -296,9 +308,7 @@ int64_t futex_lock_pi(uaddr_t addr, bool private, bool try, uint64_t deadline_ns
 	if (result < 0)
 		return result;
 	b = bucket_of(&key);
-	mutex_lock(&b->lock);
 	result = try_or_wait(b, &key, addr, try, &self);
-	mutex_unlock(&b->lock);
 	if (result != TAKEN)
 		return result == MINE ? 0 : result;
 	result = sleep_until_granted(&self, deadline_ns);

@@ -11,7 +11,8 @@
  *   I3  There is no circle: who would close one, or would wait at the end of a chain of more than INHERIT_CHAIN_MAX, gets EDEADLK.
  *   I4  A task that has ended owns nothing: it gave everything away, and nobody makes it an owner after that.
  *
- * Locking: inherit_lock (RANK_INHERIT) guards all of this; the scheduler's locks are taken inside. What a lock is for, and when it has an end, is
+ * Locking: inherit_lock (RANK_INHERIT) guards all of this; the scheduler's locks are taken inside. It is taken inside proc_lock too, which interrupts
+ * take: hence with them off, for INHERIT_CHAIN_MAX steps at most. What a lock is for, and when it has an end, is
  * its user's matter (futex_pi.c), who holds something of his own around these calls, so that neither lock nor waiters go away.
  */
 #include "inherit.h"
@@ -47,11 +48,10 @@ static unsigned first_urgency(const struct rb_tree *t)
 
 struct inherit_waiter *inherit_first(const struct inherit_lock *l)
 {
-	struct rb_node *first;
+	unsigned long flags = spin_lock_irq(&inherit_lock);
+	struct rb_node *first = rb_first(&l->waiters);
 
-	spin_lock(&inherit_lock);
-	first = rb_first(&l->waiters);
-	spin_unlock(&inherit_lock);
+	spin_unlock_irq(&inherit_lock, flags);
 	return first ? container_of(place_of(first), struct inherit_waiter, place) : NULL;
 }
 
@@ -139,30 +139,29 @@ void inherit_init_task(struct task *t)
 
 int inherit_own(struct inherit_lock *l, struct task *owner)
 {
+	unsigned long flags = spin_lock_irq(&inherit_lock);
 	int error = 0;
 
-	spin_lock(&inherit_lock);
 	if (owner && owner->inherit.ended)
 		error = -ESRCH;
 	else
 		set_owner_locked(l, owner);
-	spin_unlock(&inherit_lock);
+	spin_unlock_irq(&inherit_lock, flags);
 	return error;
 }
 
 int inherit_wait(struct inherit_lock *l, struct inherit_waiter *w)
 {
-	int error;
+	unsigned long flags = spin_lock_irq(&inherit_lock);
+	int error = check_chain_locked(w->task, l);
 
-	spin_lock(&inherit_lock);
-	error = check_chain_locked(w->task, l);
 	if (!error) {
 		w->lock = l;
 		w->task->inherit.waits = w;
 		insert(&l->waiters, &w->place, thread_urgency(&w->task->thread));
 		lend_locked(relist_locked(l));
 	}
-	spin_unlock(&inherit_lock);
+	spin_unlock_irq(&inherit_lock, flags);
 	return error;
 }
 
@@ -174,31 +173,32 @@ static void leave_locked(struct inherit_waiter *w)
 
 void inherit_leave(struct inherit_waiter *w)
 {
-	spin_lock(&inherit_lock);
+	unsigned long flags = spin_lock_irq(&inherit_lock);
+
 	leave_locked(w);
 	lend_locked(relist_locked(w->lock));
-	spin_unlock(&inherit_lock);
+	spin_unlock_irq(&inherit_lock, flags);
 }
 
 void inherit_pass(struct inherit_lock *l, struct inherit_waiter *next)
 {
-	spin_lock(&inherit_lock);
+	unsigned long flags = spin_lock_irq(&inherit_lock);
+
 	leave_locked(next);
 	set_owner_locked(l, next->task);
-	spin_unlock(&inherit_lock);
+	spin_unlock_irq(&inherit_lock, flags);
 }
 
 bool inherit_end(struct task *t, bool for_ever, void (*look)(const struct inherit_lock *l, void *arg), void *arg)
 {
-	struct rb_node *first;
+	unsigned long flags = spin_lock_irq(&inherit_lock);
+	struct rb_node *first = rb_first(&t->inherit.owned);
 
-	spin_lock(&inherit_lock);
-	first = rb_first(&t->inherit.owned);
 	if (first)
 		look(container_of(place_of(first), struct inherit_lock, place), arg);
 	else
 		t->inherit.ended = for_ever;
-	spin_unlock(&inherit_lock);
+	spin_unlock_irq(&inherit_lock, flags);
 	return !first;
 }
 
@@ -218,17 +218,17 @@ static bool is_settled_locked(const struct task *t)
 
 bool inherit_is_settled(const struct task *t)
 {
-	bool settled;
+	unsigned long flags = spin_lock_irq(&inherit_lock);
+	bool settled = is_settled_locked(t);
 
-	spin_lock(&inherit_lock);
-	settled = is_settled_locked(t);
-	spin_unlock(&inherit_lock);
+	spin_unlock_irq(&inherit_lock, flags);
 	return settled;
 }
 
 void task_urgency_changed(struct task *t)
 {
-	spin_lock(&inherit_lock);
+	unsigned long flags = spin_lock_irq(&inherit_lock);
+
 	lend_locked(replace_locked(t));
-	spin_unlock(&inherit_lock);
+	spin_unlock_irq(&inherit_lock, flags);
 }

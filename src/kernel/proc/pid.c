@@ -46,6 +46,11 @@ int pid_number_in(const struct pid_entry *e, const struct pid_namespace *ns)
 	return ns->level <= e->level && e->numbers[ns->level].ns == ns ? e->numbers[ns->level].number : 0;
 }
 
+int process_number_for(const struct process *p)
+{
+	return pid_number_in(process_self()->id, p->pid_ns);
+}
+
 unsigned pid_numbers_below(const struct pid_entry *e, const struct pid_namespace *ns, int ret[PID_NAMESPACE_DEPTH + 1])
 {
 	unsigned n = 0;

@@ -8,9 +8,10 @@
  * weights w the longest wait for one of weight w_i is about quantum * (sum of w) / w_i + n quanta, whatever the others do.
  *
  * The queue's minimum is that of the running thread and the waiting ones, and never falls; it follows the running one while that is alone, so
- * that who comes then shares from there on. A thread that sleeps keeps its vruntime relative to the minimum (queue_leave). It
- * comes back at most one quantum before it: a sleeper gets the CPU soon, but cannot save up. And it comes back at most
- * what it was ahead, less the time that it was away: a short sleep is no way around one's weight.
+ * that who comes then shares from there on. Only a thread that shares and is on a queue has a vruntime to be compared with it (V1). One that sleeps
+ * or is on its way to another CPU keeps its vruntime relative to the minimum, and so does one that is real-time, which is not charged meanwhile:
+ * what it was ahead when it last shared (V2). A sleeper comes back at most one quantum before the minimum: it gets the CPU soon, but cannot save up.
+ * And it comes back at most what it was ahead, less the time that it was away: a short sleep is no way around one's weight.
  *
  * What class, level and weight a thread has follows from its urgency (cloudos/thread.h): its own, or one that is lent to it.
  */
@@ -40,11 +41,6 @@ void queue_classify(struct thread *t)
 	WRITE_ONCE(t->urgency, (uint8_t)urgency);
 	t->level = (uint8_t)(urgency < RT_LEVELS ? RT_LEVELS - 1 - urgency : 0);
 	t->weight = urgency < RT_LEVELS ? WEIGHT_NICE_0 : urgency == URGENCY_IDLE ? WEIGHT_IDLE : nice_weights[urgency - RT_LEVELS];
-}
-
-static bool is_rt(const struct thread *t)
-{
-	return t->level > 0;
 }
 
 static unsigned rt_level(const struct thread *t)
@@ -91,7 +87,7 @@ static void fair_take(struct run_queue *rq, struct thread *t)
 static void raise_minimum(struct run_queue *rq)
 {
 	const struct thread *now = rq->current;
-	bool runs = now && now != rq->idle && !is_rt(now);
+	bool runs = now && now != rq->idle && !thread_is_rt(now);
 	uint64_t least = runs ? now->vruntime : rq->min_vruntime;
 
 	if (rq->fair_first) {
@@ -104,14 +100,19 @@ static void raise_minimum(struct run_queue *rq)
 		rq->min_vruntime = least;
 }
 
+static void charge_current(struct run_queue *rq, uint64_t now)
+{
+	if (rq->current && now > rq->current->run_from_ns)
+		queue_charge(rq, rq->current, now);
+}
+
 /* Where a thread that comes to this queue starts. A thread was away since it last ran. */
 static void fair_place(struct run_queue *rq, struct thread *t)
 {
 	int64_t lag = (int64_t)t->vruntime, quantum = (int64_t)sched_slice_ns();
 	uint64_t now = hal_clock_ns();
 
-	if (rq->current && now > rq->current->run_from_ns)
-		queue_charge(rq, rq->current, now);
+	charge_current(rq, now);
 	if (lag > 0) {
 		lag = min(lag, quantum * WEIGHT_NICE_0 / (int64_t)t->weight);
 		lag = max(lag - (int64_t)(now - t->run_from_ns), (int64_t)0);
@@ -121,7 +122,7 @@ static void fair_place(struct run_queue *rq, struct thread *t)
 
 void queue_add(struct run_queue *rq, struct thread *t, bool woken)
 {
-	if (is_rt(t)) {
+	if (thread_is_rt(t)) {
 		/* One that was preempted keeps its place at the front (POSIX 2.8.4); a woken or expired one goes to the end. */
 		bool front = !woken && !(t->policy == SCHED_RR && hal_clock_ns() >= t->slice_end_ns);
 
@@ -150,7 +151,7 @@ static void rt_take(struct run_queue *rq, struct thread *t)
 
 void queue_remove(struct run_queue *rq, struct thread *t)
 {
-	if (is_rt(t))
+	if (thread_is_rt(t))
 		rt_take(rq, t);
 	else
 		fair_take(rq, t);
@@ -175,7 +176,7 @@ struct thread *queue_take_first(struct run_queue *rq)
 	if (!t)
 		t = rb_entry(rq->fair_first, struct thread, queue_node);
 	queue_remove(rq, t);
-	if (!is_rt(t) && (int64_t)(t->vruntime - rq->min_vruntime) > 0)
+	if (!thread_is_rt(t) && (int64_t)(t->vruntime - rq->min_vruntime) > 0)
 		rq->min_vruntime = t->vruntime;
 	return t;
 }
@@ -200,9 +201,9 @@ bool queue_preempts(const struct run_queue *rq, const struct thread *t)
 
 	if (now == rq->idle)
 		return true;
-	if (is_rt(t))
-		return !is_rt(now) || t->level > now->level;
-	if (is_rt(now))
+	if (thread_is_rt(t))
+		return !thread_is_rt(now) || t->level > now->level;
+	if (thread_is_rt(now))
 		return false;
 	/* By half a quantum, so that a wake-up storm does not switch at every wake. */
 	return (int64_t)(now->vruntime - t->vruntime) > (int64_t)(sched_slice_ns() / 2);
@@ -221,12 +222,45 @@ void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now)
 	rq->stats.busy_ns += delta;
 	if (!READ_ONCE(t->space)) /* a kernel thread */
 		rq->stats.system_ns += delta;
-	t->vruntime += likely(t->weight == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / t->weight;
+	if (!thread_is_rt(t)) /* V2 */
+		t->vruntime += likely(t->weight == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / t->weight;
 	raise_minimum(rq);
+}
+
+/* V1, V2: from one to the other. */
+static void make_relative(const struct run_queue *rq, struct thread *t)
+{
+	if (!thread_is_rt(t))
+		t->vruntime -= rq->min_vruntime;
+}
+
+static void make_comparable(const struct run_queue *rq, struct thread *t)
+{
+	if (!thread_is_rt(t))
+		t->vruntime += rq->min_vruntime;
 }
 
 void queue_leave(struct run_queue *rq, struct thread *t)
 {
-	t->vruntime -= rq->min_vruntime;
+	make_relative(rq, t);
 	WRITE_ONCE(t->on_queue, false);
+}
+
+void queue_enter(struct run_queue *rq, struct thread *t)
+{
+	make_comparable(rq, t);
+	WRITE_ONCE(t->on_queue, true);
+}
+
+void queue_reclassify(struct run_queue *rq, struct thread *t)
+{
+	if (!t->on_queue) {
+		queue_classify(t);
+		return;
+	}
+	if (rq->current == t)
+		charge_current(rq, hal_clock_ns()); /* as what it has been */
+	make_relative(rq, t);
+	queue_classify(t);
+	make_comparable(rq, t);
 }

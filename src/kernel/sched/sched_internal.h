@@ -13,10 +13,16 @@
 #define RT_LEVELS 100
 #define WEIGHT_NICE_0 1024
 
+/* Does it go before all that share by weight, by its own priority or a lent one? */
+static inline bool thread_is_rt(const struct thread *t)
+{
+	return t->level > 0;
+}
+
 /* Does its time on the CPU end while others like it wait? */
 static inline bool thread_has_slices(const struct thread *t)
 {
-	return !t->level || t->policy == SCHED_RR;
+	return !thread_is_rt(t) || t->policy == SCHED_RR;
 }
 
 /*
@@ -57,14 +63,17 @@ struct thread *queue_take_first(struct run_queue *rq); /* null: none */
 struct thread *queue_find_movable(struct run_queue *rq, unsigned to_cpu);
 bool queue_preempts(const struct run_queue *rq, const struct thread *t); /* should t run instead of rq->current? */
 void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now);  /* run time since run_from_ns */
-void queue_leave(struct run_queue *rq, struct thread *t); /* t goes to sleep or elsewhere: vruntime becomes relative */
-void queue_classify(struct thread *t); /* its parameters have changed, and it is on no queue */
+void queue_leave(struct run_queue *rq, struct thread *t); /* t goes to sleep or elsewhere */
+void queue_enter(struct run_queue *rq, struct thread *t); /* t comes from another CPU's queue and runs at once */
+void queue_classify(struct thread *t); /* its parameters have changed, and it is not started */
+void queue_reclassify(struct run_queue *rq, struct thread *t); /* the same; it is rq's, but not in line */
 
 /* ---- schedule.c ---- */
 
 struct run_queue *thread_lock_queue(struct thread *t, unsigned long *ret_irq);
 void thread_unlock_queue(struct run_queue *rq, unsigned long irq);
 unsigned choose_cpu(const struct thread *t); /* where t should be queued now; an idle CPU counts as taken */
+void make_reschedule(struct run_queue *rq); /* its CPU is to look who comes first; rq->lock is held */
 void enqueue_and_notify(struct run_queue *rq, struct thread *t, bool woken);
 /* Queues t, which is on no queue, wherever it may run. rq is the queue of t->cpu, locked; released here. */
 void queue_somewhere(struct run_queue *rq, struct thread *t);

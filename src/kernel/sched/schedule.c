@@ -188,8 +188,7 @@ static struct thread *steal(struct run_queue *rq)
 			queue_remove(from, t);
 			queue_leave(from, t);
 			WRITE_ONCE(t->cpu, rq->cpu);
-			t->on_queue = true;
-			t->vruntime += rq->min_vruntime;
+			queue_enter(rq, t);
 			rq->stats.steals++;
 		}
 		spin_unlock(&from->lock);
@@ -290,7 +289,7 @@ void thread_yield(void)
 	rq = this_run_queue();
 	spin_lock(&rq->lock);
 	thread_current()->slice_end_ns = 0;
-	if (rq->fair_first) { /* behind everybody else who waits */
+	if (rq->fair_first && !thread_is_rt(rq->current)) { /* behind everybody else who waits */
 		uint64_t last = rb_entry(rb_last(&rq->fair), struct thread, queue_node)->vruntime;
 
 		if ((int64_t)(last - rq->current->vruntime) > 0 && last - rq->current->vruntime < 2 * slice_ns)
@@ -339,6 +338,13 @@ unsigned choose_cpu(const struct thread *t)
 	return (unsigned)__builtin_ctzll(allowed ? allowed : t->affinity);
 }
 
+void make_reschedule(struct run_queue *rq)
+{
+	__atomic_fetch_or(&rq->current->work, THREAD_WORK_RESCHEDULE, __ATOMIC_RELEASE);
+	if (rq != this_run_queue())
+		hal_ipi_send(rq->cpu);
+}
+
 /* Queues t; rq->lock is held. Makes the CPU look if it should: t comes first, or the running thread now needs an end to its slice. */
 void enqueue_and_notify(struct run_queue *rq, struct thread *t, bool woken)
 {
@@ -347,9 +353,7 @@ void enqueue_and_notify(struct run_queue *rq, struct thread *t, bool woken)
 	t->queued_ns = hal_clock_ns();
 	queue_add(rq, t, woken);
 	if (queue_preempts(rq, t)) {
-		__atomic_fetch_or(&rq->current->work, THREAD_WORK_RESCHEDULE, __ATOMIC_RELEASE);
-		if (!here)
-			hal_ipi_send(rq->cpu);
+		make_reschedule(rq);
 	} else if (rq->slice_deadline_ns == HAL_TIMER_NEVER) {
 		if (here)
 			begin_slice(rq, rq->current, t->queued_ns);

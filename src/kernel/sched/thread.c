@@ -138,11 +138,11 @@ static void change(struct thread *t, void (*set)(struct thread *t, uint64_t a, u
 	if (waits)
 		queue_remove(rq, t);
 	set(t, a, b);
-	queue_classify(t);
+	queue_reclassify(rq, t);
 	if (waits)
 		enqueue_and_notify(rq, t, false);
-	else if (rq->current == t && rq->queued > 0)
-		__atomic_fetch_or(&t->work, THREAD_WORK_RESCHEDULE, __ATOMIC_RELEASE);
+	else if (rq->current == t && rq->queued > 0) /* it may have become the less urgent one */
+		make_reschedule(rq);
 	thread_unlock_queue(rq, irq);
 }
 

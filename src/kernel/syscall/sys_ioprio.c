@@ -14,9 +14,11 @@
 #define LEVEL_MASK    (IOPRIO_NR_LEVELS - 1) /* above it, hints that nobody here takes */
 #define NICE_A_LEVEL  5
 
-/* What setpriority(2) calls the same set of processes. */
+/* What setpriority(2) calls the same set of processes; a number that it does not know for one that is none here. */
 static int which_priority(int which)
 {
+	if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER)
+		return -1;
 	return which - IOPRIO_WHO_PROCESS + PRIO_PROCESS;
 }
 
