@@ -595,7 +595,7 @@ static void clear(void)
 	MODEL_EQUAL(vfs_adopt_kernel_thread(), 0);
 	for (unsigned i = 0; i <= WORKERS; i++) {
 		name[1] = (char)('0' + i);
-		(void)mq_unlink(name);
+		(void)mqueue_unlink(name);
 	}
 	vfs_release_kernel_thread();
 }
