@@ -97,12 +97,28 @@ static struct mount *mount_create(struct super_block *sb, struct dentry *root, c
 	return m;
 }
 
+/*
+ * True when that was the last reference. It is dropped under the tree's writing side: a walk that began at a shared working directory may
+ * stand on the mount with no reference, and take one by plain increment.
+ */
+static bool drop_reference(struct mount *m)
+{
+	bool last;
+
+	if (refcount_put_unless_last(&m->refs))
+		return false;
+	tree_write_enter();
+	last = refcount_put(&m->refs);
+	tree_write_leave();
+	return last;
+}
+
 /* What was kept on it goes, too: to `dead`, if nobody else uses it. */
 static void release_kept(struct mount *m, struct list *dead)
 {
 	struct mount *on, *next;
 
-	tree_write_enter(); /* also since a walk that began at a shared working directory may stand on it with no reference */
+	tree_write_enter();
 	list_for_each_safe (on, next, &m->kept, all) {
 		m->child_count++; /* keeping it had taken it off the count */
 		on->kept_at = mount_detach_locked(on).dentry;
@@ -111,7 +127,7 @@ static void release_kept(struct mount *m, struct list *dead)
 	list_for_each_safe (on, next, &m->kept, all) {
 		list_del(&on->all);
 		dentry_put(on->kept_at);
-		if (refcount_put(&on->refs))
+		if (drop_reference(on))
 			list_add_tail(dead, &on->all);
 	}
 }
@@ -129,7 +145,7 @@ void mount_put(struct mount *m)
 {
 	struct list dead = LIST_INIT(dead);
 
-	if (!refcount_put(&m->refs))
+	if (!drop_reference(m))
 		return;
 	list_add_tail(&dead, &m->all);
 	while (!list_empty(&dead)) {
