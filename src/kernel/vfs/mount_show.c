@@ -70,7 +70,7 @@ void mount_show(struct text_out *o, struct fs_context *fs, bool info)
 		o->error = -ENOMEM;
 		return;
 	}
-	for (uint32_t id = 0; (m = mount_next(id, NULL, fs->mounts)); mount_put(m)) {
+	for (uint32_t id = 0; (m = mount_next(id, fs->mounts)); mount_put(m)) {
 		struct path root = { m, m->root };
 
 		id = m->id;
