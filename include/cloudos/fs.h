@@ -315,6 +315,7 @@ struct mount {
 	struct mount *parent;	   /* T: with a reference; null: the root, or detached */
 	struct dentry *point;	   /* T: with a reference */
 	struct hash_link by_point; /* T */
+	struct hash_link on_point; /* T: by the point alone */
 	struct list all;	   /* T: in order of mounting */
 	struct list children;	   /* T: those in the table that are on it, linked by `siblings` */
 	struct list siblings;	   /* T */

@@ -12,7 +12,7 @@
 #include <linux/capability.h>
 #include "vfs_internal.h"
 
-#define MOUNT_BUCKETS 64
+#define MOUNT_BUCKETS 1024
 /* What an existing mount's flags can be changed to by mount(2). */
 #define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 
@@ -164,19 +164,9 @@ void mount_attach_locked(struct mount *m, const struct path *on)
 	m->point = on->dentry;
 	refcount_get(&on->mount->refs);
 	dentry_get(on->dentry);
-	on->dentry->flags |= DENTRY_MOUNTED;
+	mount_point_enter_locked(m);
 	list_add_tail(&on->mount->children, &m->siblings);
 	hash_insert(bucket_of(on->mount, on->dentry), &m->by_point);
-}
-
-static bool point_in_use(const struct dentry *point)
-{
-	struct mount *m;
-
-	list_for_each (m, &all_mounts, all)
-		if (m->parent && m->point == point)
-			return true;
-	return false;
 }
 
 /* The references that the mount had on what is below it become the caller's. */
@@ -185,11 +175,10 @@ struct path mount_detach_locked(struct mount *m)
 	struct path on = { m->parent, m->point };
 
 	hash_remove(&m->by_point);
+	list_del(&m->siblings);
+	mount_point_leave_locked(m);
 	m->parent = NULL;
 	m->point = NULL;
-	list_del(&m->siblings);
-	if (!point_in_use(on.dentry))
-		on.dentry->flags &= ~DENTRY_MOUNTED;
 	return on;
 }
 
@@ -379,10 +368,10 @@ int vfs_mount_move(const struct path *on, const struct path *from)
 	int error = 0;
 
 	tree_write_enter();
-	if (from->dentry != m->root || !m->parent || m->locked || !mount_in_tree_locked(m) || !mount_in_tree_locked(on->mount))
+	if (from->dentry != m->root || !m->parent || m->locked || !mount_in_tree_locked(m))
 		error = -EINVAL;
-	else if (inode_is_dir(m->root->inode) != inode_is_dir(on->dentry->inode))
-		error = -ENOTDIR;
+	else
+		error = mount_check_place_locked(m->root, on);
 	for (up = on->mount; up && !error; up = up->parent)
 		if (up == m)
 			error = -ELOOP;

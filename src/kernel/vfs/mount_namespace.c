@@ -298,7 +298,9 @@ static int check_pivot_locked(const struct path *root, const struct path *new, c
 		return -EINVAL;
 	if (!is_below_locked(*old, new) || !is_below_locked(*new, root))
 		return -EINVAL;
-	return new->dentry->flags & DENTRY_DELETED ? -ENOENT : 0;
+	if (new->dentry->flags & DENTRY_DELETED)
+		return -ENOENT;
+	return mount_check_place_locked(root->dentry, old);
 }
 
 /* Moves a context that stands at `from` to `to`; how many references on `from` became the caller's. */

@@ -112,6 +112,17 @@ void mount_blanks_free(struct mount_blanks *b);
 /* A blank becomes another mount of the same file system, of the same source and with the same restrictions. The tree's writing side. */
 struct mount *mount_copy_locked(const struct mount *m, struct dentry *root, struct mount_blanks *blanks);
 
+/* The path of a dentry in its file system, with what Linux marks a deleted one by; its length, or -ENAMETOOLONG. */
+int path_string_in_super(const struct dentry *d, char *buf, size_t size);
+
+/* mount_point.c. A mount comes to its point, and leaves it; the tree's writing side. */
+void mount_point_enter_locked(struct mount *m);
+void mount_point_leave_locked(struct mount *m);
+/* Is something mounted on a dentry in the running thread's namespace? */
+bool mount_point_is_own(const struct dentry *d);
+/* Takes away what is mounted on a dentry if its name is gone. May sleep: no lock of an inode is held. */
+void mount_point_deleted(struct dentry *d);
+
 /* mount_locked.c */
 bool mount_is_below(const struct dentry *d, const struct dentry *top);
 /* Is something mounted below that must not be shown without? Tree lock held. */
