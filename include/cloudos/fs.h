@@ -303,7 +303,7 @@ struct mount_source {
 struct mount {
 	struct refcount refs;
 	struct mount_namespace *ns; /* T: whose table it is in; null: in none any more */
-	struct mount *copy;	    /* T: while its namespace is copied */
+	struct mount *copy;	    /* T: while its tree is copied */
 	uint32_t flags;		   /* A */
 	uint32_t locked_flags;	   /* C: of these none may be taken away: somebody with more rights has set them */
 	bool locked;		   /* T: nor may it be, which would show what it hides */
@@ -315,8 +315,10 @@ struct mount {
 	struct mount *parent;	   /* T: with a reference; null: the root, or detached */
 	struct dentry *point;	   /* T: with a reference */
 	struct hash_link by_point; /* T */
+	struct hash_link on_point; /* T: by the point alone */
 	struct list all;	   /* T: in order of mounting */
-	uint32_t child_count;	   /* T */
+	struct list children;	   /* T: those in the table that are on it, linked by `siblings` */
+	struct list siblings;	   /* T */
 	struct mount_source *source; /* C: with a reference */
 };
 

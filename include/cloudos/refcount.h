@@ -65,4 +65,17 @@ static inline bool refcount_put(struct refcount *r)
 	return old == 1;
 }
 
+/* Drops a reference that is not the last one; false: it is, and still the caller's, who drops it under the lock of those who find the object. */
+static inline bool refcount_put_unless_last(struct refcount *r)
+{
+	uint32_t n = refcount_read(r);
+
+	hal_point(HAL_POINT_ATOMIC, r);
+	ASSERT(n > 0 && n <= REFCOUNT_MAX);
+	while (n > 1)
+		if (__atomic_compare_exchange_n(&r->count, &n, n - 1, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
 #endif

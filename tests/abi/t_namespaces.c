@@ -58,7 +58,7 @@ static void own_mounts(void)
 	NEED(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 }
 
-static char text[512];
+static char text[512], moved[512];
 
 static const char *in_base(const char *name)
 {
@@ -71,6 +71,21 @@ static bool exists(const char *path)
 	struct stat st;
 
 	return stat(path, &st) == 0;
+}
+
+/* Is something mounted on a name in the base, of a root that ends with `root`? */
+static bool mountinfo_has(const char *root, const char *name)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "r");
+	char line[1024], wanted[512];
+	bool found = false;
+
+	snprintf(wanted, sizeof(wanted), "%s %s%s ", root, base, name);
+	while (f && fgets(line, sizeof(line), f))
+		found |= strstr(line, wanted) != NULL;
+	if (f)
+		fclose(f);
+	return found;
 }
 
 /* ---- the system's names ---- */
@@ -307,6 +322,110 @@ static void hidden_stays_hidden(void)
 	EXPECT(rmdir(in_base("point/secret")) == 0);
 }
 
+/* ---- names and mounts ---- */
+
+/* A folder is moved out of what a bind mount shows: who stands in it does not get up and out. */
+static void moved_out_child(void)
+{
+	own_mounts();
+	NEED(mkdir(in_base("a"), 0755) == 0 && mkdir(in_base("a/b"), 0755) == 0 && mkdir(in_base("a/b/c"), 0755) == 0);
+	NEED(mkdir(in_base("a/stays"), 0755) == 0);
+	NEED(chdir(base) == 0 && mount("a", "point", NULL, MS_BIND, NULL) == 0);
+	snprintf(moved, sizeof(moved), "%s/a", base + strlen("/tmp"));
+	NEED(mountinfo_has(moved, "/point"));
+	NEED(chdir("point/b/c") == 0 && exists("../../stays"));
+	strcpy(moved, in_base("a/b"));
+	NEED(rename(moved, in_base("b2")) == 0);
+	NEED(exists(".") && !exists("..") && errno == ENOENT);
+	NEED(chdir("..") == -1 && errno == ENOENT);
+	NEED(rename(in_base("b2"), moved) == 0);
+	NEED(exists("../../stays"));
+}
+
+static void no_way_leads_out(void)
+{
+	if (!root_is_a_mount())
+		return;
+	EXPECT(ends(moved_out_child) == 0);
+	EXPECT(rmdir(in_base("a/b/c")) == 0 && rmdir(in_base("a/b")) == 0 && rmdir(in_base("a/stays")) == 0 && rmdir(in_base("a")) == 0);
+}
+
+static int make_file(const char *path)
+{
+	int fd = open(path, O_CREAT | O_WRONLY | O_EXCL, 0600);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+/* In a namespace of its own it mounts on names, and says so; then its parent, who does not see that, removes them. */
+static void mounts_on_names(int said, int go)
+{
+	char c;
+
+	own_mounts();
+	NEED(mount("x", in_base("d1"), "tmpfs", 0, NULL) == 0 && mount("x", in_base("d1"), "tmpfs", 0, NULL) == 0);
+	NEED(mkdir(in_base("d1/in"), 0755) == 0 && mount("x", in_base("d1/in"), "tmpfs", 0, NULL) == 0);
+	NEED(mount("/proc/self/status", in_base("f1"), NULL, MS_BIND, NULL) == 0);
+	NEED(mount("/proc/self/status", in_base("f2"), NULL, MS_BIND, NULL) == 0);
+	NEED(unlink(in_base("f1")) == -1 && errno == EBUSY);
+	NEED(rmdir(in_base("d1")) == -1 && errno == EBUSY);
+	NEED(mountinfo_has("/", "/d1") && mountinfo_has("/status", "/f1"));
+	NEED(write(said, "x", 1) == 1 && read(go, &c, 1) == 1);
+	NEED(!exists(in_base("f1")) && !exists(in_base("d1")) && exists(in_base("f2")));
+	NEED(!mountinfo_has("", "/d1") && !mountinfo_has("", "/f1") && !mountinfo_has("", "/f2"));
+	_exit(0);
+}
+
+static void others_mounts_keep_no_name(void)
+{
+	int said[2], go[2];
+	char c;
+	pid_t pid;
+
+	if (!root_is_a_mount())
+		return;
+	EXPECT(mkdir(in_base("d1"), 0755) == 0 && make_file(in_base("f1")) == 0 && make_file(in_base("f2")) == 0);
+	EXPECT(make_file(in_base("f3")) == 0 && pipe(said) == 0 && pipe(go) == 0);
+	pid = fork();
+	if (pid == 0)
+		mounts_on_names(said[1], go[0]);
+	EXPECT(read(said[0], &c, 1) == 1);
+	EXPECT(rmdir(in_base("d1")) == 0);
+	EXPECT(unlink(in_base("f1")) == 0);
+	strcpy(moved, in_base("f3"));
+	EXPECT(rename(moved, in_base("f2")) == 0);
+	EXPECT(write(go[1], "x", 1) == 1);
+	EXPECT(ending_of(pid) == 0);
+	EXPECT(unlink(in_base("f2")) == 0);
+	for (int i = 0; i < 2; i++) {
+		close(said[i]);
+		close(go[i]);
+	}
+}
+
+/* Many mounts on each other are bound as a tree, or not at all. */
+static void deep_child(void)
+{
+	char place[512];
+
+	own_mounts();
+	for (int i = 0; i < 300; i++)
+		NEED(mount("x", in_base("point"), "tmpfs", 0, NULL) == 0);
+	NEED(mkdir(in_base("point/top"), 0755) == 0);
+	strcpy(place, in_base("outer"));
+	NEED(mount(base, place, NULL, MS_BIND | MS_REC, NULL) == 0);
+	NEED(exists(in_base("outer/point/top")));
+	NEED(umount2(place, MNT_DETACH) == 0 && umount2(in_base("point"), MNT_DETACH) == 0);
+	NEED(!exists(in_base("point/top")));
+}
+
+static void deep_trees_are_bound(void)
+{
+	if (!root_is_a_mount())
+		return;
+	EXPECT(ends(deep_child) == 0);
+}
+
 /* ---- pivot_root ---- */
 
 static void make_new_root(void)
@@ -434,6 +553,9 @@ int main(void)
 	CASE(mounts_are_apart);
 	CASE(mounts_are_entered);
 	CASE(hidden_stays_hidden);
+	CASE(no_way_leads_out);
+	CASE(others_mounts_keep_no_name);
+	CASE(deep_trees_are_bound);
 	CASE(roots_are_exchanged);
 	CASE(who_may);
 	CASE(many_at_once);

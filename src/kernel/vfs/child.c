@@ -97,7 +97,9 @@ int vfs_unlink_child(const struct path *dir, const char *text)
 	if (!error)
 		error = unlink_locked(dir, &name, d);
 	mutex_unlock(&inode->lock);
-	if (d)
+	if (d) {
+		mount_point_deleted(d);
 		dentry_put(d);
+	}
 	return error;
 }

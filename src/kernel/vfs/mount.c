@@ -12,7 +12,7 @@
 #include <linux/capability.h>
 #include "vfs_internal.h"
 
-#define MOUNT_BUCKETS 64
+#define MOUNT_BUCKETS 1024
 /* What an existing mount's flags can be changed to by mount(2). */
 #define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 
@@ -81,6 +81,8 @@ void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, st
 	m->source = source;
 	list_init(&m->all);
 	list_init(&m->kept);
+	list_init(&m->children);
+	list_init(&m->siblings);
 }
 
 /* Takes over a reference of sb, if it succeeds; takes its own of root. */
@@ -97,21 +99,35 @@ static struct mount *mount_create(struct super_block *sb, struct dentry *root, c
 	return m;
 }
 
+/*
+ * True when that was the last reference. It is dropped under the tree's writing side: a walk that began at a shared working directory may
+ * stand on the mount with no reference, and take one by plain increment.
+ */
+static bool drop_reference(struct mount *m)
+{
+	bool last;
+
+	if (refcount_put_unless_last(&m->refs))
+		return false;
+	tree_write_enter();
+	last = refcount_put(&m->refs);
+	tree_write_leave();
+	return last;
+}
+
 /* What was kept on it goes, too: to `dead`, if nobody else uses it. */
 static void release_kept(struct mount *m, struct list *dead)
 {
 	struct mount *on, *next;
 
-	tree_write_enter(); /* also since a walk that began at a shared working directory may stand on it with no reference */
-	list_for_each_safe (on, next, &m->kept, all) {
-		m->child_count++; /* keeping it had taken it off the count */
+	tree_write_enter();
+	list_for_each (on, &m->kept, all)
 		on->kept_at = mount_detach_locked(on).dentry;
-	}
 	tree_write_leave();
 	list_for_each_safe (on, next, &m->kept, all) {
 		list_del(&on->all);
 		dentry_put(on->kept_at);
-		if (refcount_put(&on->refs))
+		if (drop_reference(on))
 			list_add_tail(dead, &on->all);
 	}
 }
@@ -129,7 +145,7 @@ void mount_put(struct mount *m)
 {
 	struct list dead = LIST_INIT(dead);
 
-	if (!refcount_put(&m->refs))
+	if (!drop_reference(m))
 		return;
 	list_add_tail(&dead, &m->all);
 	while (!list_empty(&dead)) {
@@ -148,19 +164,9 @@ void mount_attach_locked(struct mount *m, const struct path *on)
 	m->point = on->dentry;
 	refcount_get(&on->mount->refs);
 	dentry_get(on->dentry);
-	on->dentry->flags |= DENTRY_MOUNTED;
-	on->mount->child_count++;
+	mount_point_enter_locked(m);
+	list_add_tail(&on->mount->children, &m->siblings);
 	hash_insert(bucket_of(on->mount, on->dentry), &m->by_point);
-}
-
-static bool point_in_use(const struct dentry *point)
-{
-	struct mount *m;
-
-	list_for_each (m, &all_mounts, all)
-		if (m->parent && m->point == point)
-			return true;
-	return false;
 }
 
 /* The references that the mount had on what is below it become the caller's. */
@@ -169,11 +175,10 @@ struct path mount_detach_locked(struct mount *m)
 	struct path on = { m->parent, m->point };
 
 	hash_remove(&m->by_point);
+	list_del(&m->siblings);
+	mount_point_leave_locked(m);
 	m->parent = NULL;
 	m->point = NULL;
-	on.mount->child_count--;
-	if (!point_in_use(on.dentry))
-		on.dentry->flags &= ~DENTRY_MOUNTED;
 	return on;
 }
 
@@ -190,7 +195,7 @@ struct path mount_remove_locked(struct mount *m)
 		return below;
 	if (!m->locked)
 		return mount_detach_locked(m);
-	m->parent->child_count--;
+	list_del(&m->siblings);
 	list_add_tail(&m->parent->kept, &m->all);
 	refcount_get(&m->refs); /* the table's goes over to what it is on: the caller puts another */
 	return below;
@@ -204,16 +209,18 @@ void mount_put_below(const struct path *below)
 		mount_put(below->mount);
 }
 
-int mount_enlist_locked(struct mount *m, struct mount_namespace *ns)
+int mount_check_room_locked(const struct mount_namespace *ns, uint32_t wanted)
 {
-	if (ns->count == MOUNTS_MAX)
-		return -ENOSPC;
+	return wanted > MOUNTS_MAX - ns->count ? -ENOSPC : 0;
+}
+
+void mount_enlist_locked(struct mount *m, struct mount_namespace *ns)
+{
 	ns->count++;
 	m->ns = ns;
 	ADD_ONCE(last_id, 1);
 	m->id = last_id;
 	list_add_tail(&all_mounts, &m->all);
-	return 0;
 }
 
 void mount_delist_locked(struct mount *m)
@@ -227,27 +234,33 @@ void mount_delist_locked(struct mount *m)
  * Is a mount part of the tree that the running thread sees? A path that was walked before may lead into one that was unmounted since; what
  * was put on that could not be reached, nor unmounted. One that came with a descriptor may lead into another namespace's.
  */
-static bool in_tree_locked(const struct mount *m)
+bool mount_in_tree_locked(const struct mount *m)
 {
 	return m->ns && m->ns == mount_namespace_of_thread();
+}
+
+int mount_check_place_locked(const struct dentry *root, const struct path *on)
+{
+	if (inode_is_dir(root->inode) != inode_is_dir(on->dentry->inode))
+		return -ENOTDIR;
+	if (on->dentry->flags & (DENTRY_DELETED | DENTRY_UNCACHED))
+		return -ENOENT;
+	return mount_in_tree_locked(on->mount) ? 0 : -EINVAL;
 }
 
 /* Puts a fresh mount on a place, or frees it. */
 static int graft(struct mount *m, const struct path *on)
 {
-	int error = 0;
+	int error;
 
 	tree_write_enter();
-	if (inode_is_dir(m->root->inode) != inode_is_dir(on->dentry->inode))
-		error = -ENOTDIR;
-	else if (on->dentry->flags & (DENTRY_DELETED | DENTRY_UNCACHED))
-		error = -ENOENT;
-	else if (!in_tree_locked(on->mount))
-		error = -EINVAL;
-	else
-		error = mount_enlist_locked(m, on->mount->ns);
+	error = mount_check_place_locked(m->root, on);
 	if (!error)
+		error = mount_check_room_locked(on->mount->ns, 1);
+	if (!error) {
+		mount_enlist_locked(m, on->mount->ns);
 		mount_attach_locked(m, on);
+	}
 	tree_write_leave();
 	if (error)
 		mount_put(m);
@@ -299,19 +312,19 @@ int mount_set_root(struct mount_namespace *ns, struct super_block *sb, const cha
 	if (!m)
 		return -ENOMEM;
 	tree_write_enter();
-	(void)mount_enlist_locked(m, ns); /* the first of it */
+	mount_enlist_locked(m, ns);
 	ns->root = m;
 	tree_write_leave();
 	return 0;
 }
 
-struct mount *mount_next(uint32_t id, const struct mount *in, const struct mount_namespace *ns)
+struct mount *mount_next(uint32_t id, const struct mount_namespace *ns)
 {
 	struct mount *m, *found = NULL;
 
 	tree_read_enter();
 	list_for_each (m, &all_mounts, all)
-		if (m->id > id && (!in || m->parent == in) && (!ns || m->ns == ns)) {
+		if (m->id > id && (!ns || m->ns == ns)) {
 			refcount_get(&m->refs);
 			found = m;
 			break;
@@ -326,74 +339,9 @@ static bool in_tree(const struct mount *m)
 	bool in;
 
 	tree_read_enter();
-	in = in_tree_locked(m);
+	in = mount_in_tree_locked(m);
 	tree_read_leave();
 	return in;
-}
-
-/* locked: it must not be taken away from there. */
-static int bind_one(const struct path *on, const struct path *from, bool locked)
-{
-	struct mount *m;
-
-	if (!in_tree(from->mount))
-		return -EINVAL;
-	refcount_get(&from->mount->sb->refs);
-	m = mount_create(from->mount->sb, from->dentry, from->mount->source->text, from->mount->flags);
-	if (!m) {
-		super_put(from->mount->sb);
-		return -ENOMEM;
-	}
-	m->locked_flags = from->mount->locked_flags;
-	m->locked = locked;
-	return graft(m, on);
-}
-
-/* What is mounted below `from`, one level at a time, onto the copy whose topmost mount is `copy`. */
-static int bind_children(struct mount *copy, const struct path *from, uint32_t last)
-{
-	struct mount *child;
-	int error = 0;
-
-	for (uint32_t id = 0; !error && (child = mount_next(id, from->mount, NULL)); mount_put(child)) {
-		struct path on = { copy, child->point }, root = { child, child->root };
-		struct mount *made;
-
-		id = child->id;
-		if (id > last || !mount_is_below(on.dentry, from->dentry))
-			continue;
-		error = bind_one(&on, &root, READ_ONCE(child->locked));
-		if (error)
-			continue;
-		tree_read_enter();
-		made = mount_find(copy, on.dentry);
-		if (made)
-			refcount_get(&made->refs);
-		tree_read_leave();
-		if (!made)
-			continue;
-		if (child->child_count)
-			error = bind_children(made, &root, last);
-		mount_put(made);
-	}
-	return error;
-}
-
-int vfs_mount_bind(const struct path *on, const struct path *from, bool recursive)
-{
-	uint32_t last = READ_ONCE(last_id);
-	struct path top = *on;
-	int error = !recursive && mount_has_locked(from) ? -EINVAL : bind_one(on, from, false);
-
-	if (error || !recursive)
-		return error;
-	tree_read_enter();
-	mount_cross(&top);
-	refcount_get(&top.mount->refs);
-	tree_read_leave();
-	error = bind_children(top.mount, from, last);
-	mount_put(top.mount);
-	return error;
 }
 
 int vfs_remount(const struct path *at, uint32_t flags, bool bind)
@@ -420,10 +368,10 @@ int vfs_mount_move(const struct path *on, const struct path *from)
 	int error = 0;
 
 	tree_write_enter();
-	if (from->dentry != m->root || !m->parent || m->locked || !in_tree_locked(m) || !in_tree_locked(on->mount))
+	if (from->dentry != m->root || !m->parent || m->locked || !mount_in_tree_locked(m))
 		error = -EINVAL;
-	else if (inode_is_dir(m->root->inode) != inode_is_dir(on->dentry->inode))
-		error = -ENOTDIR;
+	else
+		error = mount_check_place_locked(m->root, on);
 	for (up = on->mount; up && !error; up = up->parent)
 		if (up == m)
 			error = -ELOOP;
@@ -442,15 +390,8 @@ int vfs_mount_move(const struct path *on, const struct path *from)
 /* A mount with nothing mounted on it, at or below m. Tree lock held. */
 struct mount *mount_topmost_locked(struct mount *m)
 {
-	struct mount *on;
-
-	while (m->child_count) {
-		list_for_each (on, &all_mounts, all)
-			if (on->parent == m)
-				break;
-		ASSERT(&on->all != &all_mounts);
-		m = on;
-	}
+	while (!list_empty(&m->children))
+		m = list_first(&m->children, struct mount, siblings);
 	return m;
 }
 
@@ -486,7 +427,7 @@ int vfs_unmount(const struct path *at, bool detach)
 	int error = 0;
 
 	tree_read_enter();
-	if (at->dentry != m->root || !in_tree_locked(m) || m->locked)
+	if (at->dentry != m->root || !mount_in_tree_locked(m) || m->locked)
 		error = -EINVAL;
 	else if (m == m->ns->root)
 		error = -EBUSY;
@@ -498,9 +439,9 @@ int vfs_unmount(const struct path *at, bool detach)
 	if (detach)
 		return unmount_tree(m);
 	tree_write_enter();
-	if (!m->parent || m->locked || !in_tree_locked(m))
+	if (!m->parent || m->locked || !mount_in_tree_locked(m))
 		error = -EINVAL;
-	else if (m->child_count || refcount_read(&m->refs) > 2) /* the table's and the caller's */
+	else if (!list_empty(&m->children) || refcount_read(&m->refs) > 2) /* the table's and the caller's */
 		error = -EBUSY;
 	if (!error) {
 		below = mount_detach_locked(m);
@@ -524,7 +465,7 @@ int vfs_sync_all(void)
 	struct mount *m;
 	int first = 0;
 
-	for (uint32_t id = 0; (m = mount_next(id, NULL, NULL)); mount_put(m)) {
+	for (uint32_t id = 0; (m = mount_next(id, NULL)); mount_put(m)) {
 		int error = m->sb->ops->sync ? m->sb->ops->sync(m->sb) : 0;
 
 		id = m->id;

@@ -13,25 +13,14 @@ bool mount_is_below(const struct dentry *d, const struct dentry *top)
 	return d == top;
 }
 
-/* Is something mounted below that must not be shown without? Tree lock held. */
-static bool has_locked_locked(const struct path *at)
+bool mount_has_locked(const struct path *at)
 {
 	struct mount *m;
 
-	list_for_each (m, &all_mounts, all)
-		if (m->parent == at->mount && m->locked && mount_is_below(m->point, at->dentry))
+	list_for_each (m, &at->mount->children, siblings)
+		if (m->locked && mount_is_below(m->point, at->dentry))
 			return true;
 	return false;
-}
-
-bool mount_has_locked(const struct path *at)
-{
-	bool has;
-
-	tree_read_enter();
-	has = has_locked_locked(at);
-	tree_read_leave();
-	return has;
 }
 
 /*
@@ -44,7 +33,7 @@ static const struct mount *shown_whole_locked(const struct mount_namespace *ns, 
 
 	list_for_each (m, &all_mounts, all)
 		if (m->ns == ns && m->sb->type == type && m->root == m->sb->root && !(m->locked_flags & MS_RDONLY & ~flags) &&
-		    !has_locked_locked(&(struct path){ (struct mount *)(uintptr_t)m, m->root }))
+		    !mount_has_locked(&(struct path){ (struct mount *)(uintptr_t)m, m->root }))
 			return m;
 	return NULL;
 }

@@ -113,54 +113,16 @@ bool vfs_mounts_capable(unsigned capability)
 
 /* ---- copying a tree ---- */
 
-/* Mounts to be filled, linked by `all`. */
-struct blanks {
-	struct list list;
-	uint32_t count;
-};
-
-static int blanks_add(struct blanks *b, uint32_t wanted)
+static void copy_mount_locked(struct mount *m, struct mount_namespace *to, struct mount_blanks *blanks)
 {
-	while (b->count < wanted) {
-		struct mount *m = kzalloc(sizeof(*m));
+	struct mount *copy = mount_copy_locked(m, m->root, blanks);
 
-		if (!m)
-			return -ENOMEM;
-		list_add_tail(&b->list, &m->all);
-		b->count++;
-	}
-	return 0;
-}
-
-static struct mount *blanks_take(struct blanks *b)
-{
-	struct mount *m = list_first(&b->list, struct mount, all);
-
-	list_del(&m->all);
-	b->count--;
-	return m;
-}
-
-static void blanks_free(struct blanks *b)
-{
-	while (b->count)
-		kfree(blanks_take(b));
-}
-
-static void copy_mount_locked(struct mount *m, struct mount_namespace *to, struct blanks *blanks)
-{
-	struct mount *copy = blanks_take(blanks);
-
-	refcount_get(&m->sb->refs);
-	refcount_get(&m->source->refs);
-	mount_fill(copy, m->sb, m->root, m->source, m->flags);
-	copy->locked_flags = m->locked_flags;
 	copy->locked = m->locked;
 	if (namespace_owner(&to->base) != namespace_owner(&m->ns->base)) {
 		copy->locked_flags |= MOUNT_TIMES | (m->flags & (MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC));
 		copy->locked = m->parent != NULL;
 	}
-	(void)mount_enlist_locked(copy, to); /* there are not more than where they come from */
+	mount_enlist_locked(copy, to);
 	m->copy = copy;
 }
 
@@ -176,7 +138,7 @@ static void translate_locked(struct path *p, struct path *ret_old)
 }
 
 /* `c`, whom nobody else knows yet, stands where it stood, in the copy. Tree writing side. */
-static void copy_tree_locked(struct mount_namespace *from, struct mount_namespace *to, struct blanks *blanks, struct fs_context *c,
+static void copy_tree_locked(struct mount_namespace *from, struct mount_namespace *to, struct mount_blanks *blanks, struct fs_context *c,
 			     struct path ret_old[2])
 {
 	struct mount *m;
@@ -196,14 +158,14 @@ static void copy_tree_locked(struct mount_namespace *from, struct mount_namespac
 
 static int copy_tree(struct mount_namespace *from, struct mount_namespace *to, struct fs_context *c)
 {
-	struct blanks blanks = { .list = LIST_INIT(blanks.list) };
+	struct mount_blanks blanks = { .list = LIST_INIT(blanks.list) };
 	struct path old[2];
 
 	for (;;) {
-		int error = blanks_add(&blanks, READ_ONCE(from->count));
+		int error = mount_blanks_add(&blanks, READ_ONCE(from->count));
 
 		if (error) {
-			blanks_free(&blanks);
+			mount_blanks_free(&blanks);
 			return error;
 		}
 		tree_write_enter();
@@ -213,7 +175,7 @@ static int copy_tree(struct mount_namespace *from, struct mount_namespace *to, s
 	}
 	copy_tree_locked(from, to, &blanks, c, old);
 	tree_write_leave();
-	blanks_free(&blanks);
+	mount_blanks_free(&blanks);
 	for (int i = 0; i < 2; i++)
 		if (old[i].mount)
 			path_put(&old[i]);
@@ -336,7 +298,9 @@ static int check_pivot_locked(const struct path *root, const struct path *new, c
 		return -EINVAL;
 	if (!is_below_locked(*old, new) || !is_below_locked(*new, root))
 		return -EINVAL;
-	return new->dentry->flags & DENTRY_DELETED ? -ENOENT : 0;
+	if (new->dentry->flags & DENTRY_DELETED)
+		return -ENOENT;
+	return mount_check_place_locked(root->dentry, old);
 }
 
 /* Moves a context that stands at `from` to `to`; how many references on `from` became the caller's. */

@@ -28,14 +28,16 @@ static void show_flags(struct text_out *o, uint32_t flags)
 			out_printf(o, "%s", names[i].text);
 }
 
-static void show_info_head(struct text_out *o, struct mount *m, const char *where)
+static void show_info_head(struct text_out *o, struct mount *m, const char *root, const char *where)
 {
 	uint32_t parent;
 
 	tree_read_enter();
 	parent = m->parent ? m->parent->id : 0;
 	tree_read_leave();
-	out_printf(o, "%u %u %u:%u / ", m->id, parent, dev_major(m->sb->dev), dev_minor(m->sb->dev));
+	out_printf(o, "%u %u %u:%u ", m->id, parent, dev_major(m->sb->dev), dev_minor(m->sb->dev));
+	show_escaped(o, root);
+	out_printf(o, " ");
 	show_escaped(o, where);
 	out_printf(o, " ");
 	show_flags(o, m->flags);
@@ -44,10 +46,11 @@ static void show_info_head(struct text_out *o, struct mount *m, const char *wher
 	out_printf(o, " ");
 }
 
-static void show_mount(struct text_out *o, struct mount *m, const char *where, bool info)
+/* root: what part of the file system it shows; null for the short form. */
+static void show_mount(struct text_out *o, struct mount *m, const char *root, const char *where)
 {
-	if (info) {
-		show_info_head(o, m, where);
+	if (root) {
+		show_info_head(o, m, root, where);
 		show_flags(o, m->sb->flags & SB_RDONLY ? MS_RDONLY : 0);
 	} else {
 		show_escaped(o, m->source->text);
@@ -58,24 +61,28 @@ static void show_mount(struct text_out *o, struct mount *m, const char *where, b
 	}
 	if (m->sb->ops->show_options)
 		m->sb->ops->show_options(m->sb, o);
-	out_printf(o, info ? "\n" : " 0 0\n");
+	out_printf(o, root ? "\n" : " 0 0\n");
 }
 
 void mount_show(struct text_out *o, struct fs_context *fs, bool info)
 {
-	char *buf = kmalloc(PATH_LEN_MAX);
+	char *buf = kmalloc(PATH_LEN_MAX), *part = info ? kmalloc(PATH_LEN_MAX) : NULL;
 	struct mount *m;
 
-	if (!buf) {
+	if (!buf || (info && !part)) {
 		o->error = -ENOMEM;
+		kfree(part);
+		kfree(buf);
 		return;
 	}
-	for (uint32_t id = 0; (m = mount_next(id, NULL, fs->mounts)); mount_put(m)) {
+	for (uint32_t id = 0; (m = mount_next(id, fs->mounts)); mount_put(m)) {
 		struct path root = { m, m->root };
 
 		id = m->id;
-		if (path_string_in(fs, &root, true, buf, PATH_LEN_MAX) > 0 && buf[0] == '/')
-			show_mount(o, m, buf, info);
+		if (path_string_in(fs, &root, true, buf, PATH_LEN_MAX) > 0 && buf[0] == '/' &&
+		    (!info || path_string_in_super(m->root, part, PATH_LEN_MAX) > 0))
+			show_mount(o, m, part, buf);
 	}
+	kfree(part);
 	kfree(buf);
 }

@@ -50,7 +50,7 @@ int dir_may_remove(const struct path *dir, const struct dentry *victim, bool wan
 		return -EPERM;
 	if (want_dir != inode_is_dir(victim->inode))
 		return want_dir ? -ENOTDIR : -EISDIR;
-	return victim->flags & DENTRY_MOUNTED ? -EBUSY : 0;
+	return mount_point_is_own(victim) ? -EBUSY : 0;
 }
 
 /* ---- one name ---- */
@@ -93,8 +93,10 @@ static void target_end(struct target *t)
 {
 	if (t->locked)
 		mutex_unlock(&t->walk.at.dentry->inode->lock);
-	if (t->dentry)
+	if (t->dentry) {
+		mount_point_deleted(t->dentry);
 		dentry_put(t->dentry);
+	}
 	walk_end(&t->walk);
 }
 

@@ -81,6 +81,27 @@ int path_string_in(struct fs_context *fs, const struct path *p, bool mark, char 
 	return (int)(size - t.at - 1);
 }
 
+int path_string_in_super(const struct dentry *d, char *buf, size_t size)
+{
+	struct back_text t = { buf, size, false };
+
+	prepend(&t, "", 1);
+	tree_read_enter();
+	if (d->flags & DENTRY_DELETED)
+		prepend(&t, "//deleted", 9);
+	if (d->parent == d)
+		prepend(&t, "/", 1);
+	for (; d->parent != d; d = d->parent) {
+		prepend(&t, d->name, d->name_len);
+		prepend(&t, "/", 1);
+	}
+	tree_read_leave();
+	if (t.full)
+		return -ENAMETOOLONG;
+	memmove(buf, buf + t.at, size - t.at);
+	return (int)(size - t.at - 1);
+}
+
 int path_string(const struct path *p, char *buf, size_t size)
 {
 	struct fs_context *fs = thread_current()->fs;

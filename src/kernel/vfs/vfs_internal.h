@@ -87,18 +87,45 @@ void mount_namespace_leave(struct fs_context *c);
 
 /* Fills a cleared mount. Takes over references of sb and source; takes its own of root. */
 void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, struct mount_source *source, uint32_t flags);
-/* Into a namespace's table and out of it; onto a place and off it. The tree's writing side. 0 or -ENOSPC: MOUNTS_MAX are there. */
-int mount_enlist_locked(struct mount *m, struct mount_namespace *ns);
+/* Is a mount in the running thread's tree? May one with that root be put on a place; has a namespace room for so many? 0, or why not. Tree lock. */
+bool mount_in_tree_locked(const struct mount *m);
+int mount_check_place_locked(const struct dentry *root, const struct path *on);
+int mount_check_room_locked(const struct mount_namespace *ns, uint32_t wanted);
+/* Into a namespace's table, which has room, and out of it; onto a place and off it. The tree's writing side. */
+void mount_enlist_locked(struct mount *m, struct mount_namespace *ns);
 void mount_delist_locked(struct mount *m);
 void mount_attach_locked(struct mount *m, const struct path *on);
 struct path mount_detach_locked(struct mount *m);
 struct path mount_remove_locked(struct mount *m);
 void mount_put_below(const struct path *below);
-/* The next mount after `id` whose mount point lies in mount `in` (null: any), and in namespace `ns` (null: any), with a reference. */
-struct mount *mount_next(uint32_t id, const struct mount *in, const struct mount_namespace *ns);
+/* The next mount after `id` in namespace `ns` (null: any), with a reference. */
+struct mount *mount_next(uint32_t id, const struct mount_namespace *ns);
+
+/* mount_copy.c. Mounts to be filled, linked by `all`: so many at least, or -ENOMEM; those that are left are freed. */
+struct mount_blanks {
+	struct list list;
+	uint32_t count;
+};
+
+int mount_blanks_add(struct mount_blanks *b, uint32_t wanted);
+void mount_blanks_free(struct mount_blanks *b);
+/* A blank becomes another mount of the same file system, of the same source and with the same restrictions. The tree's writing side. */
+struct mount *mount_copy_locked(const struct mount *m, struct dentry *root, struct mount_blanks *blanks);
+
+/* The path of a dentry in its file system, with what Linux marks a deleted one by; its length, or -ENAMETOOLONG. */
+int path_string_in_super(const struct dentry *d, char *buf, size_t size);
+
+/* mount_point.c. A mount comes to its point, and leaves it; the tree's writing side. */
+void mount_point_enter_locked(struct mount *m);
+void mount_point_leave_locked(struct mount *m);
+/* Is something mounted on a dentry in the running thread's namespace? */
+bool mount_point_is_own(const struct dentry *d);
+/* Takes away what is mounted on a dentry if its name is gone. May sleep: no lock of an inode is held. */
+void mount_point_deleted(struct dentry *d);
 
 /* mount_locked.c */
 bool mount_is_below(const struct dentry *d, const struct dentry *top);
+/* Is something mounted below that must not be shown without? Tree lock held. */
 bool mount_has_locked(const struct path *at);
 /* Restricts a new mount of a type for a user namespace: 0, or -EPERM. */
 int mount_restrict_new(struct mount *m, const struct fs_type *type, uint32_t flags); /* the references that it had become the caller's */

@@ -12,6 +12,7 @@
  *
  * W1  While reading, at, root and the dentry at hand are borrowed; while not, `held`, `child` and root's reference keep them.
  * W2  What is above the root is never reached: ".." at the root, or at the top of a detached mount, stays there.
+ *     Nor is what is above the root of a bind mount (ENOENT), from a folder that was moved out of it.
  * W3  At most LINKS_FOLLOWED_MAX links are followed (ELOOP). Each has its text in a frame, freed when the text is used up.
  */
 #include <cloudos/mm.h>
@@ -239,6 +240,12 @@ static bool next_component(struct walk *w)
 
 /* ---- one step ---- */
 
+/* A folder may have been moved out of what a bind mount shows, with who stands in it: from there no way leads up. */
+static bool mount_shows(const struct mount *m, const struct dentry *d)
+{
+	return likely(m->root == m->sb->root) || mount_is_below(d, m->root);
+}
+
 static int walk_up(struct walk *w)
 {
 	for (;;) {
@@ -252,6 +259,8 @@ static int walk_up(struct walk *w)
 			return -EXDEV;
 		w->at = (struct path){ w->at.mount->parent, w->at.mount->point };
 	}
+	if (!mount_shows(w->at.mount, w->at.dentry->parent))
+		return -ENOENT;
 	w->at.dentry = w->at.dentry->parent;
 	mount_cross(&w->at);
 	return 0;

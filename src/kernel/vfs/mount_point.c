@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mount points: what is mounted on a dentry, in whatever mount and namespace, also what is only kept there (mount_locked.c). A mount keeps its
+ * place from being removed or renamed for those of its own namespace; for others it does not: with the name goes what they had mounted there.
+ *
+ * Locking: the tree lock.
+ */
+#include "vfs_internal.h"
+
+#define POINT_BUCKETS 1024
+
+static struct hash_head by_dentry[POINT_BUCKETS];
+
+static struct hash_head *bucket_of(const struct dentry *d)
+{
+	return &by_dentry[hash_u64((uintptr_t)d) % POINT_BUCKETS];
+}
+
+void mount_point_enter_locked(struct mount *m)
+{
+	m->point->flags |= DENTRY_MOUNTED;
+	hash_insert(bucket_of(m->point), &m->on_point);
+}
+
+static struct mount *on_point(const struct dentry *d)
+{
+	struct mount *m;
+
+	hash_for_each (m, bucket_of(d), on_point)
+		if (m->point == d)
+			return m;
+	return NULL;
+}
+
+void mount_point_leave_locked(struct mount *m)
+{
+	hash_remove(&m->on_point);
+	if (!on_point(m->point))
+		m->point->flags &= ~DENTRY_MOUNTED;
+}
+
+bool mount_point_is_own(const struct dentry *d)
+{
+	const struct mount_namespace *ns = mount_namespace_of_thread();
+	const struct mount *m;
+	bool own = false;
+
+	tree_read_enter();
+	if (unlikely(d->flags & DENTRY_MOUNTED))
+		hash_for_each (m, bucket_of(d), on_point)
+			own |= m->point == d && m->ns == ns;
+	tree_read_leave();
+	return own;
+}
+
+/* Takes one mount away that is on a dentry, or on top of such. False: there is none. */
+static bool take_one(const struct dentry *d)
+{
+	struct path below = { NULL, NULL };
+	struct mount *m, *top = NULL;
+
+	tree_write_enter();
+	m = on_point(d);
+	if (m && m->ns) {
+		top = mount_topmost_locked(m);
+		m->locked = false; /* nothing is left that it could hide */
+		below = mount_remove_locked(top);
+	} else if (m) {
+		top = m;
+		list_del(&m->all); /* from those that are kept on its parent, which it holds no reference of */
+		below.dentry = mount_detach_locked(m).dentry;
+	}
+	tree_write_leave();
+	if (!top)
+		return false;
+	mount_put_below(&below);
+	mount_put(top);
+	return true;
+}
+
+void mount_point_deleted(struct dentry *d)
+{
+	uint32_t flags;
+
+	tree_read_enter();
+	flags = d->flags;
+	tree_read_leave();
+	if (likely(!(flags & DENTRY_DELETED) || !(flags & DENTRY_MOUNTED)))
+		return;
+	while (take_one(d))
+		;
+}
