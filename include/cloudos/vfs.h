@@ -311,12 +311,13 @@ struct procfs_pid_ops {
 	/* opener: whose rights count, beside the caller's */
 	ssize_t (*store)(int pid, int tid, const char *file, const struct cred *opener, const char *text, size_t len);
 	const char *const *files;		/* names that show() knows, null terminated */
-	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root": one of the two, with a reference */
+	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root", by ptrace's rule: one of the two, with a reference */
 	bool (*may_look)(int pid);		/* by ptrace's rule */
 	/* memory of a thread's: bytes done, 0 when it has none any more; -EACCES, -EIO. len 0 only asks. May sleep */
 	ssize_t (*access)(int tid, uint64_t addr, void *buf, size_t len, bool write);
-	struct fd_table *(*fds)(int pid);	/* with a reference, or null */
-	struct fs_context *(*fs)(int pid);	/* likewise */
+	/* with a reference; `look`: by ptrace's rule. -EACCES, -ESRCH, -ENOENT */
+	int (*fds)(int pid, bool look, struct fd_table **ret);
+	struct fs_context *(*fs)(int pid);	/* with a reference, or null */
 	const char *const *namespaces;		/* names in ns/, null terminated */
 	struct namespace *(*ns)(int pid, int tid, const char *name); /* with a reference, or null */
 };

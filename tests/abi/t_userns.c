@@ -190,8 +190,23 @@ static void what_it_owns_already(void)
 	NEED(unlink("/tmp/t_userns.d/own") == 0 && rmdir("/tmp/t_userns.d") == 0);
 }
 
+/* Nobody goes below what one with the right has set, or none has; the right is one over the first namespace. */
+static void the_least_score(void)
+{
+	static const char file[] = "/proc/self/oom_score_adj";
+
+	NEED(write_file(file, "100") == 0);
+	become(SOMEBODY);
+	NEED(write_file(file, "500") == 0 && write_file(file, "100") == 0);
+	NEED(write_file(file, "-1") == -1 && errno == EACCES);
+	enter(SOMEBODY);
+	NEED(write_file(file, "-1000") == -1 && errno == EACCES);
+	NEED(file_is(file, "100\n"));
+}
+
 static void capabilities(void)
 {
+	EXPECT(ends(the_least_score) == 0);
 	EXPECT(ends(capable_inside) == 0);
 	EXPECT(ends(what_it_owns_already) == 0);
 }
