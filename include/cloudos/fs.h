@@ -171,6 +171,7 @@ int inode_permission(struct inode *inode, unsigned mask, const struct cred *cred
 /* The owner, or CAP_FOWNER. */
 bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred);
 bool inode_capable(const struct inode *inode, const struct cred *cred, unsigned capability);
+bool inode_named_in(const struct inode *inode, const struct user_namespace *ns); /* do its owner and its group have names there? */
 
 /* Device numbers as stat shows them to user programs. */
 static inline uint64_t dev_make(unsigned major, unsigned minor)

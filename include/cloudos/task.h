@@ -192,6 +192,7 @@ struct process {
 	uint64_t start_ns;		      /* C: clock */
 	uint8_t dumpable;		      /* A */
 	int16_t oom_score_adj;		      /* A */
+	int16_t oom_score_adj_min;	      /* proc_lock for writing: less is set with CAP_SYS_RESOURCE alone */
 	uint32_t personality;		      /* A */
 };
 
@@ -382,7 +383,6 @@ void task_set_name(const char *name);
 
 /* What a process's main thread uses, with a reference, or null when it is past having one. */
 struct vm_space *process_get_vm(struct process *p);
-struct fd_table *process_get_files(struct process *p);
 struct fs_context *process_get_fs(struct process *p);
 
 /* setpgid, getpgid and getsid (0: the running process), setsid of the running process. */

@@ -251,6 +251,8 @@ int path_lookup(int dirfd, const char *name, unsigned flags, struct path *ret);
 
 /* Opens with a path in kernel memory: O_* flags, mode with the umask not yet applied. */
 int vfs_open(int dirfd, const char *name, uint32_t flags, uint32_t mode, struct file **ret);
+/* Opens what is known already, for one who may have it: permissions are not asked. Takes over the references of `path`. */
+int vfs_open_known(struct path path, uint32_t flags, struct file **ret);
 /* For execve: regular file, execute permission. -EACCES, -ENOENT, ... */
 int vfs_open_exec(int dirfd, const char *name, unsigned at_flags, struct file **ret);
 /* stat's mode, uid, gid of an open file (set-user-id in exec). */
@@ -264,14 +266,22 @@ void vfs_file_owner(struct file *f, uint32_t *ret_mode, uint32_t *ret_uid, uint3
  */
 int devfs_add(const char *name, uint32_t type_and_mode, unsigned major, unsigned minor, const struct file_ops *ops, void *private);
 void devfs_remove(const char *name);
-/* The same without a node in devtmpfs: for nodes that are elsewhere. */
+/*
+ * Its halves, for devices whose nodes come and go, or are elsewhere: what stands behind a number, and a node, which belongs to the caller. *ret
+ * (may be null): the node's name, with a reference.
+ */
+int devfs_add_node(const char *name, uint32_t type_and_mode, uint64_t rdev, struct dentry **ret);
+void devfs_remove_node(const char *name, uint64_t rdev);
 int device_add(const char *name, uint32_t type, unsigned major, unsigned minor, const struct file_ops *ops, void *private);
 
-/* ---- devpts (vfs/devpts.c): an instance, which is an instance's super block, shows a slave as `name`. 0, -EEXIST, -ENOMEM ---- */
+/*
+ * ---- devpts (vfs/devpts.c): an instance, which is an instance's super block, shows a slave as `name`: *ret, with a reference. 0, -EEXIST,
+ * -ENOMEM ----
+ */
 
 struct super_block;
 bool devpts_is(const struct super_block *sb);
-int devpts_add(struct super_block *sb, const char *name, uint64_t rdev);
+int devpts_add(struct super_block *sb, const char *name, uint64_t rdev, struct dentry **ret);
 void devpts_remove(struct super_block *sb, const char *name);
 
 /*
@@ -302,11 +312,12 @@ struct procfs_pid_ops {
 	/* opener: whose rights count, beside the caller's */
 	ssize_t (*store)(int pid, int tid, const char *file, const struct cred *opener, const char *text, size_t len);
 	const char *const *files;		/* names that show() knows, null terminated */
-	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root": one of the two, with a reference */
+	int (*link)(int pid, const char *name, struct path *ret_path, struct file **ret_file); /* "exe", "cwd", "root", by ptrace's rule: one of the two, with a reference */
 	bool (*may_look)(int pid);		/* by ptrace's rule */
 	int (*space)(int tid, struct vm_space **ret); /* a thread's memory, with a reference; null: it has none. Or -EACCES */
-	struct fd_table *(*fds)(int pid);	/* with a reference, or null */
-	struct fs_context *(*fs)(int pid);	/* likewise */
+	/* with a reference; `look`: by ptrace's rule. -EACCES, -ESRCH, -ENOENT */
+	int (*fds)(int pid, bool look, struct fd_table **ret);
+	struct fs_context *(*fs)(int pid);	/* with a reference, or null */
 	const char *const *namespaces;		/* names in ns/, null terminated */
 	struct namespace *(*ns)(int pid, int tid, const char *name); /* with a reference, or null */
 };

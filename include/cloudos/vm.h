@@ -155,6 +155,7 @@ struct vm_space {
 	bool released;		/* atomic: see vm_release() */
 	uint32_t membarriers;	/* atomic: MEMBARRIER_CMD_REGISTER_* of the processes that use it */
 	void *exe;		/* S: /proc/self/exe: file with a reference, or null */
+	struct namespace *user_ns; /* P: the user namespace in which the program was executed, with a reference; null: the first */
 };
 
 /* An empty space with one user, or null. limit_* are RLIM_INFINITY but limit_stack (8 MiB); map_top is chosen for that. */

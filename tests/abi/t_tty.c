@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 
@@ -451,6 +452,51 @@ static void ioctls(void)
 	close(master);
 }
 
+static void the_peer(void)
+{
+	struct stat a, b;
+	int peer;
+
+	EXPECT(open_pair());
+	peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+	EXPECT(peer >= 0 && fstat(peer, &a) == 0 && fstat(slave, &b) == 0 && a.st_ino == b.st_ino && a.st_rdev == b.st_rdev);
+	EXPECT(write(peer, "p", 1) == 1);
+	EXPECT(strcmp(screen(), "p") == 0);
+	close(peer);
+	close_pair();
+}
+
+/* What led to a slave that is gone leads to no later one of its number. */
+static void an_old_name_stays_old(void)
+{
+	enum { TRIES = 16 };
+	char path[64], first[sizeof(name)];
+	int old, masters[TRIES], made = 0;
+	bool again = false;
+
+	EXPECT(open_pair());
+	strcpy(first, name);
+	old = open(name, O_PATH);
+	EXPECT(old >= 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", old);
+	close_pair();
+	EXPECT_ERRNO(open(path, O_RDWR | O_NOCTTY), EIO);
+	while (made < TRIES && !again) {
+		EXPECT(open_pair());
+		close(slave);
+		masters[made++] = master;
+		again = strcmp(name, first) == 0;
+	}
+	EXPECT(again);
+	EXPECT_ERRNO(open(path, O_RDWR | O_NOCTTY), EIO);
+	slave = open(name, O_RDWR | O_NOCTTY);
+	EXPECT(slave >= 0);
+	close(slave);
+	while (made > 0)
+		close(masters[--made]);
+	close(old);
+}
+
 int main(void)
 {
 	CASE(lines);
@@ -465,5 +511,7 @@ int main(void)
 	CASE(hang_up);
 	CASE(the_last_slave_ends_the_master);
 	CASE(ioctls);
+	CASE(the_peer);
+	CASE(an_old_name_stays_old);
 	return abi_result();
 }

@@ -9,11 +9,13 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include "inside.h"
 
@@ -188,8 +190,23 @@ static void what_it_owns_already(void)
 	NEED(unlink("/tmp/t_userns.d/own") == 0 && rmdir("/tmp/t_userns.d") == 0);
 }
 
+/* Nobody goes below what one with the right has set, or none has; the right is one over the first namespace. */
+static void the_least_score(void)
+{
+	static const char file[] = "/proc/self/oom_score_adj";
+
+	NEED(write_file(file, "100") == 0);
+	become(SOMEBODY);
+	NEED(write_file(file, "500") == 0 && write_file(file, "100") == 0);
+	NEED(write_file(file, "-1") == -1 && errno == EACCES);
+	enter(SOMEBODY);
+	NEED(write_file(file, "-1000") == -1 && errno == EACCES);
+	NEED(file_is(file, "100\n"));
+}
+
 static void capabilities(void)
 {
+	EXPECT(ends(the_least_score) == 0);
 	EXPECT(ends(capable_inside) == 0);
 	EXPECT(ends(what_it_owns_already) == 0);
 }
@@ -349,6 +366,63 @@ static void is_entered(void)
 	NEED(write(to_child[1], "x", 1) == 1);
 }
 
+/* Who comes in from above is not seen into by those whose namespace it is. */
+static void visitors_keep_their_own(void)
+{
+	int to_child[2], to_parent[2];
+	char path[64], c, secret = 's';
+	pid_t pid, visitor = getpid();
+
+	NEED(pipe(to_child) == 0 && pipe(to_parent) == 0);
+	pid = fork();
+	if (pid == 0) {
+		struct iovec own = { &c, 1 }, theirs = { &secret, 1 };
+
+		become(SOMEBODY);
+		enter(SOMEBODY);
+		NEED(write(to_parent[1], "x", 1) == 1 && read(to_child[0], &c, 1) == 1);
+		NEED(process_vm_readv(visitor, &own, 1, &theirs, 1, 0) == -1 && errno == EPERM);
+		NEED(ptrace(PTRACE_ATTACH, visitor, 0, 0) == -1 && errno == EPERM);
+		_exit(0);
+	}
+	NEED(read(to_parent[0], &c, 1) == 1);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	NEED(setns(open(path, O_RDONLY), CLONE_NEWUSER) == 0);
+	NEED(prctl(PR_GET_DUMPABLE) == 0);
+	NEED(write(to_child[1], "x", 1) == 1);
+	NEED(ending_of(pid) == 0);
+	NEED(unshare(CLONE_NEWUSER) == -1 || prctl(PR_GET_DUMPABLE) == 0);
+}
+
+/* A new terminal's node is not what a path of the caller's leads to. */
+static void terminals_are_no_paths(void)
+{
+	static const char roots[] = "/tmp/t_userns.roots";
+	int fd = open(roots, O_CREAT | O_RDWR, 0600), master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	char path[64];
+	struct stat st;
+	pid_t pid;
+
+	NEED(fd >= 0 && master >= 0);
+	pid = fork();
+	if (pid == 0) {
+		become(SOMEBODY);
+		enter(SOMEBODY);
+		NEED(unshare(CLONE_NEWNS) == 0);
+		NEED(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 || errno == EINVAL);
+		NEED(mount("none", "/dev/pts", "tmpfs", 0, NULL) == 0);
+		for (int i = 0; i < 16; i++) {
+			snprintf(path, sizeof(path), "/dev/pts/%d", i);
+			NEED(close(open(path, O_CREAT | O_RDWR, 0600)) == 0 && mount(roots, path, NULL, MS_BIND, NULL) == 0);
+		}
+		(void)open("/dev/ptmx", O_RDWR | O_NOCTTY); /* Linux: no terminals without a devpts beside it */
+		_exit(0);
+	}
+	NEED(ending_of(pid) == 0);
+	NEED(fstat(fd, &st) == 0 && st.st_uid == 0 && st.st_gid == 0);
+	NEED(unlink(roots) == 0);
+}
+
 static void made_by_clone(void)
 {
 	int status;
@@ -372,8 +446,14 @@ static void the_tree(void)
 	EXPECT(ends(nests) == 0);
 	EXPECT(ends(asks) == 0);
 	EXPECT(ends(is_entered) == 0);
+	EXPECT(ends(visitors_keep_their_own) == 0);
 	EXPECT(ends(made_by_clone) == 0);
 	EXPECT(ends(in_a_chroot) == 0);
+}
+
+static void terminals(void)
+{
+	EXPECT(ends(terminals_are_no_paths) == 0);
 }
 
 int main(void)
@@ -383,5 +463,6 @@ int main(void)
 	CASE(ids_and_capabilities);
 	CASE(others);
 	CASE(the_tree);
+	CASE(terminals);
 	return abi_result();
 }

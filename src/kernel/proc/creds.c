@@ -5,7 +5,7 @@
  */
 #include "proc_internal.h"
 #include <cloudos/creds.h>
-#include <linux/capability.h>
+#include <cloudos/user_namespace.h>
 
 /* The whole process goes over to another user's account. */
 static void switch_account(struct process *p, struct user_account *to)
@@ -19,10 +19,22 @@ static void switch_account(struct process *p, struct user_account *to)
 	account_put(from);
 }
 
-/* Are the new capabilities no more than the old ones gave? Over a namespace below, one's own, they gave all. */
+/*
+ * Are the new capabilities no more than the old ones gave? Over a namespace of one's own they gave all. Not so one that another made below: who has rights
+ * over that one is not to come by what its visitor brings along.
+ */
 static bool gains_nothing(const struct cred *c, const struct cred *old)
 {
-	return c->user_ns == old->user_ns || cred_capable_over(old, c->user_ns, CAP_SYS_ADMIN);
+	struct user_namespace *ns = c->user_ns, *up;
+
+	if (ns == old->user_ns && !(c->cap_permitted & ~old->cap_permitted))
+		return true;
+	for (; ns != &user_namespace_first; ns = up) {
+		up = namespace_owner(user_namespace_base(ns));
+		if (up == old->user_ns && user_namespace_creator(ns) == old->euid)
+			return true;
+	}
+	return false;
 }
 
 int creds_commit(struct cred *c)
@@ -30,7 +42,7 @@ int creds_commit(struct cred *c)
 	struct task *t = task_self();
 	struct cred *old = t->thread.cred;
 	struct user_account *account = NULL;
-	bool ids_changed = c->euid != old->euid || c->egid != old->egid || c->fsuid != old->fsuid || c->fsgid != old->fsgid;
+	bool guarded = c->euid != old->euid || c->egid != old->egid || c->fsuid != old->fsuid || c->fsgid != old->fsgid || !gains_nothing(c, old);
 	unsigned long flags;
 
 	if (c->uid != old->uid && t->tid == t->process->pid) {
@@ -41,13 +53,13 @@ int creds_commit(struct cred *c)
 		}
 	}
 	flags = spin_lock_irq(&proc_lock);
-	if (ids_changed || !gains_nothing(c, old))
-		WRITE_ONCE(t->process->dumpable, 0); /* before the new ids let anybody look in (inspect.c) */
+	if (guarded)
+		WRITE_ONCE(t->process->dumpable, 0); /* before the new ones let anybody look in (inspect.c) */
 	t->thread.cred = c;
 	spin_unlock_irq(&proc_lock, flags);
 	if (account)
 		switch_account(t->process, account);
-	if (ids_changed)
+	if (guarded)
 		WRITE_ONCE(t->death_signal, 0);
 	cred_put(old);
 	return 0;

@@ -10,6 +10,8 @@
  */
 #define LOG_SUBSYSTEM "proc"
 #include "exec_internal.h"
+#include <cloudos/fs.h>
+#include <cloudos/user_namespace.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/personality.h>
@@ -164,6 +166,19 @@ static int parse_files(struct exec *x)
 
 /* ---- the new space ---- */
 
+/*
+ * Who may look into the program though it is not for all to see, must have rights over this namespace: the caller's, but whoever may execute a file
+ * and not read it gets to read it by no rights over a namespace that its owner has no name in.
+ */
+static struct user_namespace *guardian(const struct exec *x)
+{
+	struct user_namespace *ns = x->cred->user_ns;
+
+	while (x->unreadable && ns != &user_namespace_first && !inode_named_in(x->file->inode, ns))
+		ns = namespace_owner(user_namespace_base(ns));
+	return ns;
+}
+
 static int build_space(struct exec *x)
 {
 	struct vm_space *s = vm_space_create();
@@ -172,6 +187,8 @@ static int build_space(struct exec *x)
 	if (!s)
 		return -ENOMEM;
 	x->space = s;
+	s->user_ns = user_namespace_base(guardian(x));
+	namespace_get(s->user_ns);
 	s->limit_as = process_limit(RLIMIT_AS);
 	s->limit_data = process_limit(RLIMIT_DATA);
 	s->limit_stack = process_limit(RLIMIT_STACK);

@@ -114,6 +114,7 @@ static int clone_process(struct task *t, struct task *from, const struct clone_r
 	clone_limits(p, old);
 	p->dumpable = READ_ONCE(old->dumpable);
 	p->oom_score_adj = READ_ONCE(old->oom_score_adj);
+	p->oom_score_adj_min = READ_ONCE(old->oom_score_adj_min);
 	p->personality = READ_ONCE(old->personality);
 	p->creator_tid = from->tid;
 	p->exit_signal = r->flags & CLONE_PARENT ? READ_ONCE(old->exit_signal) : r->exit_signal;

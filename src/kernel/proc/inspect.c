@@ -5,9 +5,10 @@
  *
  *   - a thread may look into its own process;
  *   - another's real, effective and saved ids must all be the caller's own, user and group, and
- *   - it must not have been marked as not dumpable (a program that changed its ids, or asked for it), and
  *   - it must not have capabilities that the caller lacks, nor be of another user namespace;
- *   - CAP_SYS_PTRACE over its user namespace passes over the last three.
+ *   - CAP_SYS_PTRACE over its user namespace passes over these two;
+ *   - if it was marked as not dumpable (a program that changed its ids or its user namespace, or asked for it), CAP_SYS_PTRACE is needed over the
+ *     user namespace in which its program was executed: what it brought from there is not for those whose namespace it has entered.
  *
  * The check and taking what it is about are one step under proc_lock. An exec that changes credentials marks the process as not dumpable
  * before the new program's memory can be found, and takes the mark away, if at all, when the new credentials are in place (exec.c): so nobody
@@ -17,6 +18,7 @@
 #include <cloudos/epoll.h>
 #include <cloudos/inspect.h>
 #include <cloudos/random.h>
+#include <cloudos/user_namespace.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
 #include <linux/capability.h>
@@ -31,17 +33,26 @@ static bool same_ids(const struct cred *own, const struct cred *other, enum insp
 	       gid == other->gid;
 }
 
+bool inspect_dumpable_locked(const struct task *t)
+{
+	const struct vm_space *s = t->gone ? NULL : LOAD_ACQUIRE(t->thread.vm);
+	const struct user_namespace *ns = s && s->user_ns ? user_namespace_of(s->user_ns) : &user_namespace_first;
+
+	return READ_ONCE(t->process->dumpable) == 1 || cred_capable_over(thread_current()->cred, ns, CAP_SYS_PTRACE);
+}
+
 int inspect_check_locked(const struct task *t, enum inspect_ids ids)
 {
 	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
 	uint64_t caps = ids == INSPECT_FS ? own->cap_effective : own->cap_permitted;
 
-	if (t->process == process_self() || cred_capable_over(own, other->user_ns, CAP_SYS_PTRACE))
+	if (t->process == process_self())
 		return 0;
-	if (!same_ids(own, other, ids) || READ_ONCE(t->process->dumpable) != 1 || own->user_ns != other->user_ns ||
-	    (other->cap_permitted & ~caps))
+	if (!inspect_dumpable_locked(t))
 		return -EPERM;
-	return 0;
+	if (cred_capable_over(own, other->user_ns, CAP_SYS_PTRACE))
+		return 0;
+	return same_ids(own, other, ids) && own->user_ns == other->user_ns && !(other->cap_permitted & ~caps) ? 0 : -EPERM;
 }
 
 int inspect_get_vm_locked(const struct task *t, enum inspect_ids ids, struct vm_space **ret)

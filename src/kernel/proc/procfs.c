@@ -5,6 +5,7 @@
  */
 #include "procfs.h"
 #include <cloudos/inspect.h>
+#include <linux/capability.h>
 
 #define ARGS_SHOWN_MAX (UINT64_C(128) << 10) /* bytes of a command line or environment */
 
@@ -261,6 +262,21 @@ static int show(struct namespace *ns, int pid, int tid, const char *file, struct
 	return err;
 }
 
+/* Who has the right sets the least that others may set. */
+static int set_oom_score_adj(struct process *p, int16_t value)
+{
+	bool capable = cred_capable(thread_current()->cred, CAP_SYS_RESOURCE);
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	bool may = capable || value >= p->oom_score_adj_min;
+
+	if (may)
+		WRITE_ONCE(p->oom_score_adj, value);
+	if (capable)
+		WRITE_ONCE(p->oom_score_adj_min, value);
+	spin_unlock_irq(&proc_lock, flags);
+	return may ? 0 : -EACCES;
+}
+
 static ssize_t store_oom_score_adj(struct process *p, const char *text, size_t len)
 {
 	bool negative = text[0] == '-';
@@ -277,8 +293,7 @@ static ssize_t store_oom_score_adj(struct process *p, const char *text, size_t l
 	err = str_to_u64(digits, 10, &value);
 	if (err < 0 || value > 1000)
 		return -EINVAL;
-	WRITE_ONCE(p->oom_score_adj, (int16_t)(negative ? -(int)value : (int)value));
-	return 0;
+	return set_oom_score_adj(p, (int16_t)(negative ? -(int)value : (int)value));
 }
 
 static ssize_t store(int pid, int tid, const char *file, const struct cred *opener, const char *text, size_t len)
@@ -376,31 +391,73 @@ static void owner(int pid, uint32_t *ret_uid, uint32_t *ret_gid)
 	spin_unlock_irq(&proc_lock, flags);
 }
 
-static int link_exe(struct process *p, struct file **ret)
+/*
+ * The thread that stands for a process, to take something of it before the lock is released: the right to it is that of this moment. 0; -ESRCH: there
+ * is none; -EACCES: the caller may not look into it; -ENOENT: it has nothing any more.
+ */
+static int thread_of_locked(int pid, bool look, struct task **ret)
 {
-	struct vm_space *s = process_get_vm(p);
-	struct file *f;
+	struct pid_entry *e = pid_lookup_global_locked(pid);
+	struct task *t = e && e->process ? process_any_task_locked(e->process) : NULL;
 
-	if (!s)
-		return -ENOENT;
-	rwlock_read(&s->lock);
-	f = s->exe;
-	if (f)
-		file_get(f);
-	rwlock_read_unlock(&s->lock);
-	vm_space_put(s);
-	if (!f)
-		return -ENOENT;
-	*ret = f;
-	return 0;
+	if (!t)
+		return -ESRCH;
+	if (look && inspect_check_locked(t, INSPECT_FS) < 0)
+		return -EACCES;
+	*ret = t;
+	return t->gone ? -ENOENT : 0;
 }
 
-static int link_path(struct process *p, bool root, struct path *ret)
+static int fds(int pid, bool look, struct fd_table **ret)
 {
-	struct fs_context *fs = process_get_fs(p);
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct task *t;
+	int err = thread_of_locked(pid, look, &t);
 
+	struct fd_table *files = err == 0 ? LOAD_ACQUIRE(t->thread.files) : NULL;
+
+	if (files) {
+		fd_table_get(files);
+		*ret = files;
+	}
+	spin_unlock_irq(&proc_lock, flags);
+	return err ? err : files ? 0 : -ENOENT;
+}
+
+static int link_exe(int pid, struct file **ret)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct task *t;
+	int err = thread_of_locked(pid, true, &t);
+	struct vm_space *s = err == 0 ? LOAD_ACQUIRE(t->thread.vm) : NULL;
+
+	if (s)
+		vm_space_get(s);
+	spin_unlock_irq(&proc_lock, flags);
+	if (!s)
+		return err ? err : -ENOENT;
+	rwlock_read(&s->lock);
+	if (s->exe) {
+		file_get(s->exe);
+		*ret = s->exe;
+	}
+	rwlock_read_unlock(&s->lock);
+	vm_space_put(s);
+	return *ret ? 0 : -ENOENT;
+}
+
+static int link_path(int pid, bool root, struct path *ret)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct task *t;
+	int err = thread_of_locked(pid, true, &t);
+	struct fs_context *fs = err == 0 ? LOAD_ACQUIRE(t->thread.fs) : NULL;
+
+	if (fs)
+		fs_context_get(fs);
+	spin_unlock_irq(&proc_lock, flags);
 	if (!fs)
-		return -ENOENT;
+		return err ? err : -ENOENT;
 	spin_lock(&fs->lock);
 	*ret = root ? fs->root : fs->cwd;
 	path_get(ret);
@@ -411,31 +468,11 @@ static int link_path(struct process *p, bool root, struct path *ret)
 
 static int link(int pid, const char *name, struct path *ret_path, struct file **ret_file)
 {
-	struct process *p = process_find(pid);
-	int err = -ENOENT;
-
-	if (!p)
-		return -ESRCH;
 	*ret_file = NULL;
 	*ret_path = (struct path){ 0 };
 	if (str_equal(name, "exe"))
-		err = link_exe(p, ret_file);
-	else if (str_equal(name, "cwd"))
-		err = link_path(p, false, ret_path);
-	else if (str_equal(name, "root"))
-		err = link_path(p, true, ret_path);
-	process_put(p);
-	return err;
-}
-
-static struct fd_table *fds(int pid)
-{
-	struct process *p = process_find(pid);
-	struct fd_table *t = p ? process_get_files(p) : NULL;
-
-	if (p)
-		process_put(p);
-	return t;
+		return link_exe(pid, ret_file);
+	return link_path(pid, str_equal(name, "root"), ret_path);
 }
 
 static struct fs_context *context(int pid)

@@ -235,18 +235,6 @@ struct vm_space *process_get_vm(struct process *p)
 	return s;
 }
 
-struct fd_table *process_get_files(struct process *p)
-{
-	unsigned long flags = spin_lock_irq(&proc_lock);
-	struct task *t = process_any_task_locked(p);
-	struct fd_table *files = t && !t->gone ? LOAD_ACQUIRE(t->thread.files) : NULL;
-
-	if (files)
-		fd_table_get(files);
-	spin_unlock_irq(&proc_lock, flags);
-	return files;
-}
-
 struct fs_context *process_get_fs(struct process *p)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);

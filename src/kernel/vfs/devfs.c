@@ -127,22 +127,27 @@ static struct inode *node_create(uint32_t mode, uint64_t rdev)
 	return inode;
 }
 
+int devfs_add_node(const char *name, uint32_t mode, uint64_t rdev, struct dentry **ret)
+{
+	struct inode *inode = node_create(mode, rdev);
+	int error = inode ? memfs_add_get(devfs, name, inode, &devfs_dir_ops, ret) : -ENOMEM;
+
+	if (error && inode)
+		inode_put(inode);
+	return error;
+}
+
 int devfs_add(const char *name, uint32_t type_and_mode, unsigned major, unsigned minor, const struct file_ops *ops, void *private)
 {
 	uint32_t type = type_and_mode & S_IFMT;
 	uint64_t rdev = dev_make(major, minor);
-	struct inode *inode;
 	int error = device_register(name, type, rdev, ops, private);
 
 	if (error)
 		return error;
-	inode = node_create(type_and_mode, rdev);
-	error = inode ? memfs_add(devfs, name, inode, &devfs_dir_ops) : -ENOMEM;
-	if (error) {
-		if (inode)
-			inode_put(inode);
+	error = devfs_add_node(name, type_and_mode, rdev, NULL);
+	if (error)
 		device_unregister(name, &rdev);
-	}
 	return error;
 }
 
@@ -171,15 +176,21 @@ static int find_node(const char *name, uint64_t *ret_rdev)
 	return 0;
 }
 
-void devfs_remove(const char *name)
+void devfs_remove_node(const char *name, uint64_t rdev)
 {
-	uint64_t rdev, there;
+	uint64_t there;
 
-	if (!device_unregister(name, &rdev))
-		return;
 	/* a program may have removed the node, or put another in its place */
 	if (find_node(name, &there) == 0 && there == rdev)
 		memfs_remove(devfs, name);
+}
+
+void devfs_remove(const char *name)
+{
+	uint64_t rdev;
+
+	if (device_unregister(name, &rdev))
+		devfs_remove_node(name, rdev);
 }
 
 /* ---- what user programs add ---- */

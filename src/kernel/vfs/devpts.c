@@ -38,7 +38,7 @@ static const struct super_ops devpts_super_ops = {
 	.destroy = devpts_destroy,
 };
 
-static int add_node(struct super_block *sb, const char *name, uint32_t mode, uint64_t rdev, uint32_t uid, uint32_t gid)
+static int add_node(struct super_block *sb, const char *name, uint32_t mode, uint64_t rdev, uint32_t uid, uint32_t gid, struct dentry **ret)
 {
 	struct inode *inode = memfs_inode_create(sb, S_IFCHR | mode, &node_ops, NULL);
 	int error;
@@ -48,7 +48,7 @@ static int add_node(struct super_block *sb, const char *name, uint32_t mode, uin
 	inode->rdev = rdev;
 	inode->uid = uid;
 	inode->gid = gid;
-	error = memfs_add(sb, name, inode, &folder_ops);
+	error = memfs_add_get(sb, name, inode, &folder_ops, ret);
 	if (error)
 		inode_put(inode);
 	return error;
@@ -59,12 +59,12 @@ bool devpts_is(const struct super_block *sb)
 	return sb->type == &devpts_type;
 }
 
-int devpts_add(struct super_block *sb, const char *name, uint64_t rdev)
+int devpts_add(struct super_block *sb, const char *name, uint64_t rdev, struct dentry **ret)
 {
 	const struct instance *i = sb->private;
 	const struct cred *c = thread_current()->cred;
 
-	return add_node(sb, name, i->mode, rdev, i->uid == ID_NONE ? c->fsuid : i->uid, i->gid == ID_NONE ? c->fsgid : i->gid);
+	return add_node(sb, name, i->mode, rdev, i->uid == ID_NONE ? c->fsuid : i->uid, i->gid == ID_NONE ? c->fsgid : i->gid, ret);
 }
 
 void devpts_remove(struct super_block *sb, const char *name)
@@ -150,7 +150,7 @@ static int devpts_mount(const struct fs_type *type, const char *source, const ch
 		return error;
 	}
 	sb->private = i;
-	error = add_node(sb, "ptmx", i->ptmx_mode, PTMX_DEVICE, c->fsuid, c->fsgid);
+	error = add_node(sb, "ptmx", i->ptmx_mode, PTMX_DEVICE, c->fsuid, c->fsgid, NULL);
 	if (error)
 		super_put(sb);
 	else

@@ -85,11 +85,15 @@ void inode_setattr(struct inode *inode, const struct file_attr *attr)
 
 /* ---- permission ---- */
 
+bool inode_named_in(const struct inode *inode, const struct user_namespace *ns)
+{
+	return id_from_kernel(ns, ID_UID, READ_ONCE(inode->uid)) != ID_NONE && id_from_kernel(ns, ID_GID, READ_ONCE(inode->gid)) != ID_NONE;
+}
+
 /* A capability counts over what has an owner, and a group, in the namespace that it is of. */
 bool inode_capable(const struct inode *inode, const struct cred *cred, unsigned capability)
 {
-	return cred_capable_here(cred, capability) && id_from_kernel(cred->user_ns, ID_UID, READ_ONCE(inode->uid)) != ID_NONE &&
-	       id_from_kernel(cred->user_ns, ID_GID, READ_ONCE(inode->gid)) != ID_NONE;
+	return cred_capable_here(cred, capability) && inode_named_in(inode, cred->user_ns);
 }
 
 bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred)

@@ -237,8 +237,8 @@ struct dentry *memfs_child(struct dentry *dir, const char *name)
 	return d;
 }
 
-/* A new entry of `dir`, whose lock is held: takes over the inode on success. */
-static int add_locked(struct dentry *dir, const struct name *name, struct inode *inode)
+/* A new entry of `dir`, whose lock is held: takes over the inode on success. *ret (may be null): the entry, with a reference. */
+static int add_locked(struct dentry *dir, const struct name *name, struct inode *inode, struct dentry **ret)
 {
 	struct dentry *d;
 
@@ -253,18 +253,21 @@ static int add_locked(struct dentry *dir, const struct name *name, struct inode 
 	dentry_attach(d, inode);
 	dentry_publish(d);
 	memfs_dir_count(dir->inode, 1, inode_is_dir(inode) ? 1 : 0);
-	dentry_put(d);
+	if (ret)
+		*ret = d;
+	else
+		dentry_put(d);
 	return 0;
 }
 
-static int add_entry(struct dentry *dir, const struct name *name, struct inode *inode)
+static int add_entry(struct dentry *dir, const struct name *name, struct inode *inode, struct dentry **ret)
 {
 	int error;
 
 	if (!name->len || name->len > NAME_LEN_MAX)
 		return -EINVAL;
 	mutex_lock(&dir->inode->lock);
-	error = add_locked(dir, name, inode);
+	error = add_locked(dir, name, inode, ret);
 	mutex_unlock(&dir->inode->lock);
 	return error;
 }
@@ -295,7 +298,7 @@ static int enter_folder(struct dentry *dir, const struct name *name, const struc
 		if (!inode)
 			return -ENOMEM;
 		inode->uid = inode->gid = 0; /* whoever mounts the tree */
-		error = add_entry(dir, name, inode);
+		error = add_entry(dir, name, inode, NULL);
 		if (error)
 			inode_put(inode);
 		if (error && error != -EEXIST)
@@ -328,7 +331,7 @@ static int enter_parent(struct super_block *sb, const char **path, const struct 
 	return 0;
 }
 
-int memfs_add(struct super_block *sb, const char *path, struct inode *inode, const struct inode_ops *dir_ops)
+int memfs_add_get(struct super_block *sb, const char *path, struct inode *inode, const struct inode_ops *dir_ops, struct dentry **ret)
 {
 	struct dentry *dir;
 	struct name n;
@@ -337,9 +340,14 @@ int memfs_add(struct super_block *sb, const char *path, struct inode *inode, con
 	if (error)
 		return error;
 	n = name_of(path);
-	error = add_entry(dir, &n, inode);
+	error = add_entry(dir, &n, inode, ret);
 	dentry_put(dir);
 	return error;
+}
+
+int memfs_add(struct super_block *sb, const char *path, struct inode *inode, const struct inode_ops *dir_ops)
+{
+	return memfs_add_get(sb, path, inode, dir_ops, NULL);
 }
 
 int memfs_remove(struct super_block *sb, const char *path)

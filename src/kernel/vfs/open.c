@@ -330,6 +330,11 @@ int vfs_open(int dirfd, const char *name, uint32_t flags, uint32_t mode, struct 
 	return vfs_open_request(dirfd, name, &r, ret);
 }
 
+int vfs_open_known(struct path path, uint32_t flags, struct file **ret)
+{
+	return open_path(path, flags, true, ret);
+}
+
 /* ---- for execve ---- */
 
 static int check_exec(struct file *f)

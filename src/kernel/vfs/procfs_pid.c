@@ -224,14 +224,17 @@ static int tasks_readdir(struct file *f, struct dir_emitter *e, uint64_t *pos)
 
 /* ---- fd/ and fdinfo/ ---- */
 
-static struct file *file_of(const struct pid_node *n, unsigned fd)
+/* With a reference. `look`: the caller must have the right to look into the process; the names of its descriptors he may have without. */
+static int file_of(const struct pid_node *n, unsigned fd, bool look, struct file **ret)
 {
-	struct fd_table *t = procfs_pid_ops->fds(n->pid);
-	struct file *f = t ? fd_table_lookup(t, (int)fd) : NULL;
+	struct fd_table *t;
+	int error = procfs_pid_ops->fds(n->pid, look, &t);
 
-	if (t)
-		fd_table_put(t);
-	return f;
+	if (error)
+		return error == -ESRCH ? -ENOENT : error;
+	*ret = fd_table_lookup(t, (int)fd);
+	fd_table_put(t);
+	return *ret ? 0 : -ENOENT;
 }
 
 static int fds_lookup(struct inode *dir, struct dentry *dentry)
@@ -243,8 +246,7 @@ static int fds_lookup(struct inode *dir, struct dentry *dentry)
 
 	if (str_to_u64(dentry->name, 10, &fd) || fd > INT32_MAX)
 		return 0;
-	f = file_of(&node, (unsigned)fd);
-	if (!f)
+	if (file_of(&node, (unsigned)fd, false, &f))
 		return 0;
 	mode = S_IFLNK | (f->mode & FILE_READ ? 0500 : 0) | (f->mode & FILE_WRITE ? 0300 : 0);
 	file_put(f);
@@ -287,8 +289,7 @@ static int fds_readdir(struct file *f, struct dir_emitter *e, uint64_t *pos)
 
 	if (!emit_dots(f, e, pos))
 		return 0;
-	t = procfs_pid_ops->fds(node_of(f->inode)->pid);
-	if (!t)
+	if (procfs_pid_ops->fds(node_of(f->inode)->pid, false, &t))
 		return -ENOENT;
 	fd_for_each(t, emit_fd, &l);
 	fd_table_put(t);
@@ -304,12 +305,6 @@ static int file_text(struct file *f, char *buf, size_t size)
 	return fmt_string(buf, size, "anon_inode:[%lu]", (unsigned long)f->ino);
 }
 
-/* May the running thread look through the links of a process? Who may look into it may. */
-static bool may_look(const struct inode *inode)
-{
-	return procfs_pid_ops->may_look(node_of(inode)->pid);
-}
-
 /* Copies as much of a link's text as the reader has room for; passes an errno on. */
 static int give_text(char *buf, size_t size, const char *text, int len)
 {
@@ -322,12 +317,12 @@ static int give_text(char *buf, size_t size, const char *text, int len)
 
 static ssize_t fd_readlink(struct inode *inode, char *buf, size_t size)
 {
-	struct file *f = may_look(inode) ? file_of(node_of(inode), node_of(inode)->fd) : NULL;
+	struct file *f;
 	char *text;
-	int len;
+	int len = file_of(node_of(inode), node_of(inode)->fd, true, &f);
 
-	if (!f)
-		return may_look(inode) ? -ENOENT : -EACCES;
+	if (len < 0)
+		return len;
 	text = kmalloc(LINK_TEXT_MAX);
 	len = text ? file_text(f, text, LINK_TEXT_MAX) : -ENOMEM;
 	file_put(f);
@@ -338,10 +333,11 @@ static ssize_t fd_readlink(struct inode *inode, char *buf, size_t size)
 
 static int fd_follow(struct inode *inode, struct path *ret, struct file **ret_file)
 {
-	struct file *f = may_look(inode) ? file_of(node_of(inode), node_of(inode)->fd) : NULL;
+	struct file *f;
+	int error = file_of(node_of(inode), node_of(inode)->fd, true, &f);
 
-	if (!f)
-		return may_look(inode) ? -ENOENT : -EACCES;
+	if (error)
+		return error;
 	if (!f->path.dentry) {
 		*ret_file = f;
 		return -ENXIO;
@@ -355,10 +351,11 @@ static int fd_follow(struct inode *inode, struct path *ret, struct file **ret_fi
 
 static int show_fdinfo(const struct pid_node *n, struct text_out *o)
 {
-	struct file *f = file_of(n, n->fd);
+	struct file *f;
+	int error = file_of(n, n->fd, true, &f);
 
-	if (!f)
-		return -ENOENT;
+	if (error)
+		return error;
 	out_printf(o, "pos:\t%ld\nflags:\t0%o\n", (long)f->pos, f->flags);
 	if (f->path.mount)
 		out_printf(o, "mnt_id:\t%u\n", f->path.mount->id);
@@ -377,8 +374,6 @@ static int link_follow(struct inode *inode, struct path *ret, struct file **ret_
 	int error;
 
 	(void)ret_file;
-	if (!may_look(inode))
-		return -EACCES;
 	*ret = (struct path){ NULL, NULL };
 	error = procfs_pid_ops->link(n->pid, n->name, ret, &f);
 	if (error || ret->dentry)
@@ -441,7 +436,7 @@ static int namespace_of(const struct inode *inode, struct namespace **ret)
 {
 	const struct pid_node *n = node_of(inode);
 
-	if (!may_look(inode))
+	if (!procfs_pid_ops->may_look(n->pid))
 		return -EACCES;
 	*ret = procfs_pid_ops->ns(n->pid, n->tid, n->name);
 	return *ret ? 0 : -ENOENT;

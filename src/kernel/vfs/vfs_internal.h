@@ -254,6 +254,7 @@ int memfs_rmdir(struct inode *dir, struct dentry *dentry);
 int memfs_rename(struct inode *from_dir, struct dentry *from, struct inode *to_dir, struct dentry *to, unsigned flags);
 /* Makes `path` below the root of a kernel-made tree, folders on the way too; takes over `inode` on success. */
 int memfs_add(struct super_block *sb, const char *path, struct inode *inode, const struct inode_ops *dir_ops);
+int memfs_add_get(struct super_block *sb, const char *path, struct inode *inode, const struct inode_ops *dir_ops, struct dentry **ret);
 int memfs_remove(struct super_block *sb, const char *path);
 
 int devpts_init(void);

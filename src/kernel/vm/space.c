@@ -11,6 +11,7 @@
 #define LOG_SUBSYSTEM "vm"
 #include <cloudos/errno.h>
 #include <cloudos/log.h>
+#include <cloudos/namespace.h>
 #include <cloudos/service.h>
 #include <cloudos/string.h>
 #include "vm_internal.h"
@@ -68,6 +69,9 @@ void space_copy_program(struct vm_space *to, const struct vm_space *from)
 	to->exe = from->exe;
 	if (to->exe)
 		vm_file_ops->get(to->exe);
+	to->user_ns = from->user_ns;
+	if (to->user_ns)
+		namespace_get(to->user_ns);
 }
 
 void vm_space_get(struct vm_space *s)
@@ -125,6 +129,8 @@ static void space_destroy(struct vm_space *s)
 	pagetable_fini(s);
 	if (s->exe)
 		vm_file_ops->put(s->exe);
+	if (s->user_ns)
+		namespace_put(s->user_ns);
 	vm_space_let_go(s);
 }
 

@@ -9,8 +9,9 @@
  *
  * A ptmx of devpts (vfs/devpts.c) makes a pair whose slave is there; the one of /dev makes it in /dev/pts.
  *
- * The pairs stay in `ptys` and are used again: a node that somebody still looks at never points at nothing. slave.lock
- * guards all of a pair but `in_use`, which ptys_lock guards.
+ * The pairs stay in `ptys` and are used again: a node that somebody still looks at never points at nothing, but to a pair that may be another's by
+ * now. So a slave is opened by its own node alone, and not by others of its number, of an earlier pair or by mknod(2). slave.lock guards all
+ * of a pair but `in_use` and `node`, which ptys_lock guards.
  */
 #include <asm/poll.h>
 #include <asm/signal.h>
@@ -33,6 +34,7 @@ struct pty {
 	struct tty slave;
 	unsigned number;
 	bool in_use;	      /* by ptys_lock */
+	struct dentry *node;  /* by ptys_lock: the slave's, with a reference; null: the pair is not in use */
 	struct super_block *instance; /* C: the devpts whose ptmx was opened, which the master's file keeps; null: devtmpfs */
 	bool locked;	      /* TIOCSPTLCK: the slave cannot be opened yet */
 	bool packet;	      /* TIOCPKT */
@@ -122,8 +124,11 @@ static int open_slave_file(struct pty *p, struct file *f)
 static int slave_open(struct file *f)
 {
 	struct pty *p = f->private;
-	int error = open_slave_file(p, f);
+	int error;
 
+	mutex_lock(&ptys_lock); /* until the pair has a file and stays whose it is */
+	error = p->node && p->node->inode == f->inode ? open_slave_file(p, f) : -EIO;
+	mutex_unlock(&ptys_lock);
 	if (!error && !(f->flags & O_NOCTTY))
 		tty_become_controlling(&p->slave);
 	return error;
@@ -285,19 +290,32 @@ static int64_t set_flag(bool *flag, uaddr_t arg)
 	return 0;
 }
 
-static int64_t open_peer(struct pty *p, uaddr_t flags)
+/* The name of the slave in the mount that the master was opened in. The master is open, so the node stays. */
+static int path_of_slave(struct file *master, struct path *ret)
 {
-	char path[24];
+	const struct pty *p = master->private;
+
+	*ret = (struct path){ master->path.mount, p->node };
+	if (ret->mount->sb != ret->dentry->inode->sb)
+		return -ENODEV; /* a ptmx by mknod(2) */
+	path_get(ret);
+	return 0;
+}
+
+static int64_t open_peer(struct file *master, uaddr_t flags)
+{
+	struct path path;
 	struct file *f;
 	int fd, error;
 
 	if (flags & ~(uaddr_t)(O_RDWR | O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
-	fmt_string(path, sizeof(path), "/dev/pts/%u", p->number);
 	fd = fd_reserve(0, flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	error = vfs_open(AT_FDCWD, path, (uint32_t)flags, 0, &f);
+	error = path_of_slave(master, &path);
+	if (!error)
+		error = vfs_open_known(path, (uint32_t)flags, &f);
 	if (error) {
 		fd_release(fd);
 		return error;
@@ -332,13 +350,13 @@ static int64_t master_ioctl(struct file *f, unsigned cmd, uaddr_t arg)
 	case TIOCGPKT:
 		return put_user((int32_t)p->packet, arg);
 	case TIOCGPTPEER:
-		return open_peer(p, arg);
+		return open_peer(f, arg);
 	case TIOCSIG:
 		return send_signal(p, arg);
 	case FIONREAD:
 		return put_user((int32_t)(p->head - p->tail), arg);
 	case TIOCGPGRP:
-		return put_user((int32_t)p->slave.foreground, arg);
+		return put_user((int32_t)pid_seen(p->slave.foreground), arg);
 	case TIOCGSID:
 		return p->slave.session > 0 ? put_user((int32_t)pid_seen(p->slave.session), arg) : -ENOTTY;
 	default:
@@ -361,22 +379,33 @@ static void node_name(const struct pty *p, char *buf, size_t size)
 	fmt_string(buf, size, "pts/%u", p->number);
 }
 
+static void remove_node(struct pty *p)
+{
+	char name[16];
+	struct dentry *node;
+
+	node_name(p, name, sizeof(name));
+	if (p->instance)
+		devpts_remove(p->instance, name + strlen("pts/"));
+	else
+		devfs_remove_node(name, dev_make(PTY_MAJOR, p->number));
+	mutex_lock(&ptys_lock);
+	node = p->node;
+	p->node = NULL;
+	p->in_use = false;
+	mutex_unlock(&ptys_lock);
+	dentry_put(node);
+}
+
 static void master_release(struct file *f)
 {
 	struct pty *p = f->private;
-	char name[16];
 	unsigned long flags = spin_lock_irq(&p->slave.lock);
 
 	WRITE_ONCE(p->slave.peer_gone, true);
 	spin_unlock_irq(&p->slave.lock, flags);
 	tty_hangup(&p->slave);
-	node_name(p, name, sizeof(name));
-	if (p->instance)
-		devpts_remove(p->instance, name + strlen("pts/"));
-	devfs_remove(name);
-	mutex_lock(&ptys_lock);
-	p->in_use = false;
-	mutex_unlock(&ptys_lock);
+	remove_node(p);
 }
 
 static const struct file_ops master_ops = {
@@ -390,21 +419,36 @@ static const struct file_ops master_ops = {
 
 /* ---- making pairs ---- */
 
+/* Pair i, which the device number of its slave leads to from now on. */
+static struct pty *create(unsigned i)
+{
+	struct pty *p = kzalloc(sizeof(*p));
+	char name[16];
+	int error;
+
+	if (!p)
+		return err_ptr(-ENOMEM);
+	p->number = i;
+	node_name(p, name, sizeof(name));
+	error = device_add(name, S_IFCHR, PTY_MAJOR, i, &slave_device_ops, p);
+	if (error) {
+		kfree(p);
+		return err_ptr(error);
+	}
+	ptys[i] = p;
+	return p;
+}
+
 /* A pair that nobody uses: a slave that is still open from before is not handed out again. */
 static struct pty *find_free(void)
 {
 	for (unsigned i = 0; i < PTYS_MAX; i++) {
 		struct pty *p = ptys[i];
 
-		if (p && (p->in_use || p->slave.opens > 0))
-			continue;
-		if (!p) {
-			p = ptys[i] = kmalloc(sizeof(*p));
-			if (!p)
-				return err_ptr(-ENOMEM);
-		}
-		p->number = i;
-		return p;
+		if (!p)
+			return create(i);
+		if (!p->in_use && READ_ONCE(p->slave.opens) == 0)
+			return p;
 	}
 	return err_ptr(-ENOSPC);
 }
@@ -423,40 +467,26 @@ static void start_over(struct pty *p)
 	wait_queue_init(&p->master_write);
 }
 
-static int add_to_instance(struct pty *p, const char *name)
-{
-	int error = device_add(name, S_IFCHR, PTY_MAJOR, p->number, &slave_device_ops, p);
-
-	if (error)
-		return error;
-	error = devpts_add(p->instance, name + strlen("pts/"), dev_make(PTY_MAJOR, p->number));
-	if (error)
-		devfs_remove(name);
-	return error;
-}
-
-/* The node belongs to who opened the master, as devpts has it. */
+/* The node belongs to who opened the master, unless the instance says otherwise. */
 static int add_node(struct pty *p)
 {
-	struct file_attr attr = { .set = ATTR_UID | ATTR_GID };
-	char name[16], full[24];
-	struct path path;
+	uint64_t rdev = dev_make(PTY_MAJOR, p->number);
+	struct dentry *node;
+	char name[16];
 	int error;
 
 	node_name(p, name, sizeof(name));
 	if (p->instance)
-		return add_to_instance(p, name);
-	error = devfs_add(name, S_IFCHR | 0620, PTY_MAJOR, p->number, &slave_device_ops, p);
+		error = devpts_add(p->instance, name + strlen("pts/"), rdev, &node);
+	else
+		error = devfs_add_node(name, S_IFCHR | 0620, rdev, &node);
+	mutex_lock(&ptys_lock);
 	if (error)
-		return error;
-	attr.uid = thread_current()->cred->fsuid;
-	attr.gid = thread_current()->cred->fsgid;
-	fmt_string(full, sizeof(full), "/dev/%s", name);
-	if (path_lookup(AT_FDCWD, full, 0, &path) == 0) {
-		(void)vfs_setattr(&path, &attr);
-		path_put(&path);
-	}
-	return 0;
+		p->in_use = false;
+	else
+		p->node = node;
+	mutex_unlock(&ptys_lock);
+	return error;
 }
 
 static int ptmx_open(struct file *f)
@@ -473,10 +503,8 @@ static int ptmx_open(struct file *f)
 		return ptr_err(p);
 	p->instance = devpts_is(f->inode->sb) ? f->inode->sb : NULL;
 	error = add_node(p);
-	if (error) {
-		p->in_use = false;
+	if (error)
 		return error;
-	}
 	f->private = p;
 	f->mode = (f->mode & ~(uint32_t)FILE_SEEKABLE) | FILE_STREAM;
 	f->ops = &master_ops;
