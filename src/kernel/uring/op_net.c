@@ -84,7 +84,7 @@ static int64_t receive_once(struct uring_request *r, bool may_block)
 
 		if (err)
 			return err;
-		io_iter_user(&it, r->buffer_addr, r->buffer_len);
+		io_iter_user(&it, r->buffer_addr, min((size_t)r->buffer_len, (size_t)INT32_MAX));
 	} else {
 		io_iter_user(&it, r->sqe.addr, min((size_t)r->sqe.len, (size_t)INT32_MAX));
 	}
