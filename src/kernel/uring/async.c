@@ -339,16 +339,29 @@ bool async_any_ready(struct async_task *task)
 	return !list_empty_unlocked(&task->ready);
 }
 
+/* What is left is a worker's. */
+static void hand_on(struct async_task *t)
+{
+	unsigned long irq = spin_lock_irq(&t->lock);
+
+	if (!list_empty(&t->ready))
+		kick_locked(t);
+	spin_unlock_irq(&t->lock, irq);
+}
+
 bool async_run_ready(struct async_task *task)
 {
 	struct async_job *job = take_ready(task);
+	unsigned n = 0;
 
 	if (!job)
 		return false;
-	do {
+	while (job) {
 		run(job, false);
 		sched_point();
-	} while ((job = take_ready(task)));
+		job = ++n < ASYNC_RUN_MAX && !thread_signal_pending() ? take_ready(task) : NULL;
+	}
+	hand_on(task);
 	return true;
 }
 

@@ -98,6 +98,8 @@ static int64_t receive_once(struct uring_request *r, bool may_block)
 /* Until there is no more, or no buffer; the last completion says that it is the last. */
 static int64_t receive_many(struct uring_request *r)
 {
+	unsigned rounds = 0;
+
 	for (;;) {
 		int64_t n = receive_once(r, false);
 		uint32_t flags;
@@ -109,8 +111,9 @@ static int64_t receive_many(struct uring_request *r)
 			r->cqe_flags = flags;
 			return n;
 		}
-		r->retries = 0;
-		sched_point();
+		n = uring_next_round(r, &rounds);
+		if (n)
+			return n;
 	}
 }
 
@@ -253,6 +256,7 @@ static int64_t accept_once(struct uring_request *r, bool may_block)
 
 static int64_t accept_issue(struct uring_request *r, bool may_block)
 {
+	unsigned rounds = 0;
 	int64_t n;
 
 	if (!socket_of(r))
@@ -263,8 +267,9 @@ static int64_t accept_issue(struct uring_request *r, bool may_block)
 		n = accept_once(r, false);
 		if (n < 0 || !uring_post_more(r, (int32_t)n, 0))
 			return n;
-		r->retries = 0;
-		sched_point();
+		n = uring_next_round(r, &rounds);
+		if (n)
+			return n;
 	}
 }
 

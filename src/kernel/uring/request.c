@@ -256,6 +256,19 @@ void uring_issue(struct uring_request *r, bool may_block)
 	}
 }
 
+int64_t uring_next_round(struct uring_request *r, unsigned *rounds)
+{
+	r->retries = 0;
+	if (async_cancelled(&r->job))
+		return -ECANCELED;
+	if (++*rounds < URING_ROUNDS_MAX && !thread_signal_pending()) {
+		sched_point();
+		return 0;
+	}
+	async_ready(&r->job); /* behind others */
+	return URING_ARMED;
+}
+
 static void begin(struct uring_request *r)
 {
 	if (r->begun)
