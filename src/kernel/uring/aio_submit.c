@@ -295,7 +295,7 @@ int64_t aio_submit(uaddr_t id, int64_t n, uaddr_t iocbs)
 		err = get_user(user, iocbs + (uint64_t)submitted * sizeof(user));
 		if (!err)
 			err = submit_one(a, user);
-		if (err)
+		if (err || thread_exit_pending())
 			break;
 		sched_point();
 	}
