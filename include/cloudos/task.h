@@ -246,6 +246,7 @@ struct task {
 		uint64_t value;
 		uint32_t flags, bits;
 	} restart;
+	struct cred *own_cred;	     /* OT: while it acts as another (task_act_as()): its own; else null */
 	struct task_trace trace;
 	struct list tracees;	     /* T: their trace.link */
 	bool traces_no_more;	     /* T: it is exiting */
@@ -315,8 +316,14 @@ bool task_worker_pending(void);
 void task_worker_settle(void);
 _Noreturn void task_worker_exit(void);
 
-/* The running task acts as `c` from now on: for who keeps the credentials of a request, and puts the task's own back in the end. */
+/* The running task acts as `c` from now on; null: as itself again. The caller keeps `c`. What others may do to the task does not change. */
 void task_act_as(struct cred *c);
+
+/* What t is, whoever it acts as. t is the running task, or proc_lock is held. */
+static inline struct cred *task_own_cred(const struct task *t)
+{
+	return t->own_cred ? t->own_cred : t->thread.cred;
+}
 
 /* How many there are now, and how many there have been. */
 uint32_t task_total(void);

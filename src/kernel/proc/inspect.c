@@ -33,7 +33,7 @@ static bool same_ids(const struct cred *own, const struct cred *other, enum insp
 
 int inspect_check_locked(const struct task *t, enum inspect_ids ids)
 {
-	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
+	const struct cred *own = thread_current()->cred, *other = task_own_cred(t);
 	uint64_t caps = ids == INSPECT_FS ? own->cap_effective : own->cap_permitted;
 
 	if (t->process == process_self() || cred_capable_over(own, other->user_ns, CAP_SYS_PTRACE))

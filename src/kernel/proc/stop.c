@@ -142,7 +142,7 @@ static void child_info(struct signal_info *info, struct process *p, int code, in
 
 	*info = (struct signal_info){ .signo = SIGCHLD, .code = code };
 	info->fields._sigchld._pid = pid_number_in(p->id, p->parent->pid_ns);
-	info->fields._sigchld._uid = t ? t->thread.cred->uid : 0;
+	info->fields._sigchld._uid = t ? task_own_cred(t)->uid : 0;
 	info->fields._sigchld._status = status;
 }
 

@@ -35,8 +35,11 @@ void task_worker_exit(void)
 
 void task_act_as(struct cred *c)
 {
+	struct task *t = task_self();
 	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct cred *own = task_own_cred(t);
 
-	thread_current()->cred = c;
+	t->own_cred = c ? own : NULL;
+	t->thread.cred = c ? c : own;
 	spin_unlock_irq(&proc_lock, flags);
 }

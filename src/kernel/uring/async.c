@@ -300,16 +300,16 @@ enum async_found async_cancel(struct async_job *job)
 
 static void run(struct async_job *job, bool may_block)
 {
-	struct cred *cred = job->cred, *own = thread_current()->cred;
+	struct cred *cred = job->cred;
 
-	if (cred == own) {
+	if (cred == thread_current()->cred) {
 		job->run(job, may_block);
 		return;
 	}
 	cred_get(cred); /* the job may be over when it comes back */
 	task_act_as(cred);
 	job->run(job, may_block);
-	task_act_as(own);
+	task_act_as(NULL);
 	cred_put(cred);
 }
 
