@@ -299,6 +299,7 @@ extern const struct task_ipc_ops *task_ipc_ops; /* null: there is no ipc */
 struct task_async_ops {
 	void (*leave)(struct task *t);	     /* t, a task and no worker, execs or exits: nothing of it may go on. May sleep */
 	void (*worker_gone)(struct task *t); /* a worker exits */
+	bool (*leaving)(const struct task *t); /* does its task wait for the running worker to go? */
 };
 extern const struct task_async_ops *task_async_ops; /* null: there are none */
 
@@ -315,6 +316,9 @@ int task_worker_start(const char *name, void (*fn)(void *task), struct async_tas
 bool task_worker_pending(void);
 void task_worker_settle(void);
 _Noreturn void task_worker_exit(void);
+
+/* task_async_ops->leaving() has begun to say so for the workers of `async`: those that have stopped go on. */
+void task_workers_go_on(const struct async_task *async);
 
 /* The running task acts as `c` from now on; null: as itself again. The caller keeps `c`. What others may do to the task does not change. */
 void task_act_as(struct cred *c);

@@ -40,7 +40,7 @@ struct async_task {
 	uint32_t idle;	   /* T */
 	struct list busy;  /* T: struct worker.link, those that run a job of `work` */
 	bool stop;	   /* T: workers are to exit */
-	struct thread *leaving; /* T: the task, while it waits for the last job or worker to go */
+	struct thread *leaving; /* T, read freely: the task, while it waits for the last job or worker to go */
 	struct wait_queue idlers;    /* workers without work */
 	struct wait_queue attendant; /* the task, while it attends */
 	struct file *rings[ASYNC_RINGS_MAX]; /* O */
@@ -494,7 +494,7 @@ static void worker_gone(struct task *task)
 	struct async_task *t = task->async;
 	unsigned long irq = spin_lock_irq(&t->lock);
 
-	task->async = NULL;
+	WRITE_ONCE(task->async, NULL);
 	t->workers--;
 	if (t->leaving)
 		thread_wake(t->leaving);
@@ -595,9 +595,14 @@ static void set_leaving(struct async_task *t, struct thread *who, bool stop)
 {
 	unsigned long irq = spin_lock_irq(&t->lock);
 
-	t->leaving = who;
+	WRITE_ONCE(t->leaving, who);
 	WRITE_ONCE(t->stop, stop);
 	spin_unlock_irq(&t->lock, irq);
+}
+
+static bool leaving(const struct task *worker)
+{
+	return READ_ONCE(worker->async->leaving) != NULL;
 }
 
 /* Ends all jobs: those that wait are run here, cancelled; those that a worker is at, it ends. */
@@ -641,6 +646,7 @@ static void leave(struct task *task)
 		if (t->rings[i])
 			file_put(t->rings[i]);
 	set_leaving(t, thread_current(), false);
+	task_workers_go_on(t);
 	end_jobs(t);
 	set_leaving(t, thread_current(), true);
 	end_workers(t);
@@ -650,7 +656,7 @@ static void leave(struct task *task)
 
 static int start(void)
 {
-	static const struct task_async_ops ops = { .leave = leave, .worker_gone = worker_gone };
+	static const struct task_async_ops ops = { .leave = leave, .worker_gone = worker_gone, .leaving = leaving };
 
 	task_async_ops = &ops;
 	return 0;
