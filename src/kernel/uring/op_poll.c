@@ -109,7 +109,7 @@ static struct uring_request *find_locked(struct uring *ring, uint64_t user_data)
 	struct uring_request *r;
 
 	list_for_each(r, &ring->requests, of_ring)
-		if (r->op == &op_poll_add && r->begun && r->sqe.user_data == user_data)
+		if (r->begun && r->op == &op_poll_add && r->sqe.user_data == user_data)
 			return r;
 	return NULL;
 }

@@ -67,7 +67,7 @@ struct uring_request {
 	struct uring_request *next; /* O: what is linked behind it */
 	struct uring_request *timeout; /* R: the linked time-out that guards it */
 	struct uring_request *target;  /* R: of a linked time-out: whom it guards */
-	struct file *file;	    /* O: with a reference */
+	struct file *file;	    /* O, compared freely: with a reference */
 	void *data;		    /* O: the operation's */
 	uint32_t events;	    /* O: POLL* for URING_POLL */
 	int32_t result;		    /* O: of one that failed before it began */
