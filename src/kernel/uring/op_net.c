@@ -240,18 +240,16 @@ static int64_t accept_once(struct uring_request *r, bool may_block)
 	bool nonblock = !may_block || (READ_ONCE(r->file->flags) & O_NONBLOCK);
 	struct file *f;
 	int64_t n;
-	int err = call_accept(socket_of(r), r->sqe.addr, r->sqe.addr2, r->sqe.accept_flags, nonblock, &f);
 
-	if (err == -EAGAIN && !may_block && !(READ_ONCE(r->file->flags) & O_NONBLOCK)) {
+	if (r->sqe.file_index)
+		n = call_accept(socket_of(r), r->sqe.addr, r->sqe.addr2, r->sqe.accept_flags, nonblock, &f);
+	else
+		n = call_accept_fd(socket_of(r), r->sqe.addr, r->sqe.addr2, r->sqe.accept_flags, nonblock);
+	if (n == -EAGAIN && !may_block && !(READ_ONCE(r->file->flags) & O_NONBLOCK)) {
 		r->events = POLLIN;
 		return URING_POLL;
 	}
-	if (err)
-		return err;
-	if (!r->sqe.file_index)
-		return fd_give(f, close_on_exec(r));
-	n = uring_file_install(r->ring, f, r->sqe.file_index);
-	return n;
+	return n || !r->sqe.file_index ? n : uring_file_install(r->ring, f, r->sqe.file_index);
 }
 
 static int64_t accept_issue(struct uring_request *r, bool may_block)
