@@ -166,14 +166,29 @@ static int poll(struct request *r)
 	return 0;
 }
 
-void aio_cancel_polls(struct aio *a)
+/* True: there may be more. */
+static bool cancel_some(struct aio *a)
 {
 	struct aio_poll *p;
+	unsigned n = 0;
 
 	spin_lock(&a->lock);
-	list_for_each(p, &a->polls, link)
+	list_for_each(p, &a->polls, link) {
+		if (n == ASYNC_CANCELLED_AT_ONCE)
+			break;
+		if (async_cancelled(&p->job))
+			continue;
 		(void)async_cancel(&p->job);
+		n++;
+	}
 	spin_unlock(&a->lock);
+	return n == ASYNC_CANCELLED_AT_ONCE;
+}
+
+void aio_cancel_polls(struct aio *a)
+{
+	while (cancel_some(a)) /* no new ones come, for it is dead */
+		sched_point();
 }
 
 int aio_cancel_one(uaddr_t id, uaddr_t iocb)

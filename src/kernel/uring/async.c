@@ -549,14 +549,12 @@ int async_task_get(struct async_task **ret)
 	return 0;
 }
 
-#define CANCELLED_AT_ONCE 64 /* with interrupts off */
-
 static bool cancel_some(struct async_task *t)
 {
 	unsigned long irq = spin_lock_irq(&t->lock);
 	unsigned n = 0;
 
-	for (; n < CANCELLED_AT_ONCE && !list_empty(&t->jobs); n++) {
+	for (; n < ASYNC_CANCELLED_AT_ONCE && !list_empty(&t->jobs); n++) {
 		struct async_job *job = list_first(&t->jobs, struct async_job, of_task);
 
 		list_del(&job->of_task);
