@@ -11,8 +11,9 @@
  * J2  `state` decides who gets an armed job: whoever sets FIRED while ARMED is set and FIRED is not. An event that comes while the job is being
  *     armed only sets FIRED, which the owner sees when he sets ARMED. What comes when it has fired sets AGAIN.
  * J3  Whoever wants a job to end sets `cancelled` first, and then FIRED; an owner sets ARMED first and then looks: one of them sees the other.
- * J4  A task has at least one worker as long as it has jobs, and one that is not at blocking work as long as another can be made: what is ready
- *     does not wait for what blocks.
+ * J4  A task has at least one worker as long as it has jobs, and one that is not at blocking work: what is ready does not wait for what blocks.
+ *     When the last one cannot get another beside it (no memory, RLIMIT_NPROC) it does work all the same, but what becomes ready interrupts
+ *     it; what it was at is begun again later.
  *
  * Events come under the lock of a file's wait queue, and times from interrupts: there the job is put into a list and somebody woken, no more.
  * A job is over only after its owner has taken it off its queues and timers, so that none of these touches what is gone.
@@ -61,14 +62,22 @@ static void unranked_queue_init(struct wait_queue *q)
 
 /* ---- handing on ---- */
 
+static void interrupt(struct worker *w)
+{
+	thread_post(w->thread, THREAD_WORK_SIGNAL);
+	thread_wake_state(w->thread, THREAD_INTERRUPTIBLE);
+}
+
 /* Under the lock: else t might be gone before it is done. */
 static void kick_locked(struct async_task *t)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* what was queued, before the look at who attends */
 	if (!list_empty_unlocked(&t->attendant.waiters))
 		wake_all(&t->attendant);
-	else
+	else if (t->blocked < t->workers)
 		wake_one(&t->idlers);
+	else if (t->blocked > 0 && !list_empty(&t->ready))
+		interrupt(list_first(&t->busy, struct worker, link));
 }
 
 void async_ready(struct async_job *job)
@@ -273,10 +282,8 @@ static enum async_found cancel_locked(struct async_task *t, struct async_job *jo
 		return ASYNC_QUEUED;
 	}
 	list_for_each(w, &t->busy, link)
-		if (w->job == job) {
-			thread_post(w->thread, THREAD_WORK_SIGNAL);
-			thread_wake_state(w->thread, THREAD_INTERRUPTIBLE);
-		}
+		if (w->job == job)
+			interrupt(w);
 	return ASYNC_RUNNING;
 }
 
@@ -403,14 +410,17 @@ static int add_worker(struct async_task *t)
 	return err;
 }
 
-/* What is there for a worker: a job that is ready, or *ret_block, work, for which w->job tells whom to interrupt. */
-static struct async_job *worker_take(struct async_task *t, struct worker *w, bool *ret_block, bool *ret_alone)
+/*
+ * What is there for a worker: a job that is ready, or *ret_block, work, for which w->job tells whom to interrupt. Work only if another worker is
+ * left, or (alone) cannot be had.
+ */
+static struct async_job *worker_take(struct async_task *t, struct worker *w, bool alone, bool *ret_block)
 {
 	unsigned long irq = spin_lock_irq(&t->lock);
 	struct async_job *job = take_locked(&t->ready);
 
-	*ret_block = *ret_alone = false;
-	if (!job && (t->workers < ASYNC_WORKERS_MAX || t->blocked + 1 < t->workers))
+	*ret_block = false;
+	if (!job && ((alone && t->workers < ASYNC_WORKERS_MAX) || t->blocked + 1 < t->workers))
 		job = take_locked(&t->work);
 	else if (job)
 		w = NULL;
@@ -419,7 +429,6 @@ static struct async_job *worker_take(struct async_task *t, struct worker *w, boo
 		w->job = job;
 		list_add_tail(&t->busy, &w->link);
 		t->blocked++;
-		*ret_alone = t->blocked == t->workers;
 	}
 	spin_unlock_irq(&t->lock, irq);
 	return job;
@@ -438,13 +447,13 @@ static void worker_done(struct async_task *t, struct worker *w)
 /* True if there was something to do. */
 static bool worker_step(struct async_task *t, struct worker *w)
 {
-	bool block, alone;
-	struct async_job *job = worker_take(t, w, &block, &alone);
+	bool block;
+	struct async_job *job = worker_take(t, w, false, &block);
 
+	if (!job && !list_empty_unlocked(&t->work)) /* J4 */
+		job = worker_take(t, w, add_worker(t) < 0, &block);
 	if (!job)
 		return false;
-	if (alone)
-		(void)add_worker(t); /* J4; when there is no memory for it, this work comes first */
 	run(job, block);
 	if (block)
 		worker_done(t, w);

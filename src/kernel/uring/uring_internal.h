@@ -156,9 +156,9 @@ struct uring {
 	bool closing;		   /* R: its file is gone */
 	struct file *eventfd;	   /* R: with a reference */
 	bool eventfd_async;	   /* R */
-	struct uring_file_slot *files; /* R; changed under S as well */
+	struct uring_file_slot *files; /* R; the table itself is set under S as well, its slots under R alone */
 	uint32_t file_count, alloc_from, alloc_to; /* R */
-	struct uring_buffer *buffers;  /* R; changed under S as well */
+	struct uring_buffer *buffers;  /* R; likewise, but its slots change under S as well */
 	uint32_t buffer_count;	   /* R */
 
 	struct mutex buffers_lock;
