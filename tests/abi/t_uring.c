@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -512,6 +513,46 @@ static void sockets(void)
 	uring_close(&u);
 }
 
+/* More connections than a multishot accept takes at a time; then none for want of descriptors, which loses nobody. */
+static void accepting(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "\0uring-accept" };
+	socklen_t len = sizeof(sa_family_t) + 13;
+	int l = socket(AF_UNIX, SOCK_STREAM, 0), b[100], a;
+	struct rlimit old, few;
+
+	EXPECT(uring_open(&u, 128));
+	EXPECT(bind(l, (void *)&name, len) == 0 && listen(l, 100) == 0);
+	for (int i = 0; i < 100; i++) {
+		b[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+		EXPECT(connect(b[i], (void *)&name, len) == 0);
+	}
+	uring_next(&u, IORING_OP_ACCEPT, l, 1)->ioprio = IORING_ACCEPT_MULTISHOT;
+	EXPECT(uring_submit(&u, 0) == 1);
+	for (int i = 0; i < 100; i++) {
+		EXPECT(uring_take(&u, &c) && c.user_data == 1 && c.res >= 0 && (c.flags & IORING_CQE_F_MORE));
+		close(c.res);
+		close(b[i]);
+	}
+	uring_next(&u, IORING_OP_ASYNC_CANCEL, -1, 2)->addr = 1;
+	EXPECT(uring_submit(&u, 2) == 1);
+	for (int i = 0; i < 2; i++)
+		EXPECT(uring_take(&u, &c) && c.res == (c.user_data == 1 ? -ECANCELED : 0));
+	b[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+	EXPECT(connect(b[0], (void *)&name, len) == 0);
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = (struct rlimit){ (rlim_t)b[0] + 1, old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &few);
+	EXPECT_ERRNO(accept(l, NULL, NULL), EMFILE);
+	EXPECT(one(uring_next(&u, IORING_OP_ACCEPT, l, 3)) == -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &old);
+	a = one(uring_next(&u, IORING_OP_ACCEPT, l, 4));
+	EXPECT(a >= 0 && write(b[0], "x", 1) == 1 && read(a, b, 1) == 1);
+	close(a);
+	close(l);
+	uring_close(&u);
+}
+
 static void names(void)
 {
 	char dir[] = "/tmp/uring-XXXXXX";
@@ -731,6 +772,8 @@ static void disabled(void)
 	uring_next(&u, IORING_OP_FSYNC, 1, 2);
 	EXPECT(uring_submit(&u, 1) == 1 && uring_took(&u, 2, -EACCES));
 	EXPECT_ERRNO(uring_register(&u, IORING_REGISTER_PERSONALITY, NULL, 0), EACCES);
+	EXPECT_ERRNO(uring_register(&u, IORING_REGISTER_SYNC_CANCEL, &r, 1), EACCES);
+	EXPECT_ERRNO(uring_register(&u, IORING_UNREGISTER_RING_FDS, &r, 1), EACCES);
 	uring_close(&u);
 }
 
@@ -807,6 +850,84 @@ static void ending(void)
 	close(p[1]);
 }
 
+/* Stopped at any time, also while what it has asked for is being ended, it can go on. */
+static void ending_stopped(void)
+{
+	struct io_uring_sqe *s;
+	char got[4];
+	int p[2], status;
+
+	EXPECT(pipe(p) == 0);
+	for (unsigned i = 0; i < 30; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			if (!uring_open(&u, 8))
+				_exit(1);
+			for (int j = 0; j < 8; j++) {
+				s = uring_next(&u, IORING_OP_READ, p[0], 1);
+				s->addr = (uintptr_t)got;
+				s->len = 4;
+				s->flags = IOSQE_ASYNC;
+			}
+			uring_submit(&u, 0);
+			_exit(3);
+		}
+		usleep(i * 40);
+		kill(pid, SIGSTOP);
+		EXPECT(waitpid(pid, &status, WUNTRACED) == pid);
+		if (WIFSTOPPED(status)) {
+			kill(pid, SIGCONT);
+			EXPECT(waitpid(pid, &status, 0) == pid);
+		}
+		EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	}
+	close(p[0]);
+	close(p[1]);
+}
+
+/* A worker that is the last there may be waits; what becomes ready goes on all the same, though its task does not wait for it. */
+static void last_worker(void)
+{
+	struct rlimit few = { 2, 2 };
+	struct io_uring_sqe *s;
+	int p[2], q[2], status;
+	char got[4];
+	pid_t pid;
+
+	if (getuid() != 0)
+		return;
+	EXPECT(pipe(p) == 0 && pipe(q) == 0);
+	pid = fork();
+	if (pid == 0) {
+		if (setrlimit(RLIMIT_NPROC, &few) || setresuid(54321, 54321, 54321) || !uring_open(&u, 8))
+			_exit(1);
+		s = uring_next(&u, IORING_OP_READ, p[0], 1);
+		s->addr = (uintptr_t)got;
+		s->len = 4;
+		s->flags = IOSQE_ASYNC;
+		s = uring_next(&u, IORING_OP_POLL_ADD, q[0], 2);
+		s->poll32_events = POLLIN;
+		if (uring_submit(&u, 0) != 2)
+			_exit(2);
+		usleep(20000);
+		if (write(q[1], "x", 1) != 1)
+			_exit(3);
+		for (int i = 0; i < 500 && uring_ready(&u) == 0; i++)
+			usleep(10000);
+		if (uring_ready(&u) != 1 || !uring_took(&u, 2, POLLIN))
+			_exit(4);
+		if (write(p[1], "abcd", 4) != 4 || !uring_took(&u, 1, 4))
+			_exit(5);
+		_exit(6);
+	}
+	EXPECT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 6);
+	for (int i = 0; i < 2; i++) {
+		close(p[i]);
+		close(q[i]);
+	}
+}
+
 /* A process with workers stops and goes on. */
 static void stopping(void)
 {
@@ -864,6 +985,7 @@ int main(int argc, char **argv)
 	CASE(drain);
 	CASE(cancelling);
 	CASE(sockets);
+	CASE(accepting);
 	CASE(names);
 	CASE(registered_files);
 	CASE(registered_buffers);
@@ -874,5 +996,7 @@ int main(int argc, char **argv)
 	CASE(unsent);
 	CASE(ending);
 	CASE(stopping);
+	CASE(ending_stopped);
+	CASE(last_worker);
 	return abi_result();
 }
