@@ -9,6 +9,7 @@
 #include <cloudos/types.h>
 
 #define IO_VEC_MAX 1024 /* UIO_MAXIOV */
+#define RW_MAX	   ((size_t)INT32_MAX & ~(size_t)(PAGE_SIZE - 1)) /* bytes of one call, as on Linux */
 
 /* Laid out as Linux's struct iovec. */
 struct io_vec {
@@ -48,8 +49,8 @@ static inline void io_iter_kernel(struct io_iter *it, const void *base, size_t l
 void io_iter_vector(struct io_iter *it, const struct io_vec *vec, uint32_t n, size_t total, bool user);
 
 /*
- * Copies an iovec array in and checks it (lengths, sum <= SSIZE_MAX, user ranges): 0, -EINVAL, -EFAULT, -ENOMEM. Small arrays use
- * `fast` (fast_n entries); *ret_vec must be given to io_import_free(ret_vec, fast).
+ * Copies an iovec array in and checks it (lengths, sum <= SSIZE_MAX, user ranges): 0, -EINVAL, -EFAULT, -ENOMEM. *ret ends after RW_MAX
+ * bytes. Small arrays use `fast` (fast_n entries); *ret_vec must be given to io_import_free(ret_vec, fast).
  */
 int io_import(uaddr_t vec, uint64_t n, struct io_vec *fast, uint32_t fast_n, struct io_vec **ret_vec, struct io_iter *ret);
 /* The same for an array whose addresses are of another space: they are not looked at. Lengths are; *ret_total is their sum. */

@@ -247,6 +247,7 @@ struct task {
 		uint64_t value;
 		uint32_t flags, bits;
 	} restart;
+	struct cred *own_cred;	     /* OT: while it acts as another (task_act_as()): its own; else null */
 	struct task_trace trace;
 	struct list tracees;	     /* T: their trace.link */
 	bool traces_no_more;	     /* T: it is exiting */
@@ -301,6 +302,7 @@ extern const struct task_ipc_ops *task_ipc_ops; /* null: there is no ipc */
 struct task_async_ops {
 	void (*leave)(struct task *t);	     /* t, a task and no worker, execs or exits: nothing of it may go on. May sleep */
 	void (*worker_gone)(struct task *t); /* a worker exits */
+	bool (*leaving)(const struct task *t); /* does its task wait for the running worker to go? */
 };
 extern const struct task_async_ops *task_async_ops; /* null: there are none */
 
@@ -318,8 +320,17 @@ bool task_worker_pending(void);
 void task_worker_settle(void);
 _Noreturn void task_worker_exit(void);
 
-/* The running task acts as `c` from now on: for who keeps the credentials of a request, and puts the task's own back in the end. */
+/* task_async_ops->leaving() has begun to say so for the workers of `async`: those that have stopped go on. */
+void task_workers_go_on(const struct async_task *async);
+
+/* The running task acts as `c` from now on; null: as itself again. The caller keeps `c`. What others may do to the task does not change. */
 void task_act_as(struct cred *c);
+
+/* What t is, whoever it acts as. t is the running task, or proc_lock is held. */
+static inline struct cred *task_own_cred(const struct task *t)
+{
+	return t->own_cred ? t->own_cred : t->thread.cred;
+}
 
 /* How many there are now, and how many there have been. */
 uint32_t task_total(void);

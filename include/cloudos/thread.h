@@ -165,6 +165,12 @@ static inline bool thread_signal_pending(void)
 	return (READ_ONCE(thread_current()->work) & (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT)) != 0;
 }
 
+/* The running thread is to end: nobody waits for what it does. Long loops stop then. */
+static inline bool thread_exit_pending(void)
+{
+	return (READ_ONCE(thread_current()->work) & THREAD_WORK_EXIT) != 0;
+}
+
 /* ---- giving way ---- */
 
 void schedule(void);	/* picks the next thread; THREAD_WORK_RESCHEDULE is seen to */

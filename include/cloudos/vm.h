@@ -224,7 +224,7 @@ int vm_lock(struct vm_space *s, uaddr_t start, uint64_t len, bool lock, bool on_
 int vm_lock_all(struct vm_space *s, bool now, bool future, bool on_fault, uint64_t limit);
 /* Takes the private pages of a space whose processes all end; none comes back. May sleep. */
 void vm_release(struct vm_space *s);
-/* Brings the pages of a range in, writable ones as if written to. 0, -ENOMEM (a hole in the range, or no memory), -EFAULT. */
+/* Brings the pages of a range in, writable ones as if written to. 0, -ENOMEM (a hole in the range, or no memory), -EFAULT, -EINTR (the thread is to exit). */
 int vm_populate(struct vm_space *s, uaddr_t start, uint64_t len);
 
 /* Maps the machine's vDSO and its data page, near `hint`; sets s->vdso. 0 (also where the machine has none: vdso is 0 then) or -ENOMEM. */

@@ -108,6 +108,11 @@ static void file_io(void)
 	i.aio_reserved2 = 1;
 	EXPECT_ERRNO(submit(&i), EINVAL);
 	close(fd);
+	fd = open("/dev/null", O_WRONLY);
+	v[0].iov_len = v[1].iov_len = INT32_MAX;
+	i = request(IOCB_CMD_PWRITEV, fd, v, 2, 0);
+	EXPECT(submit(&i) == 1 && events(1, 1, e, NULL) == 1 && e[0].res == 0x7ffff000);
+	close(fd);
 	EXPECT(destroy() == 0);
 }
 

@@ -156,6 +156,17 @@ static void vectors(void)
 	close(fd);
 }
 
+/* One call moves so much and no more. */
+static void largest(void)
+{
+	char a[16];
+	struct iovec v[3] = { { a, 1 << 30 }, { a, 1 << 30 }, { a, 1 << 30 } };
+	int fd = open("/dev/null", O_WRONLY);
+
+	EXPECT(writev(fd, v, 3) == 0x7ffff000 && pwritev(fd, v, 3, 0) == 0x7ffff000);
+	close(fd);
+}
+
 static volatile sig_atomic_t too_large;
 
 static void on_too_large(int signo)
@@ -290,6 +301,7 @@ int main(void)
 	CASE(positions);
 	CASE(appending);
 	CASE(vectors);
+	CASE(largest);
 	CASE(sizes);
 	CASE(size_limit);
 	CASE(copying);

@@ -79,11 +79,6 @@ static int read_chunk(struct block_device *d, struct chunk *c, uint64_t pos, siz
 	return block_transfer(d, BLOCK_READ, start >> BLOCK_SECTOR_SHIFT, c->data, end - start, 0);
 }
 
-static bool killed(void)
-{
-	return READ_ONCE(thread_current()->work) & THREAD_WORK_EXIT;
-}
-
 static ssize_t node_read(struct file *f, struct io_iter *to, int64_t *pos)
 {
 	struct block_device *d = f->private;
@@ -99,7 +94,7 @@ static ssize_t node_read(struct file *f, struct io_iter *to, int64_t *pos)
 	while (!error && left > 0) {
 		size_t n = chunk_fit(&c, d, at, left), copied;
 
-		error = killed() ? -EINTR : read_chunk(d, &c, at, n);
+		error = thread_exit_pending() ? -EINTR : read_chunk(d, &c, at, n);
 		if (error)
 			break;
 		copied = io_copy_to(to, c.data + at % d->block_size, n);
@@ -127,7 +122,7 @@ static int write_all(struct block_device *d, struct io_iter *from, uint64_t at, 
 		size_t n = chunk_fit(&c, d, at, left);
 		size_t copied = io_copy_from(from, c.data + at % d->block_size, n);
 
-		error = !copied ? -EFAULT : killed() ? -EINTR : block_write_bytes(d, at, c.data, copied);
+		error = !copied ? -EFAULT : thread_exit_pending() ? -EINTR : block_write_bytes(d, at, c.data, copied);
 		if (error)
 			break;
 		at += copied;

@@ -69,7 +69,7 @@ int creds_capabilities(int tid, struct creds_capabilities *ret)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 	struct pid_entry *e = tid ? pid_lookup_locked(tid) : task_self()->id;
-	const struct cred *c = e && e->task ? e->task->thread.cred : NULL;
+	const struct cred *c = e && e->task ? task_own_cred(e->task) : NULL;
 
 	if (c)
 		*ret = (struct creds_capabilities){ c->cap_effective, c->cap_permitted, c->cap_inheritable };

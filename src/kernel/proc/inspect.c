@@ -43,7 +43,7 @@ bool inspect_dumpable_locked(const struct task *t)
 
 int inspect_check_locked(const struct task *t, enum inspect_ids ids)
 {
-	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
+	const struct cred *own = thread_current()->cred, *other = task_own_cred(t);
 	uint64_t caps = ids == INSPECT_FS ? own->cap_effective : own->cap_permitted;
 
 	if (t->process == process_self())

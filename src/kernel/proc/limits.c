@@ -18,7 +18,7 @@ static bool may_limit(struct task *t)
 	if (t->process == process_self())
 		return true;
 	flags = spin_lock_irq(&proc_lock);
-	other = t->thread.cred;
+	other = task_own_cred(t);
 	same = cred_capable_over(own, other->user_ns, CAP_SYS_RESOURCE) ||
 	       (own->uid == other->uid && own->uid == other->euid && own->uid == other->suid &&
 	       own->gid == other->gid && own->gid == other->egid && own->gid == other->sgid);
@@ -94,7 +94,7 @@ int process_prlimit(int pid, unsigned resource, const struct rlimit64 *new, stru
 
 bool task_may_schedule_locked(const struct task *t)
 {
-	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
+	const struct cred *own = thread_current()->cred, *other = task_own_cred(t);
 
 	return own->euid == other->euid || own->euid == other->uid || cred_capable_over(own, other->user_ns, CAP_SYS_NICE);
 }
@@ -136,7 +136,7 @@ static int each_of_user_locked(uint32_t uid, void (*fn)(struct task *t, void *ar
 	for (int pid = pid_next_in_locked(ns, 0); pid > 0; pid = pid_next_in_locked(ns, pid)) {
 		struct task *t = process_any_task_locked(pid_lookup_in_locked(ns, pid)->process);
 
-		if (!t || t->thread.cred->uid != uid)
+		if (!t || task_own_cred(t)->uid != uid)
 			continue;
 		fn(t, arg);
 		n++;

@@ -386,8 +386,8 @@ static void owner(int pid, uint32_t *ret_uid, uint32_t *ret_gid)
 	struct pid_entry *e = pid_lookup_global_locked(pid);
 	struct task *t = e && e->process ? process_any_task_locked(e->process) : NULL;
 
-	*ret_uid = t ? t->thread.cred->euid : 0;
-	*ret_gid = t ? t->thread.cred->egid : 0;
+	*ret_uid = t ? task_own_cred(t)->euid : 0;
+	*ret_gid = t ? task_own_cred(t)->egid : 0;
 	spin_unlock_irq(&proc_lock, flags);
 }
 

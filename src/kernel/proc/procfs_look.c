@@ -63,9 +63,9 @@ static void look_task(struct task *t, struct process_look *ret)
 	ret->seccomp_mode = READ_ONCE(t->seccomp_mode);
 	ret->seccomp_filters = task_seccomp_depth(t);
 	ret->umask = fs ? READ_ONCE(fs->umask) : 0;
-	look_cred(t->thread.cred, ret);
-	cred_get(t->thread.cred);
-	ret->cred = t->thread.cred;
+	ret->cred = task_own_cred(t);
+	look_cred(ret->cred, ret);
+	cred_get(ret->cred);
 }
 
 static int look_id(const struct pid_entry *e, const struct pid_namespace *ns, struct pid_list *ret)

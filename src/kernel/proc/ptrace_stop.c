@@ -37,7 +37,7 @@ static void tell_locked(struct task *t, const struct stop *s)
 	struct signal_info info = { .signo = SIGCHLD, .code = s->group ? CLD_STOPPED : CLD_TRAPPED };
 
 	info.fields._sigchld._pid = pid_number_in(t->id, tracer->pid_ns);
-	info.fields._sigchld._uid = t->thread.cred->uid;
+	info.fields._sigchld._uid = task_own_cred(t)->uid;
 	info.fields._sigchld._status = s->code & 0x7f;
 	if (READ_ONCE(action->handler) != SIGNAL_ACTION_IGNORE && !(READ_ONCE(action->flags) & SA_NOCLDSTOP))
 		(void)signal_send_process(tracer, &info);

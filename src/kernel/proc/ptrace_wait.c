@@ -26,7 +26,7 @@ static void exit_info_locked(const struct task *t, struct signal_info *ret)
 
 	*ret = (struct signal_info){ .signo = SIGCHLD, .code = exited ? CLD_EXITED : CLD_KILLED };
 	ret->fields._sigchld._pid = pid_number_in(t->id, t->trace.tracer->process->pid_ns);
-	ret->fields._sigchld._uid = t->thread.cred->uid;
+	ret->fields._sigchld._uid = task_own_cred(t)->uid;
 	ret->fields._sigchld._status = exited ? status >> 8 & 0xff : status & 0x7f;
 }
 
@@ -135,7 +135,7 @@ static bool matches_locked(const struct task *t, const struct wait_query *q)
 static void report_locked(struct task *t, int code, int status, int wait_status, struct wait_report *ret)
 {
 	*ret = (struct wait_report){ .pid = pid_number_seen(t->id), .code = code, .status = status,
-				     .wait_status = wait_status, .uid = uid_out(t->thread.cred->uid) };
+				     .wait_status = wait_status, .uid = uid_out(task_own_cred(t)->uid) };
 	task_usage_now(t, &ret->usage);
 }
 

@@ -225,7 +225,7 @@ static bool may_signal_locked(struct process *p, int signo)
 {
 	const struct cred *own = thread_current()->cred;
 	struct task *t = p == process_self() ? NULL : process_any_task_locked(p);
-	const struct cred *other = t ? t->thread.cred : own; /* of a zombie nothing is left to protect */
+	const struct cred *other = t ? task_own_cred(t) : own; /* of a zombie nothing is left to protect */
 
 	if (own == other || own->euid == other->suid || own->euid == other->uid || own->uid == other->suid ||
 	    own->uid == other->uid || cred_capable_over(own, other->user_ns, CAP_KILL))

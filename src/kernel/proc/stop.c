@@ -12,6 +12,8 @@
  * A traced thread takes part, and then stops for its tracer (ptrace_stop.c) instead of here. When that makes it run again the stop goes on
  * without it (`stop_seen`); a stop signal that comes then begins another stop of all.
  *
+ * Nor does a worker stop whose task waits for it to go.
+ *
  * Locking: S for the state; the parent is told under proc_lock, with S not held.
  */
 #include "proc_internal.h"
@@ -69,11 +71,17 @@ void stop_task_left_locked(struct process *p, bool *ret_notify)
 	*ret_notify = p->live > 0 && stop_complete_locked(p);
 }
 
+/* Whoever waits for a worker to go takes part in no stop until it has gone: the worker, running, does not stop. */
+static bool is_spared(const struct task *t)
+{
+	return t->worker && t->async && task_async_ops->leaving(t);
+}
+
 bool stop_due(const struct task *t)
 {
 	const struct process *p = t->process;
 
-	return READ_ONCE(p->stop_signal) && !(ptrace_is_traced(t) && t->stop_seen == READ_ONCE(p->stops));
+	return READ_ONCE(p->stop_signal) && !is_spared(t) && !(ptrace_is_traced(t) && t->stop_seen == READ_ONCE(p->stops));
 }
 
 static void sleep_stopped(struct task *t, uint32_t stop)
@@ -82,7 +90,7 @@ static void sleep_stopped(struct task *t, uint32_t stop)
 
 	for (;;) {
 		thread_prepare_sleep(THREAD_STOPPED);
-		if (!READ_ONCE(p->stop_signal) || READ_ONCE(p->stops) != stop || ptrace_is_traced(t) ||
+		if (!READ_ONCE(p->stop_signal) || READ_ONCE(p->stops) != stop || ptrace_is_traced(t) || is_spared(t) ||
 		    (READ_ONCE(t->thread.work) & THREAD_WORK_EXIT))
 			break;
 		(void)thread_sleep(HAL_TIMER_NEVER);
@@ -110,6 +118,17 @@ static int take_part(struct task *t, uint32_t *ret_stop)
 	return signo;
 }
 
+/* The running thread leaves a stop that others have not come to yet. */
+static void leave_stop(struct task *t, uint32_t stop)
+{
+	struct process *p = t->process;
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+
+	if (p->stop_signal && p->stops == stop && !p->stopped)
+		p->stopped_tasks--;
+	spin_unlock_irq(&p->signal_lock, flags);
+}
+
 /* Its tracer has let the running thread go on: the stop, if it is still that one, is over for it. */
 static void pass(struct task *t, uint32_t stop)
 {
@@ -130,6 +149,10 @@ void stop_here(struct task *t)
 		return;
 	if (!ptrace_is_traced(t))
 		sleep_stopped(t, stop);
+	if (is_spared(t)) {
+		leave_stop(t, stop);
+		return;
+	}
 	if (!ptrace_is_traced(t) || !READ_ONCE(t->process->stop_signal) || READ_ONCE(t->process->stops) != stop)
 		return;
 	trace_group_stop(t, signo);
@@ -142,7 +165,7 @@ static void child_info(struct signal_info *info, struct process *p, int code, in
 
 	*info = (struct signal_info){ .signo = SIGCHLD, .code = code };
 	info->fields._sigchld._pid = pid_number_in(p->id, p->parent->pid_ns);
-	info->fields._sigchld._uid = t ? t->thread.cred->uid : 0;
+	info->fields._sigchld._uid = t ? task_own_cred(t)->uid : 0;
 	info->fields._sigchld._status = status;
 }
 

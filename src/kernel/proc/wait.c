@@ -29,7 +29,7 @@ static void report_locked(struct process *c, int code, int status, struct wait_r
 	struct task *t = process_any_task_locked(c);
 
 	*ret = (struct wait_report){ .pid = pid_number_seen(c->id), .code = code, .status = status,
-				     .uid = uid_out(t ? t->thread.cred->uid : c->exit_uid) };
+				     .uid = uid_out(t ? task_own_cred(t)->uid : c->exit_uid) };
 	process_usage_locked(c, &ret->usage);
 	usage_add(&ret->usage, &c->children_usage);
 }

@@ -2,7 +2,8 @@
 /*
  * Workers: threads of a process that run kernel code alone, for what its tasks have asked for asynchronously. A worker is a task like any
  * other, so that it sees the memory, the files and the limits of its process, and stops, ends and is counted with it. Only SIGKILL and
- * SIGSTOP reach it, and it has no user mode to return to, where those would be seen to: it asks by itself.
+ * SIGSTOP reach it, and it has no user mode to return to, where those would be seen to: it asks by itself. Once its task waits for it to go, only
+ * SIGKILL does: the task cannot stop before (stop.c).
  */
 #include "proc_internal.h"
 
@@ -28,6 +29,18 @@ void task_worker_settle(void)
 	signal_deliver(task_self(), false);
 }
 
+void task_workers_go_on(const struct async_task *async)
+{
+	struct process *p = process_self();
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+	struct task *t;
+
+	list_for_each(t, &p->tasks, process_link)
+		if (t->worker && READ_ONCE(t->async) == async)
+			thread_wake_state(&t->thread, THREAD_STOPPED);
+	spin_unlock_irq(&p->signal_lock, flags);
+}
+
 void task_worker_exit(void)
 {
 	task_exit(0);
@@ -35,8 +48,11 @@ void task_worker_exit(void)
 
 void task_act_as(struct cred *c)
 {
+	struct task *t = task_self();
 	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct cred *own = task_own_cred(t);
 
-	thread_current()->cred = c;
+	t->own_cred = c ? own : NULL;
+	t->thread.cred = c ? c : own;
 	spin_unlock_irq(&proc_lock, flags);
 }

@@ -5,8 +5,6 @@
 
 #include <cloudos/vfs.h>
 
-#define RW_MAX ((size_t)INT32_MAX & ~(size_t)(PAGE_SIZE - 1)) /* bytes of one call */
-
 #define CALL_RW_OWN_POSITION INT64_C(-1)
 
 /*

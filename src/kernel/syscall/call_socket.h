@@ -19,6 +19,8 @@ int call_shutdown(struct socket *s, int how);
 
 /* accept4(2), but for the descriptor: a file with one reference. */
 int call_accept(struct socket *s, uaddr_t addr, uaddr_t len, unsigned flags, bool nonblock, struct file **ret);
+/* The same with the descriptor, which is taken first: when there is none, the connection is left for later. */
+int64_t call_accept_fd(struct socket *s, uaddr_t addr, uaddr_t len, unsigned flags, bool nonblock);
 
 /* What one send or receive of a message holds. */
 struct message_call {

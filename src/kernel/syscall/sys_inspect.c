@@ -52,7 +52,7 @@ static bool transfer_range(struct transfer *t, const struct io_vec *range, size_
 		done = transfer_piece(t, range->base + at, n);
 		*total += done;
 		at += done;
-		if (done < n || (READ_ONCE(thread_current()->work) & THREAD_WORK_EXIT))
+		if (done < n || thread_exit_pending())
 			return false;
 		sched_point();
 	}

@@ -51,7 +51,7 @@ struct setting {
 /* By proc_lock. */
 static void set_one(struct task *t, void *arg)
 {
-	const struct cred *own = thread_current()->cred, *other = t->thread.cred;
+	const struct cred *own = thread_current()->cred, *other = task_own_cred(t);
 	struct setting *s = arg;
 
 	if (s->error)

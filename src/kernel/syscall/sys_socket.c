@@ -132,12 +132,20 @@ int call_accept(struct socket *s, uaddr_t addr, uaddr_t len, unsigned flags, boo
 	return error;
 }
 
-static int64_t accept_from(struct socket *s, uaddr_t addr, uaddr_t len, unsigned flags)
+int64_t call_accept_fd(struct socket *s, uaddr_t addr, uaddr_t len, unsigned flags, bool nonblock)
 {
+	int fd = fd_reserve(0, flags & SOCK_CLOEXEC), error;
 	struct file *f;
-	int error = call_accept(s, addr, len, flags, s->file->flags & O_NONBLOCK, &f);
 
-	return error ? error : fd_give(f, flags & SOCK_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	error = call_accept(s, addr, len, flags, nonblock, &f);
+	if (error) {
+		fd_release(fd);
+		return error;
+	}
+	fd_install(fd, f);
+	return fd;
 }
 
 int64_t sys_accept4(int fd, uaddr_t addr, uaddr_t len, unsigned flags)
@@ -151,7 +159,7 @@ int64_t sys_accept4(int fd, uaddr_t addr, uaddr_t len, unsigned flags)
 	s = socket_begin(fd, &put, &result);
 	if (!s)
 		return result;
-	result = accept_from(s, addr, len, flags);
+	result = call_accept_fd(s, addr, len, flags, s->file->flags & O_NONBLOCK);
 	socket_end(s, put);
 	return result;
 }

@@ -166,14 +166,29 @@ static int poll(struct request *r)
 	return 0;
 }
 
-void aio_cancel_polls(struct aio *a)
+/* True: there may be more. */
+static bool cancel_some(struct aio *a)
 {
 	struct aio_poll *p;
+	unsigned n = 0;
 
 	spin_lock(&a->lock);
-	list_for_each(p, &a->polls, link)
+	list_for_each(p, &a->polls, link) {
+		if (n == ASYNC_CANCELLED_AT_ONCE)
+			break;
+		if (async_cancelled(&p->job))
+			continue;
 		(void)async_cancel(&p->job);
+		n++;
+	}
 	spin_unlock(&a->lock);
+	return n == ASYNC_CANCELLED_AT_ONCE;
+}
+
+void aio_cancel_polls(struct aio *a)
+{
+	while (cancel_some(a)) /* no new ones come, for it is dead */
+		sched_point();
 }
 
 int aio_cancel_one(uaddr_t id, uaddr_t iocb)
@@ -295,7 +310,7 @@ int64_t aio_submit(uaddr_t id, int64_t n, uaddr_t iocbs)
 		err = get_user(user, iocbs + (uint64_t)submitted * sizeof(user));
 		if (!err)
 			err = submit_one(a, user);
-		if (err)
+		if (err || thread_exit_pending())
 			break;
 		sched_point();
 	}

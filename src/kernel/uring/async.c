@@ -11,8 +11,9 @@
  * J2  `state` decides who gets an armed job: whoever sets FIRED while ARMED is set and FIRED is not. An event that comes while the job is being
  *     armed only sets FIRED, which the owner sees when he sets ARMED. What comes when it has fired sets AGAIN.
  * J3  Whoever wants a job to end sets `cancelled` first, and then FIRED; an owner sets ARMED first and then looks: one of them sees the other.
- * J4  A task has at least one worker as long as it has jobs, and one that is not at blocking work as long as another can be made: what is ready
- *     does not wait for what blocks.
+ * J4  A task has at least one worker as long as it has jobs, and one that is not at blocking work: what is ready does not wait for what blocks.
+ *     When the last one cannot get another beside it (no memory, RLIMIT_NPROC) it does work all the same, but what becomes ready interrupts
+ *     it; what it was at is begun again later.
  *
  * Events come under the lock of a file's wait queue, and times from interrupts: there the job is put into a list and somebody woken, no more.
  * A job is over only after its owner has taken it off its queues and timers, so that none of these touches what is gone.
@@ -40,7 +41,7 @@ struct async_task {
 	uint32_t idle;	   /* T */
 	struct list busy;  /* T: struct worker.link, those that run a job of `work` */
 	bool stop;	   /* T: workers are to exit */
-	struct thread *leaving; /* T: the task, while it waits for the last job or worker to go */
+	struct thread *leaving; /* T, read freely: the task, while it waits for the last job or worker to go */
 	struct wait_queue idlers;    /* workers without work */
 	struct wait_queue attendant; /* the task, while it attends */
 	struct file *rings[ASYNC_RINGS_MAX]; /* O */
@@ -61,14 +62,22 @@ static void unranked_queue_init(struct wait_queue *q)
 
 /* ---- handing on ---- */
 
+static void interrupt(struct worker *w)
+{
+	thread_post(w->thread, THREAD_WORK_SIGNAL);
+	thread_wake_state(w->thread, THREAD_INTERRUPTIBLE);
+}
+
 /* Under the lock: else t might be gone before it is done. */
 static void kick_locked(struct async_task *t)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* what was queued, before the look at who attends */
 	if (!list_empty_unlocked(&t->attendant.waiters))
 		wake_all(&t->attendant);
-	else
+	else if (t->blocked < t->workers)
 		wake_one(&t->idlers);
+	else if (t->blocked > 0 && !list_empty(&t->ready))
+		interrupt(list_first(&t->busy, struct worker, link));
 }
 
 void async_ready(struct async_job *job)
@@ -273,10 +282,8 @@ static enum async_found cancel_locked(struct async_task *t, struct async_job *jo
 		return ASYNC_QUEUED;
 	}
 	list_for_each(w, &t->busy, link)
-		if (w->job == job) {
-			thread_post(w->thread, THREAD_WORK_SIGNAL);
-			thread_wake_state(w->thread, THREAD_INTERRUPTIBLE);
-		}
+		if (w->job == job)
+			interrupt(w);
 	return ASYNC_RUNNING;
 }
 
@@ -300,16 +307,16 @@ enum async_found async_cancel(struct async_job *job)
 
 static void run(struct async_job *job, bool may_block)
 {
-	struct cred *cred = job->cred, *own = thread_current()->cred;
+	struct cred *cred = job->cred;
 
-	if (cred == own) {
+	if (cred == thread_current()->cred) {
 		job->run(job, may_block);
 		return;
 	}
 	cred_get(cred); /* the job may be over when it comes back */
 	task_act_as(cred);
 	job->run(job, may_block);
-	task_act_as(own);
+	task_act_as(NULL);
 	cred_put(cred);
 }
 
@@ -339,16 +346,29 @@ bool async_any_ready(struct async_task *task)
 	return !list_empty_unlocked(&task->ready);
 }
 
+/* What is left is a worker's. */
+static void hand_on(struct async_task *t)
+{
+	unsigned long irq = spin_lock_irq(&t->lock);
+
+	if (!list_empty(&t->ready))
+		kick_locked(t);
+	spin_unlock_irq(&t->lock, irq);
+}
+
 bool async_run_ready(struct async_task *task)
 {
 	struct async_job *job = take_ready(task);
+	unsigned n = 0;
 
 	if (!job)
 		return false;
-	do {
+	while (job) {
 		run(job, false);
 		sched_point();
-	} while ((job = take_ready(task)));
+		job = ++n < ASYNC_RUN_MAX && !thread_signal_pending() ? take_ready(task) : NULL;
+	}
+	hand_on(task);
 	return true;
 }
 
@@ -390,14 +410,17 @@ static int add_worker(struct async_task *t)
 	return err;
 }
 
-/* What is there for a worker: a job that is ready, or *ret_block, work, for which w->job tells whom to interrupt. */
-static struct async_job *worker_take(struct async_task *t, struct worker *w, bool *ret_block, bool *ret_alone)
+/*
+ * What is there for a worker: a job that is ready, or *ret_block, work, for which w->job tells whom to interrupt. Work only if another worker is
+ * left, or (alone) cannot be had.
+ */
+static struct async_job *worker_take(struct async_task *t, struct worker *w, bool alone, bool *ret_block)
 {
 	unsigned long irq = spin_lock_irq(&t->lock);
 	struct async_job *job = take_locked(&t->ready);
 
-	*ret_block = *ret_alone = false;
-	if (!job && (t->workers < ASYNC_WORKERS_MAX || t->blocked + 1 < t->workers))
+	*ret_block = false;
+	if (!job && ((alone && t->workers < ASYNC_WORKERS_MAX) || t->blocked + 1 < t->workers))
 		job = take_locked(&t->work);
 	else if (job)
 		w = NULL;
@@ -406,7 +429,6 @@ static struct async_job *worker_take(struct async_task *t, struct worker *w, boo
 		w->job = job;
 		list_add_tail(&t->busy, &w->link);
 		t->blocked++;
-		*ret_alone = t->blocked == t->workers;
 	}
 	spin_unlock_irq(&t->lock, irq);
 	return job;
@@ -425,13 +447,13 @@ static void worker_done(struct async_task *t, struct worker *w)
 /* True if there was something to do. */
 static bool worker_step(struct async_task *t, struct worker *w)
 {
-	bool block, alone;
-	struct async_job *job = worker_take(t, w, &block, &alone);
+	bool block;
+	struct async_job *job = worker_take(t, w, false, &block);
 
+	if (!job && !list_empty_unlocked(&t->work)) /* J4 */
+		job = worker_take(t, w, add_worker(t) < 0, &block);
 	if (!job)
 		return false;
-	if (alone)
-		(void)add_worker(t); /* J4; when there is no memory for it, this work comes first */
 	run(job, block);
 	if (block)
 		worker_done(t, w);
@@ -481,7 +503,7 @@ static void worker_gone(struct task *task)
 	struct async_task *t = task->async;
 	unsigned long irq = spin_lock_irq(&t->lock);
 
-	task->async = NULL;
+	WRITE_ONCE(task->async, NULL);
 	t->workers--;
 	if (t->leaving)
 		thread_wake(t->leaving);
@@ -536,14 +558,12 @@ int async_task_get(struct async_task **ret)
 	return 0;
 }
 
-#define CANCELLED_AT_ONCE 64 /* with interrupts off */
-
 static bool cancel_some(struct async_task *t)
 {
 	unsigned long irq = spin_lock_irq(&t->lock);
 	unsigned n = 0;
 
-	for (; n < CANCELLED_AT_ONCE && !list_empty(&t->jobs); n++) {
+	for (; n < ASYNC_CANCELLED_AT_ONCE && !list_empty(&t->jobs); n++) {
 		struct async_job *job = list_first(&t->jobs, struct async_job, of_task);
 
 		list_del(&job->of_task);
@@ -582,9 +602,14 @@ static void set_leaving(struct async_task *t, struct thread *who, bool stop)
 {
 	unsigned long irq = spin_lock_irq(&t->lock);
 
-	t->leaving = who;
+	WRITE_ONCE(t->leaving, who);
 	WRITE_ONCE(t->stop, stop);
 	spin_unlock_irq(&t->lock, irq);
+}
+
+static bool leaving(const struct task *worker)
+{
+	return READ_ONCE(worker->async->leaving) != NULL;
 }
 
 /* Ends all jobs: those that wait are run here, cancelled; those that a worker is at, it ends. */
@@ -628,6 +653,7 @@ static void leave(struct task *task)
 		if (t->rings[i])
 			file_put(t->rings[i]);
 	set_leaving(t, thread_current(), false);
+	task_workers_go_on(t);
 	end_jobs(t);
 	set_leaving(t, thread_current(), true);
 	end_workers(t);
@@ -637,7 +663,7 @@ static void leave(struct task *task)
 
 static int start(void)
 {
-	static const struct task_async_ops ops = { .leave = leave, .worker_gone = worker_gone };
+	static const struct task_async_ops ops = { .leave = leave, .worker_gone = worker_gone, .leaving = leaving };
 
 	task_async_ops = &ops;
 	return 0;

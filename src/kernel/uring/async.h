@@ -14,6 +14,8 @@
 
 #define ASYNC_WORKERS_MAX 64 /* of one task; what blocks more of them than this waits its turn */
 #define ASYNC_IDLE_MAX	  2  /* workers without work that a task keeps */
+#define ASYNC_RUN_MAX	  256 /* ready jobs that a task runs at a time */
+#define ASYNC_CANCELLED_AT_ONCE 64 /* with interrupts off, or under a spin lock: then others have their turn */
 #define ASYNC_QUEUES_MAX  2  /* queues that one file announces on */
 
 struct async_task;
@@ -82,7 +84,10 @@ static inline bool async_cancelled(const struct async_job *job)
 	return __atomic_load_n(&job->cancelled, __ATOMIC_ACQUIRE);
 }
 
-/* Runs what is ready, for the running task; true if anything was. May sleep. */
+/*
+ * Runs what is ready, for the running task; true if anything was. May sleep. After ASYNC_RUN_MAX jobs, or one if a signal is pending, a worker
+ * goes on.
+ */
 bool async_run_ready(struct async_task *task);
 
 /*

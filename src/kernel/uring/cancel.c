@@ -25,25 +25,43 @@ static bool names(const struct uring_request *r, const struct uring_cancel *c)
 	return r->sqe.user_data == c->user_data;
 }
 
-int uring_cancel(struct uring *ring, const struct uring_cancel *c)
+/* Cancels at most so many of those that are not cancelled yet: how many; *ret: what the last of them was told. */
+static uint32_t cancel_some(struct uring *ring, const struct uring_cancel *c, uint32_t most, int *ret)
 {
-	bool all = c->flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
 	struct uring_request *r;
-	int found = 0, err = -ENOENT;
+	uint32_t found = 0;
 
 	spin_lock(&ring->state);
 	list_for_each(r, &ring->requests, of_ring) {
+		if (found == most)
+			break;
 		if (!names(r, c) || async_cancelled(&r->job))
 			continue;
 		found++;
-		err = uring_cancel_target_locked(r);
-		if (!all)
-			break;
+		*ret = uring_cancel_target_locked(r);
 	}
 	spin_unlock(&ring->state);
-	if (all)
-		return found;
-	return err;
+	return found;
+}
+
+int uring_cancel(struct uring *ring, const struct uring_cancel *c)
+{
+	uint32_t left = READ_ONCE(ring->request_count), found = 0; /* others may submit more all the while */
+	int err = -ENOENT;
+
+	if (!(c->flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY))) {
+		(void)cancel_some(ring, c, 1, &err);
+		return err;
+	}
+	while (found < left) {
+		uint32_t most = min(left - found, (uint32_t)ASYNC_CANCELLED_AT_ONCE), n = cancel_some(ring, c, most, &err);
+
+		found += n;
+		if (n < most)
+			break;
+		sched_point();
+	}
+	return (int)found;
 }
 
 /* ---- OP_ASYNC_CANCEL ---- */

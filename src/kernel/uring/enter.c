@@ -67,7 +67,7 @@ static int sleep_once(struct uring *ring, struct async_task *task, const struct 
 	wait_add(&ring->completions, &for_events);
 	async_attend(task, &for_work);
 	thread_prepare_sleep(THREAD_INTERRUPTIBLE);
-	if (!enough(ring, g) && !READ_ONCE(ring->overflow_count) && !async_any_ready(task))
+	if (!enough(ring, g) && !READ_ONCE(ring->overflow_count) && (!async_any_ready(task) || thread_signal_pending()))
 		err = wait_round(THREAD_INTERRUPTIBLE, deadline_ns);
 	thread_cancel_sleep();
 	async_leave(task, &for_work);

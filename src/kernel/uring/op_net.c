@@ -84,7 +84,7 @@ static int64_t receive_once(struct uring_request *r, bool may_block)
 
 		if (err)
 			return err;
-		io_iter_user(&it, r->buffer_addr, r->buffer_len);
+		io_iter_user(&it, r->buffer_addr, min((size_t)r->buffer_len, (size_t)INT32_MAX));
 	} else {
 		io_iter_user(&it, r->sqe.addr, min((size_t)r->sqe.len, (size_t)INT32_MAX));
 	}
@@ -98,6 +98,8 @@ static int64_t receive_once(struct uring_request *r, bool may_block)
 /* Until there is no more, or no buffer; the last completion says that it is the last. */
 static int64_t receive_many(struct uring_request *r)
 {
+	unsigned rounds = 0;
+
 	for (;;) {
 		int64_t n = receive_once(r, false);
 		uint32_t flags;
@@ -109,8 +111,9 @@ static int64_t receive_many(struct uring_request *r)
 			r->cqe_flags = flags;
 			return n;
 		}
-		r->retries = 0;
-		sched_point();
+		n = uring_next_round(r, &rounds);
+		if (n)
+			return n;
 	}
 }
 
@@ -237,22 +240,21 @@ static int64_t accept_once(struct uring_request *r, bool may_block)
 	bool nonblock = !may_block || (READ_ONCE(r->file->flags) & O_NONBLOCK);
 	struct file *f;
 	int64_t n;
-	int err = call_accept(socket_of(r), r->sqe.addr, r->sqe.addr2, r->sqe.accept_flags, nonblock, &f);
 
-	if (err == -EAGAIN && !may_block && !(READ_ONCE(r->file->flags) & O_NONBLOCK)) {
+	if (r->sqe.file_index)
+		n = call_accept(socket_of(r), r->sqe.addr, r->sqe.addr2, r->sqe.accept_flags, nonblock, &f);
+	else
+		n = call_accept_fd(socket_of(r), r->sqe.addr, r->sqe.addr2, r->sqe.accept_flags, nonblock);
+	if (n == -EAGAIN && !may_block && !(READ_ONCE(r->file->flags) & O_NONBLOCK)) {
 		r->events = POLLIN;
 		return URING_POLL;
 	}
-	if (err)
-		return err;
-	if (!r->sqe.file_index)
-		return fd_give(f, close_on_exec(r));
-	n = uring_file_install(r->ring, f, r->sqe.file_index);
-	return n;
+	return n || !r->sqe.file_index ? n : uring_file_install(r->ring, f, r->sqe.file_index);
 }
 
 static int64_t accept_issue(struct uring_request *r, bool may_block)
 {
+	unsigned rounds = 0;
 	int64_t n;
 
 	if (!socket_of(r))
@@ -263,8 +265,9 @@ static int64_t accept_issue(struct uring_request *r, bool may_block)
 		n = accept_once(r, false);
 		if (n < 0 || !uring_post_more(r, (int32_t)n, 0))
 			return n;
-		r->retries = 0;
-		sched_point();
+		n = uring_next_round(r, &rounds);
+		if (n)
+			return n;
 	}
 }
 

@@ -31,9 +31,11 @@ static int add_prep(struct uring_request *r)
 	return 0;
 }
 
-/* Posts what there is, again and again while events come. True: it is armed again. */
+/* Posts what there is, again and again while events come. True: it is armed again, or ready. */
 static bool post_events(struct uring_request *r, int64_t *ret)
 {
+	unsigned rounds = 0;
+
 	for (;;) {
 		uint32_t mask;
 
@@ -49,7 +51,9 @@ static bool post_events(struct uring_request *r, int64_t *ret)
 		}
 		if (async_rearm(&r->job))
 			return true;
-		sched_point();
+		*ret = uring_next_round(r, &rounds);
+		if (*ret)
+			return *ret == URING_ARMED;
 	}
 }
 
@@ -105,7 +109,7 @@ static struct uring_request *find_locked(struct uring *ring, uint64_t user_data)
 	struct uring_request *r;
 
 	list_for_each(r, &ring->requests, of_ring)
-		if (r->op == &op_poll_add && r->begun && r->sqe.user_data == user_data)
+		if (r->begun && r->op == &op_poll_add && r->sqe.user_data == user_data)
 			return r;
 	return NULL;
 }

@@ -179,7 +179,7 @@ static int vectors_select(struct uring_request *r, struct io_iter *it)
 		return -EINVAL;
 	err = uring_buffer_select(r, (uint32_t)min(it->vec->len, (uint64_t)UINT32_MAX));
 	if (!err)
-		io_iter_user(it, r->buffer_addr, r->buffer_len);
+		io_iter_user(it, r->buffer_addr, min((size_t)r->buffer_len, RW_MAX));
 	return err;
 }
 

@@ -358,14 +358,18 @@ static int64_t with_argument(struct uring *ring, uint32_t opcode, uaddr_t arg, u
 	}
 }
 
-static int64_t register_locked(struct uring *ring, uint32_t opcode, uaddr_t arg, uint32_t count)
+/* ring->lock held. */
+static int may_register_locked(const struct uring *ring, uint32_t opcode)
 {
 	const struct uring_restrictions *l = &ring->restrictions;
 
 	if ((ring->flags & IORING_SETUP_SINGLE_ISSUER) && ring->issuer && ring->issuer != task_self())
 		return -EEXIST;
-	if (l->on && !(l->registers >> opcode & 1))
-		return -EACCES;
+	return l->on && !(l->registers >> opcode & 1) ? -EACCES : 0;
+}
+
+static int64_t register_locked(struct uring *ring, uint32_t opcode, uaddr_t arg, uint32_t count)
+{
 	switch (opcode) {
 	case IORING_UNREGISTER_BUFFERS:
 	case IORING_UNREGISTER_FILES:
@@ -380,8 +384,17 @@ static int64_t register_locked(struct uring *ring, uint32_t opcode, uaddr_t arg,
 	}
 }
 
+/* Those that wait, or change the task and not the ring. */
+static int64_t register_unlocked(struct uring *ring, uint32_t opcode, uaddr_t arg, uint32_t count)
+{
+	if (opcode == IORING_REGISTER_SYNC_CANCEL)
+		return arg && count == 1 ? uring_sync_cancel(ring, arg) : -EINVAL;
+	return each_ring(arg, count, opcode == IORING_REGISTER_RING_FDS ? register_ring : unregister_ring);
+}
+
 int64_t uring_register(struct file *f, uint32_t opcode, uaddr_t arg, uint32_t count)
 {
+	bool unlocked = opcode == IORING_REGISTER_SYNC_CANCEL || opcode == IORING_REGISTER_RING_FDS || opcode == IORING_UNREGISTER_RING_FDS;
 	struct uring *ring = uring_of_file(f);
 	int64_t result;
 
@@ -389,14 +402,10 @@ int64_t uring_register(struct file *f, uint32_t opcode, uaddr_t arg, uint32_t co
 		return -EINVAL;
 	if (!ring)
 		return -EOPNOTSUPP;
-	if (opcode == IORING_REGISTER_RING_FDS)
-		return each_ring(arg, count, register_ring);
-	if (opcode == IORING_UNREGISTER_RING_FDS)
-		return each_ring(arg, count, unregister_ring);
-	if (opcode == IORING_REGISTER_SYNC_CANCEL)
-		return arg && count == 1 ? uring_sync_cancel(ring, arg) : -EINVAL;
 	mutex_lock(&ring->lock);
-	result = register_locked(ring, opcode, arg, count);
+	result = may_register_locked(ring, opcode);
+	if (!result && !unlocked)
+		result = register_locked(ring, opcode, arg, count);
 	mutex_unlock(&ring->lock);
-	return result;
+	return !result && unlocked ? register_unlocked(ring, opcode, arg, count) : result;
 }

@@ -193,14 +193,17 @@ void uring_complete(struct uring_request *r, int64_t result)
 
 static int get_file(struct uring_request *r)
 {
+	struct file *f;
+
 	if (!(r->op->flags & OP_FILE) || r->file)
 		return 0;
-	r->file = r->sqe.flags & IOSQE_FIXED_FILE ? uring_file_get(r->ring, (uint32_t)r->sqe.fd) : fd_get(r->sqe.fd);
-	if (r->file && (r->file->mode & FILE_PATH)) {
-		file_put(r->file);
-		r->file = NULL;
+	f = r->sqe.flags & IOSQE_FIXED_FILE ? uring_file_get(r->ring, (uint32_t)r->sqe.fd) : fd_get(r->sqe.fd);
+	if (f && (f->mode & FILE_PATH)) {
+		file_put(f);
+		f = NULL;
 	}
-	return r->file ? 0 : -EBADF;
+	WRITE_ONCE(r->file, f);
+	return f ? 0 : -EBADF;
 }
 
 static int64_t call(struct uring_request *r, bool may_block)
@@ -254,6 +257,19 @@ void uring_issue(struct uring_request *r, bool may_block)
 			uring_complete(r, result);
 		return;
 	}
+}
+
+int64_t uring_next_round(struct uring_request *r, unsigned *rounds)
+{
+	r->retries = 0;
+	if (async_cancelled(&r->job))
+		return -ECANCELED;
+	if (++*rounds < URING_ROUNDS_MAX && !thread_signal_pending()) {
+		sched_point();
+		return 0;
+	}
+	async_ready(&r->job); /* behind others */
+	return URING_ARMED;
 }
 
 static void begin(struct uring_request *r)

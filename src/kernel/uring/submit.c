@@ -225,7 +225,7 @@ int64_t uring_submit(struct uring *ring, struct async_task *task, uint32_t count
 	assert_mutex_held(&ring->lock);
 	queued = min(queued, ring->sq_entries);
 	count = min(count, queued);
-	while (done < count) {
+	while (done < count && !thread_exit_pending()) {
 		struct uring_request *r = uring_request_alloc(ring);
 		int err;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is registered with a ring to be named by an index: files (IOSQE_FIXED_FILE) and buffers (OP_READ_FIXED). Tables change under both
- * ring->lock and ring->state; who only looks something up takes the latter. A tag that is not 0 is posted as a completion when what it belongs
+ * What is registered with a ring to be named by an index: files (IOSQE_FIXED_FILE) and buffers (OP_READ_FIXED). Tables change, and
+ * are looked at, under ring->state; they come and go, and buffers change, under ring->lock as well, but not what requests put into slots. A tag that is not 0 is posted as a completion when what it belongs
  * to goes.
  *
  * A registered buffer is a range of addresses of whoever uses it: its pages are not held.

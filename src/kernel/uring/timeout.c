@@ -95,23 +95,28 @@ void uring_count_timeouts_locked(struct uring *ring)
 	}
 }
 
+/* Under the lock all the while: a count that is reached between the two would be lost, and what is armed may be over behind it. */
+static bool arm(struct uring_request *r)
+{
+	struct uring *ring = r->ring;
+	bool armed;
+
+	spin_lock(&ring->state);
+	r->phase = PHASE_ARMED;
+	if (r->sqe.off)
+		count_in_locked(r);
+	armed = async_arm_timer(&r->job, r->deadline_ns);
+	spin_unlock(&ring->state);
+	return armed;
+}
+
 static int64_t timeout_issue(struct uring_request *r, bool may_block)
 {
 	bool counted;
 
 	(void)may_block;
-	if (r->phase == PHASE_NEW && !async_cancelled(&r->job)) {
-		uint64_t deadline_ns;
-
-		r->phase = PHASE_ARMED;
-		spin_lock(&r->ring->state);
-		if (r->sqe.off)
-			count_in_locked(r);
-		deadline_ns = r->deadline_ns;
-		spin_unlock(&r->ring->state);
-		if (async_arm_timer(&r->job, deadline_ns))
-			return URING_ARMED;
-	}
+	if (r->phase == PHASE_NEW && !async_cancelled(&r->job) && arm(r))
+		return URING_ARMED;
 	async_disarm(&r->job);
 	spin_lock(&r->ring->state);
 	list_del(&r->timeouts);
@@ -215,7 +220,7 @@ static struct uring_request *find_locked(struct uring *ring, const struct uring_
 	struct uring_request *r;
 
 	list_for_each(r, &ring->requests, of_ring)
-		if (r->op == op && r->begun && r->sqe.user_data == user_data)
+		if (r->begun && r->op == op && r->sqe.user_data == user_data)
 			return r;
 	return NULL;
 }

@@ -20,6 +20,7 @@
 #define URING_BUFFERS_MAX  16384u
 #define URING_GROUPS_MAX   1024u  /* groups of provided buffers */
 #define URING_PERSONALITIES_MAX 64u
+#define URING_ROUNDS_MAX   32 /* completions of one multishot request at a time */
 #define URING_RETRIES_MAX  8 /* times that a file says ready and then is not, before a worker waits for it */
 
 /* ---- requests ---- */
@@ -66,7 +67,7 @@ struct uring_request {
 	struct uring_request *next; /* O: what is linked behind it */
 	struct uring_request *timeout; /* R: the linked time-out that guards it */
 	struct uring_request *target;  /* R: of a linked time-out: whom it guards */
-	struct file *file;	    /* O: with a reference */
+	struct file *file;	    /* O, compared freely: with a reference */
 	void *data;		    /* O: the operation's */
 	uint32_t events;	    /* O: POLL* for URING_POLL */
 	int32_t result;		    /* O: of one that failed before it began */
@@ -155,9 +156,9 @@ struct uring {
 	bool closing;		   /* R: its file is gone */
 	struct file *eventfd;	   /* R: with a reference */
 	bool eventfd_async;	   /* R */
-	struct uring_file_slot *files; /* R; changed under S as well */
+	struct uring_file_slot *files; /* R; the table itself is set under S as well, its slots under R alone */
 	uint32_t file_count, alloc_from, alloc_to; /* R */
-	struct uring_buffer *buffers;  /* R; changed under S as well */
+	struct uring_buffer *buffers;  /* R; likewise, but its slots change under S as well */
 	uint32_t buffer_count;	   /* R */
 
 	struct mutex buffers_lock;
@@ -196,6 +197,8 @@ int64_t uring_submit(struct uring *ring, struct async_task *task, uint32_t count
 /* Starts one that has been made, or goes on with it. */
 void uring_issue(struct uring_request *r, bool may_block);
 void uring_complete(struct uring_request *r, int64_t result);
+/* For a multishot request after a completion; *rounds begins at 0. 0: it goes on; else what its issue() is to return. May sleep. */
+int64_t uring_next_round(struct uring_request *r, unsigned *rounds);
 struct uring_request *uring_request_alloc(struct uring *ring);
 void uring_request_discard(struct uring_request *r); /* one that was never made */
 /* Ends one that never began to be issued, with what stands in r->result, and those behind it. */

@@ -166,7 +166,7 @@ int io_import(uaddr_t addr, uint64_t n, struct io_vec *fast, uint32_t fast_n, st
 		io_import_free(vec, fast);
 		return -EFAULT;
 	}
-	io_iter_vector(ret, vec, (uint32_t)n, total, true);
+	io_iter_vector(ret, vec, (uint32_t)n, min(total, RW_MAX), true);
 	*ret_vec = vec;
 	return 0;
 }

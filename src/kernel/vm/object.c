@@ -12,6 +12,7 @@
  */
 #include <cloudos/errno.h>
 #include <cloudos/string.h>
+#include <cloudos/thread.h>
 #include "vm_internal.h"
 
 #define OBJECT_SIZE_MAX ((uint64_t)INT64_MAX)
@@ -201,6 +202,15 @@ int64_t vm_object_seek(struct vm_object *o, uint64_t pos, bool data)
 	return (int64_t)pos;
 }
 
+/* Between the pages of a transfer, with nothing held but what its caller holds: true if it is to end here. */
+static bool enough(const struct io_iter *it)
+{
+	if (!it->count)
+		return true;
+	sched_point();
+	return thread_exit_pending();
+}
+
 /* ---- read ---- */
 
 /* The page of a read with a reference, null for a hole, and how many bytes of it are valid from pos on (0: the end). */
@@ -250,6 +260,8 @@ ssize_t vm_object_read(struct vm_object *o, uint64_t pos, struct io_iter *to)
 		total += (ssize_t)done;
 		if (done < valid)
 			return total ? total : -EFAULT;
+		if (enough(to))
+			break;
 	}
 	return total;
 }
@@ -343,6 +355,8 @@ ssize_t vm_object_write(struct vm_object *o, uint64_t pos, struct io_iter *from)
 		total += done;
 		if ((size_t)done < n)
 			return total ? total : -EFAULT;
+		if (enough(from))
+			break;
 	}
 	return total;
 }

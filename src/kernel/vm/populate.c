@@ -27,6 +27,8 @@ int vm_populate(struct vm_space *s, uaddr_t start, uint64_t len)
 		err = populate_page(s, start);
 		rwlock_read_unlock(&s->lock);
 		sched_point();
+		if (thread_exit_pending())
+			err = -EINTR;
 	}
 	return err;
 }
