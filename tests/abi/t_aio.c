@@ -77,6 +77,7 @@ static void contexts(void)
 static void file_io(void)
 {
 	char text[] = "some text", got[16] = "";
+	static char large[16];
 	struct iovec v[2] = { { got, 4 }, { got + 4, 5 } };
 	struct io_event e[4];
 	struct iocb i, *two[2], j;
@@ -109,6 +110,7 @@ static void file_io(void)
 	EXPECT_ERRNO(submit(&i), EINVAL);
 	close(fd);
 	fd = open("/dev/null", O_WRONLY);
+	v[0].iov_base = v[1].iov_base = large; /* not the stack, above which there may be less than that */
 	v[0].iov_len = v[1].iov_len = INT32_MAX;
 	i = request(IOCB_CMD_PWRITEV, fd, v, 2, 0);
 	EXPECT(submit(&i) == 1 && events(1, 1, e, NULL) == 1 && e[0].res == 0x7ffff000);
