@@ -76,7 +76,8 @@ static void contexts(void)
 
 static void file_io(void)
 {
-	char text[] = "some text", got[16] = "";
+	static char got[16]; /* far from the end of the addresses */
+	char text[] = "some text";
 	static char large[16];
 	struct iovec v[2] = { { got, 4 }, { got + 4, 5 } };
 	struct io_event e[4];

@@ -159,7 +159,7 @@ static void vectors(void)
 /* One call moves so much and no more. */
 static void largest(void)
 {
-	char a[16];
+	static char a[16]; /* far from the end of the addresses */
 	struct iovec v[3] = { { a, 1 << 30 }, { a, 1 << 30 }, { a, 1 << 30 } };
 	int fd = open("/dev/null", O_WRONLY);
 

@@ -17,7 +17,7 @@ until inner=$(pgrep -x sleep); do sleep 0.1; done
 grep -q "^NSpid:	$inner	3$" /proc/$inner/status
 [ "$(lsns -n -t pid -o NS | wc -l)" = 2 ]
 [ "$(lsns -n -t user -p $inner -o NPROCS)" -ge 2 ]
-[ "$(nsenter -t $inner -a bash -c 'id -u; hostname; ps -e -o comm= | sort -u' | tr '\n' ,)" = 0,theirs,bash,ps,sleep,sort, ]
+[ "$(nsenter -t $inner -a bash -c 'id -u; hostname; all=$(ps -e -o comm=); echo "$all" | sort -u' | tr '\n' ,)" = 0,theirs,bash,ps,sleep, ]
 kill -KILL "$(pgrep -f -o 'hostname theirs; sleep')" "$inner"
 wait || true
 exec 2>&3 3>&-

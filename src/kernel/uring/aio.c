@@ -56,7 +56,7 @@ static uint32_t head(const struct aio *a)
 
 static uint32_t ready(const struct aio *a)
 {
-	return (READ_ONCE(a->tail) + a->slots - head(a)) % a->slots;
+	return (LOAD_ACQUIRE(a->tail) + a->slots - head(a)) % a->slots;
 }
 
 bool aio_reserve(struct aio *a)
