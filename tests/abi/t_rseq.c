@@ -62,6 +62,7 @@ extern char spin_start[], spin_end[], spin_abort[], spin_other[];
 static volatile struct rseq area __attribute__((aligned(64)));
 static struct rseq_cs section __attribute__((aligned(32)));
 static volatile int word[2];
+static volatile bool over; /* an ordinary switch may have ended the sequence before a helper looked */
 
 static int register_(volatile void *at, unsigned len, int flags, unsigned signature)
 {
@@ -75,6 +76,7 @@ static void begin(void)
 	section = (struct rseq_cs){ .start_ip = (uintptr_t)spin_start, .post_commit_offset = (uint64_t)(spin_end - spin_start),
 				    .abort_ip = (uintptr_t)spin_abort };
 	word[0] = word[1] = 0;
+	over = false;
 	EXPECT(register_(&area, SIZE, 0, SIGNATURE) == 0);
 }
 
@@ -252,7 +254,7 @@ static int mover(void *pid)
 	cpu_set_t all, set;
 
 	sched_getaffinity(0, sizeof(all), &all);
-	while (!word[0])
+	while (!word[0] && !over)
 		sched_yield();
 	for (unsigned i = 0; word[0]; i = (i + 1) % 4) { /* until it was moved, or, with one CPU, switched */
 		CPU_ZERO(&set);
@@ -271,6 +273,7 @@ static void leave_for_a_move(void)
 	begin();
 	pid = clone(mover, mover_stack + sizeof(mover_stack), CLONE_VM | SIGCHLD, &self);
 	EXPECT(pid > 0 && spin(&area, &section, word) == 1);
+	over = true;
 	word[0] = 0;
 	EXPECT(waitpid(pid, NULL, 0) == pid);
 }
@@ -283,7 +286,7 @@ static void a_move_breaks_it(void)
 static int barrier_maker(void *unused)
 {
 	(void)unused;
-	while (!word[0])
+	while (!word[0] && !over)
 		sched_yield();
 	while (word[0]) { /* with rests, in which the others come to something */
 		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
@@ -306,6 +309,7 @@ static void leave_for_a_barrier(void)
 	begin();
 	pid = clone(barrier_maker, maker_stack + sizeof(maker_stack), CLONE_VM | CLONE_SIGHAND | SIGCHLD, NULL);
 	EXPECT(pid > 0 && spin(&area, &section, word) == 1);
+	over = true;
 	word[0] = 0;
 	EXPECT(waitpid(pid, NULL, 0) == pid);
 }
