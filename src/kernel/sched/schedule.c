@@ -90,7 +90,7 @@ static struct run_queue *choose_queue(struct run_queue *rq, struct thread *t)
 	unsigned cpu = choose_cpu(t);
 
 	while (cpu != rq->cpu) {
-		WRITE_ONCE(t->cpu, cpu);
+		STORE_RELEASE(t->cpu, cpu); /* who sees it finds t as it was left: thread_lock_queue() */
 		spin_unlock(&rq->lock);
 		rq = &per_cpu(run_queue, cpu);
 		spin_lock(&rq->lock);
@@ -187,7 +187,7 @@ static struct thread *steal(struct run_queue *rq)
 		if (t) {
 			queue_remove(from, t);
 			queue_leave(from, t);
-			WRITE_ONCE(t->cpu, rq->cpu);
+			STORE_RELEASE(t->cpu, rq->cpu);
 			queue_enter(rq, t);
 			rq->stats.steals++;
 		}
@@ -306,11 +306,11 @@ struct run_queue *thread_lock_queue(struct thread *t, unsigned long *ret_irq)
 {
 	*ret_irq = hal_irq_save();
 	for (;;) {
-		unsigned cpu = READ_ONCE(t->cpu);
+		unsigned cpu = LOAD_ACQUIRE(t->cpu); /* its new lock may never have been held by who moves it there */
 		struct run_queue *rq = &per_cpu(run_queue, cpu);
 
 		spin_lock(&rq->lock);
-		if (likely(READ_ONCE(t->cpu) == cpu))
+		if (likely(LOAD_ACQUIRE(t->cpu) == cpu))
 			return rq;
 		spin_unlock(&rq->lock);
 	}
