@@ -183,6 +183,26 @@ static void the_main_thread_may_go_first(void)
 	EXPECT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 4);
 }
 
+static int just_exit(void *unused)
+{
+	(void)unused;
+	_exit(0);
+}
+
+/* The word that is cleared lies half in a page that there is not: then it is not, and the thread ends all the same. */
+static void a_word_in_two_pages(void)
+{
+	static char word_stack[1 << 14] __attribute__((aligned(64)));
+	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+	int status;
+
+	EXPECT(pages != MAP_FAILED && munmap(pages + 4096, 4096) == 0);
+	pid = clone(just_exit, word_stack + sizeof(word_stack), CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, NULL, NULL, NULL, pages + 4095);
+	EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	EXPECT(munmap(pages, 4096) == 0);
+}
+
 int main(void)
 {
 	CASE(memory_is_shared_or_copied);
@@ -195,5 +215,6 @@ int main(void)
 	CASE(many_threads_come_and_go);
 	CASE(exit_group_ends_all_threads);
 	CASE(the_main_thread_may_go_first);
+	CASE(a_word_in_two_pages);
 	return abi_result();
 }

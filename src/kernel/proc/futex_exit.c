@@ -15,14 +15,14 @@
 
 _Static_assert(sizeof(struct robust_list_head) == 24, "three words of the program");
 
-/* A write to `word` failed: true if it is worth another try. */
+/* A write to `word`, which may lie in two pages, failed: true if it is worth another try. */
 static bool write_again(struct task *t, uaddr_t word)
 {
 	struct process *p = t->process;
 	struct vm_fault_error error;
 	unsigned long flags;
 
-	if (vm_fault(word, HAL_ACCESS_WRITE, &error) == 0)
+	if (vm_fault(word, HAL_ACCESS_WRITE, &error) == 0 && vm_fault(word + sizeof(uint32_t) - 1, HAL_ACCESS_WRITE, &error) == 0)
 		return true;
 	if (error.signo != SIGKILL)
 		return false;
