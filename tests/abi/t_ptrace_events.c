@@ -340,6 +340,33 @@ static void the_end_of_a_namespace(void)
 	EXPECT(next_stop(init) == ended(SIGKILL));
 }
 
+/*
+ * How strace starts a program: it is stopped, seized and continued, and listened to in every stop that says that it still stands. It must
+ * never be left there after SIGCONT: the stop is not told, or another one follows it.
+ */
+static void continued_while_it_is_seized(void)
+{
+	for (int i = 0; i < 200; i++) {
+		pid_t pid = fork();
+		int stop;
+
+		if (pid == 0) {
+			raise(SIGSTOP);
+			_exit(7);
+		}
+		EXPECT(waitpid(pid, &stop, WSTOPPED) == pid && WIFSTOPPED(stop));
+		EXPECT(trace(PTRACE_SEIZE, pid, 0, 0) == 0 && kill(pid, SIGCONT) == 0);
+		alarm(20);
+		while ((stop = next_stop(pid)) >> 8 == PTRACE_EVENT_STOP || stop == SIGCONT) {
+			bool stands = (stop & 0xff) == SIGSTOP;
+
+			EXPECT(trace(stands ? PTRACE_LISTEN : PTRACE_CONT, pid, 0, stop == SIGCONT ? SIGCONT : 0) == 0);
+		}
+		alarm(0);
+		EXPECT(stop == exited(7));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -357,5 +384,6 @@ int main(int argc, char **argv)
 	CASE(one_tracer_is_enough);
 	CASE(children_that_nobody_wants);
 	CASE(the_end_of_a_namespace);
+	CASE(continued_while_it_is_seized);
 	return abi_result();
 }

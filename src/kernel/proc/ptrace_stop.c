@@ -49,14 +49,28 @@ static bool is_event_stop(const struct stop *s)
 	return s->code >> 8 == PTRACE_EVENT_STOP;
 }
 
-/* Any stop answers PTRACE_INTERRUPT; what else there is to tell, a stop for that alone. */
+/* Signals that stop and continue the process come before this or after it: what a stop says of that is true, and what comes later marks it. */
+static bool enter_locked(struct task *t, const struct stop *s)
+{
+	struct process *p = t->process;
+	unsigned long flags = spin_lock_irq(&p->signal_lock);
+	int signo = s->code & 0x7f;
+	bool good = !s->group || p->stop_signal == (signo == SIGTRAP ? 0 : signo);
+
+	if (good) { /* any stop answers PTRACE_INTERRUPT; what else there is to tell, a stop for that alone */
+		__atomic_fetch_and(&t->trace.interrupt, (uint8_t)~(is_event_stop(s) ? TRACE_INTERRUPT | TRACE_NOTIFY : TRACE_INTERRUPT), __ATOMIC_ACQ_REL);
+		WRITE_ONCE(t->trace.state, TRACE_STOPPED);
+	}
+	spin_unlock_irq(&p->signal_lock, flags);
+	return good;
+}
+
 static bool begin_locked(struct task *t, const struct stop *s)
 {
 	struct task_trace *tr = &t->trace;
 
-	if (!tr->tracer || (!s->dying && told_to_exit(t)))
+	if (!tr->tracer || (!s->dying && told_to_exit(t)) || !enter_locked(t, s))
 		return false;
-	__atomic_fetch_and(&tr->interrupt, (uint8_t)~(is_event_stop(s) ? TRACE_INTERRUPT | TRACE_NOTIFY : TRACE_INTERRUPT), __ATOMIC_ACQ_REL);
 	tr->code = s->code;
 	tr->call_stop = s->call;
 	tr->message = s->message;
@@ -64,7 +78,6 @@ static bool begin_locked(struct task *t, const struct stop *s)
 	tr->has_info = s->info != NULL;
 	if (s->info)
 		tr->info = *s->info;
-	WRITE_ONCE(tr->state, TRACE_STOPPED);
 	tell_locked(t, s);
 	return true;
 }
@@ -103,7 +116,7 @@ static int end_locked(struct task *t, struct signal_info *ret_info)
 	return signo;
 }
 
-/* Stops; false, with nothing done, when there is no tracer or the thread is to exit. May sleep. */
+/* Stops; false, with nothing done, when there is no tracer, the thread is to exit, or a group stop is no more what it was. May sleep. */
 static bool stop(struct task *t, const struct stop *s, int *ret_signo, struct signal_info *ret_info)
 {
 	unsigned long flags;
@@ -231,12 +244,12 @@ void trace_group_stop(struct task *t, int signo)
 
 void trace_interrupted(struct task *t)
 {
-	int signo;
+	int signo = READ_ONCE(t->process->stop_signal);
 
-	if (!__atomic_exchange_n(&t->trace.interrupt, 0, __ATOMIC_ACQ_REL) || !ptrace_is_traced(t))
-		return;
-	signo = READ_ONCE(t->process->stop_signal);
-	stop_for(t, signo ? signo : SIGTRAP);
+	if (ptrace_is_traced(t) && READ_ONCE(t->trace.seized))
+		stop_for(t, signo ? signo : SIGTRAP); /* takes the marks away; where it comes to nothing the caller looks again */
+	else
+		__atomic_store_n(&t->trace.interrupt, 0, __ATOMIC_RELEASE);
 }
 
 void trace_interrupt(struct task *t, uint8_t why)
