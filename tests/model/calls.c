@@ -510,6 +510,33 @@ static void remove_objects(uint64_t control, uint64_t info, uint64_t stat, bool 
 	}
 }
 
+/* Likewise message queues, whatever their names are: in a mount of them they are files. */
+static void remove_queues(void)
+{
+	static const char type[8] = "mqueue";
+	int64_t folder, n;
+	bool removed;
+
+	user_write(BUFFER, type, sizeof(type));
+	MODEL_EQUAL(user_call(__NR_mount, BUFFER, string(WILD), BUFFER, 0, 0), 0);
+	folder = user_call(__NR_open, string(WILD), O_RDONLY | O_DIRECTORY, 0);
+	MODEL_CHECK(folder >= 0);
+	do { /* from the beginning, since the folder changes on the way */
+		removed = false;
+		MODEL_EQUAL(user_call(__NR_lseek, (uint64_t)folder, 0, 0 /* SEEK_SET */), 0);
+		n = user_call(__NR_getdents64, (uint64_t)folder, BUFFER, BUFFER_SIZE);
+		MODEL_CHECK(n >= 0);
+		for (uint64_t at = 0; at < (uint64_t)n;) { /* struct linux_dirent64: d_reclen at 16, d_name at 19 */
+			uint64_t head = user_load(BUFFER + at + 16);
+
+			removed |= user_call(__NR_unlinkat, (uint64_t)folder, BUFFER + at + 19, 0) == 0;
+			at += head & 0xffff;
+		}
+	} while (removed);
+	user_call(__NR_close, (uint64_t)folder);
+	MODEL_EQUAL(user_call(__NR_umount2, string(WILD), 0), 0);
+}
+
 static void clean_up(uint64_t arg)
 {
 	(void)arg;
@@ -517,6 +544,7 @@ static void clean_up(uint64_t arg)
 	remove_objects(__NR_semctl, SEM_INFO, SEM_STAT, true);
 	remove_objects(__NR_msgctl, MSG_INFO, MSG_STAT, false);
 	user_write(STRINGS, strings, sizeof(strings));
+	remove_queues();
 	MODEL_EQUAL(user_call(__NR_umount2, string(WILD), 0), 0);
 	MODEL_EQUAL(user_call(__NR_rmdir, string(WILD)), 0);
 	user_call(__NR_unlink, string(FILES));
