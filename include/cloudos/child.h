@@ -34,5 +34,7 @@ void process_set_subreaper(bool on);
 
 _Noreturn void task_exit(int status);
 _Noreturn void process_exit_group(int status);
+/* The running thread's process ends of this signal, and leaves a core file where that is wanted (proc/coredump.c). */
+_Noreturn void process_die(const struct signal_info *info);
 
 #endif

@@ -100,6 +100,7 @@ struct group_leftovers {
 };
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
+enum core_state { CORE_NONE, CORE_BEING_WRITTEN, CORE_OVER }; /* proc/coredump.c */
 
 struct interval_timer {
 	struct timer timer;
@@ -191,6 +192,11 @@ struct process {
 	struct user_account *account;	      /* OT: whose RLIMIT_NPROC it counts for */
 	uint64_t start_ns;		      /* C: clock */
 	uint8_t dumpable;		      /* A */
+	uint16_t core_filter;		      /* A: /proc/PID/coredump_filter */
+	uint8_t core_state;		      /* S: enum core_state */
+	bool core_killed;		      /* S: by SIGKILL, while the core file was being written */
+	uint32_t core_missing;		      /* S: threads that are still to halt for it */
+	struct wait_queue core_wait;	      /* for core_missing to become 0, and for CORE_OVER */
 	int16_t oom_score_adj;		      /* A */
 	int16_t oom_score_adj_min;	      /* proc_lock for writing: less is set with CAP_SYS_RESOURCE alone */
 	uint32_t personality;		      /* A */
@@ -206,6 +212,8 @@ struct task {
 	int tid;		     /* OT: in the first namespace */
 	int own_tid;		     /* OT: in its process's namespace */
 	bool worker;		     /* C: see task_worker_start() */
+	bool past_core;		     /* S: its end has begun: no core file waits for it */
+	bool core_halted;	     /* S: it stands still for one, which shows it */
 	bool gone;		     /* T: it is exiting and has dropped (or will drop) files, fs and vm */
 
 	uint64_t blocked;	     /* O, and under S: mask */

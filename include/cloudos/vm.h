@@ -239,6 +239,9 @@ int vm_fault(uaddr_t addr, enum hal_access access, struct vm_fault_error *ret_er
 /* Reads or writes another (or a not yet active) space, like a debugger: `force` passes over protection. Bytes done, or -EFAULT if none. */
 ssize_t vm_access(struct vm_space *s, uaddr_t addr, void *buf, size_t len, bool write, bool force);
 
+/* The first page in [start, end) that is mapped, and not to the page of zeros; `end`: there is none. May sleep. */
+uaddr_t vm_next_present(struct vm_space *s, uaddr_t start, uaddr_t end);
+
 /* Looks up the physical page behind a user address of the running thread, faulting it in (for futexes on shared memory): a key that names it. */
 struct vm_futex_key {
 	uint64_t object, offset; /* (space, address) if private; (vm_object, byte offset) if shared */

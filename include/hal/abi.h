@@ -77,6 +77,9 @@ size_t hal_abi_regset_size(unsigned type);
 void hal_abi_regset_get(const struct hal_user *u, unsigned type, void *ret);
 int hal_abi_regset_set(struct hal_user *u, unsigned type, const void *data, size_t len);
 
+/* The sets that a core file has of each thread, beside NT_PRSTATUS's: the n-th; 0: there are no more. */
+unsigned hal_abi_core_set(unsigned n);
+
 /* Does an old request of ptrace(2), PTRACE_GETREGS and its kin, stand for a set, and is it to write it? */
 bool hal_abi_regset_request(unsigned long request, unsigned *ret_type, bool *ret_set);
 

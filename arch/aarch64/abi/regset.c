@@ -67,6 +67,13 @@ size_t hal_abi_regset_size(unsigned type)
 	}
 }
 
+unsigned hal_abi_core_set(unsigned n)
+{
+	static const unsigned sets[] = {NT_PRFPREG, NT_ARM_TLS, NT_ARM_HW_BREAK, NT_ARM_HW_WATCH, NT_ARM_SYSTEM_CALL};
+
+	return n < sizeof(sets) / sizeof(sets[0]) ? sets[n] : 0;
+}
+
 static void get_general(const struct hal_user *u, struct user_pt_regs *ret)
 {
 	memcpy(ret, &u->regs, sizeof(*ret));

@@ -230,6 +230,13 @@ size_t hal_abi_regset_size(unsigned type)
 	}
 }
 
+unsigned hal_abi_core_set(unsigned n)
+{
+	static const unsigned sets[] = { NT_PRFPREG, NT_X86_XSTATE };
+
+	return n < ARRAY_SIZE(sets) ? sets[n] : 0;
+}
+
 void hal_abi_regset_get(const struct hal_user *u, unsigned type, void *ret)
 {
 	switch (type) {

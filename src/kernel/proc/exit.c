@@ -93,15 +93,22 @@ void usage_keep_space(struct task *t)
 
 /* ---- telling the parent ---- */
 
-static void child_exit_info(struct signal_info *info, const struct process *p, int signo)
+int exit_code_of(int status, int *ret_status)
 {
-	int status = p->exit_status;
 	bool exited = (status & 0x7f) == 0;
 
-	*info = (struct signal_info){ .signo = signo, .code = exited ? CLD_EXITED : CLD_KILLED };
+	*ret_status = exited ? status >> 8 & 0xff : status & 0x7f;
+	return exited ? CLD_EXITED : status & EXIT_STATUS_CORE ? CLD_DUMPED : CLD_KILLED;
+}
+
+static void child_exit_info(struct signal_info *info, const struct process *p, int signo)
+{
+	int status, code = exit_code_of(p->exit_status, &status);
+
+	*info = (struct signal_info){ .signo = signo, .code = code };
 	info->fields._sigchld._pid = pid_number_in(p->id, p->parent->pid_ns);
 	info->fields._sigchld._uid = p->exit_uid;
-	info->fields._sigchld._status = exited ? status >> 8 & 0xff : status & 0x7f;
+	info->fields._sigchld._status = status;
 	info->fields._sigchld._utime = (__kernel_clock_t)((p->dead_usage.run_ns - p->dead_usage.system_ns) / NSEC_PER_TICK);
 	info->fields._sigchld._stime = (__kernel_clock_t)(p->dead_usage.system_ns / NSEC_PER_TICK);
 }
@@ -320,6 +327,8 @@ void task_exit(int status)
 	struct process *p = t->process;
 	bool last;
 
+	if (coredump_halt(t))
+		status = READ_ONCE(p->exit_status);
 	if (t->async && !t->worker)
 		task_async_ops->leave(t);
 	trace_tracer_exits(t);

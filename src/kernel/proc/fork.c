@@ -113,6 +113,7 @@ static int clone_process(struct task *t, struct task *from, const struct clone_r
 	t->process = p;
 	clone_limits(p, old);
 	p->dumpable = READ_ONCE(old->dumpable);
+	p->core_filter = READ_ONCE(old->core_filter);
 	p->oom_score_adj = READ_ONCE(old->oom_score_adj);
 	p->oom_score_adj_min = READ_ONCE(old->oom_score_adj_min);
 	p->personality = READ_ONCE(old->personality);

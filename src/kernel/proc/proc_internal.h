@@ -155,6 +155,26 @@ void task_vfork_done(struct task *t);
 /* As much of clone(2) as makes another thread of the running task's process that begins in fn(task): 0 or an errno. */
 int task_clone_thread(const char *name, void (*fn)(void *), void (*setup)(struct task *, void *), void *arg);
 
+/* ---- coredump.c ---- */
+
+/* What core files have beside memory that is the program's own: bits of /proc/PID/coredump_filter (core(5)), Linux's default and its mask. */
+#define COREDUMP_FILTER_DEFAULT 0x33
+#define COREDUMP_FILTER_MASK	0x1ff
+
+/*
+ * The running thread dies of a signal that leaves a core file: its process ends, and the file is written if there is to be one. True: it was, at
+ * least in part. May sleep long.
+ */
+bool coredump_write(struct task *t, const struct signal_info *info);
+/* The running thread begins its end: halts until a core file in which it is shown is complete. True if it did. May sleep long. */
+bool coredump_halt(struct task *t);
+/* S. SIGKILL comes to a process that ends: a core file that is being written ends where it is. */
+void coredump_killed_locked(struct process *p);
+
+#define EXIT_STATUS_CORE 0x80 /* in a wait status: WCOREDUMP */
+/* What wait() and the like tell of an end: CLD_*, and the status or signal. */
+int exit_code_of(int status, int *ret_status);
+
 /* unshare.c */
 #define CLONE_NAMESPACES                                                                                                      \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)

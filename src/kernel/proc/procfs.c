@@ -163,6 +163,13 @@ static int show_oom_score_adj(const struct process_look *l, struct vm_space *s, 
 	return 0;
 }
 
+static int show_coredump_filter(const struct process_look *l, struct vm_space *s, struct text_out *o)
+{
+	if (s)
+		out_printf(o, "%08x\n", l->core_filter);
+	return 0;
+}
+
 static int show_cgroup(const struct process_look *l, struct vm_space *s, struct text_out *o)
 {
 	(void)l;
@@ -181,12 +188,12 @@ static int show_personality(const struct process_look *l, struct vm_space *s, st
 /* ---- the table ---- */
 
 static const char *const file_names[] = {
-	"auxv", "cgroup", "cmdline", "comm", "environ", "gid_map", "io", "limits", "maps", "oom_score", "oom_score_adj",
+	"auxv", "cgroup", "cmdline", "comm", "coredump_filter", "environ", "gid_map", "io", "limits", "maps", "oom_score", "oom_score_adj",
 	"personality", "projid_map", "setgroups", "smaps", "smaps_rollup", "stat", "statm", "status", "uid_map", "wchan", NULL,
 };
 
 static int (*const file_shows[])(const struct process_look *l, struct vm_space *s, struct text_out *o) = {
-	show_auxv, show_cgroup, show_cmdline, show_comm, show_environ, procfs_gid_map, show_io, show_limits, show_maps, show_oom_score,
+	show_auxv, show_cgroup, show_cmdline, show_comm, show_coredump_filter, show_environ, procfs_gid_map, show_io, show_limits, show_maps, show_oom_score,
 	show_oom_score_adj, show_personality, procfs_projid_map, procfs_setgroups, show_smaps, show_smaps_rollup, procfs_stat, show_statm,
 	procfs_status, procfs_uid_map, show_wchan,
 };
@@ -296,21 +303,41 @@ static ssize_t store_oom_score_adj(struct process *p, const char *text, size_t l
 	return set_oom_score_adj(p, (int16_t)(negative ? -(int)value : (int)value));
 }
 
+static ssize_t store_coredump_filter(struct process *p, const char *text, size_t len)
+{
+	char digits[16] = "";
+	uint64_t value;
+	int err;
+
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, len);
+	err = str_to_u64(digits, 0, &value);
+	if (err < 0 || value > UINT32_MAX)
+		return err < 0 ? err : -ERANGE;
+	WRITE_ONCE(p->core_filter, (uint16_t)(value & COREDUMP_FILTER_MASK));
+	return 0;
+}
+
 static ssize_t store(int pid, int tid, const char *file, const struct cred *opener, const char *text, size_t len)
 {
 	struct process *p;
+	bool filter;
 	ssize_t err;
 
 	if (procfs_is_of_users(file)) {
 		err = procfs_users_store(pid, tid, file, opener, text, len);
 		return err < 0 ? err : (ssize_t)len;
 	}
-	if (!str_equal(file, "oom_score_adj"))
+	filter = str_equal(file, "coredump_filter");
+	if (!filter && !str_equal(file, "oom_score_adj"))
 		return -EACCES;
 	p = process_find(pid);
 	if (!p)
 		return -ESRCH;
-	err = store_oom_score_adj(p, text, len);
+	err = filter ? store_coredump_filter(p, text, len) : store_oom_score_adj(p, text, len);
 	process_put(p);
 	return err < 0 ? err : (ssize_t)len;
 }

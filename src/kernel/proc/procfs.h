@@ -29,6 +29,7 @@ struct process_look {
 	struct task_usage usage, children;
 	struct rlimit64 limits[RLIM_NLIMITS];
 	int oom_score_adj;
+	unsigned core_filter;
 	uint32_t personality;
 	struct cred *cred; /* with a reference; null: a zombie's */
 };

@@ -105,6 +105,7 @@ static void look_locked(struct process *p, struct task *t, bool one_thread, cons
 	ret->shared_pending = READ_ONCE(p->pending.set);
 	ret->queued = READ_ONCE(p->queued);
 	ret->oom_score_adj = READ_ONCE(p->oom_score_adj);
+	ret->core_filter = READ_ONCE(p->core_filter);
 	ret->personality = READ_ONCE(p->personality);
 	look_limits(p, ret);
 	look_actions(p, ret);

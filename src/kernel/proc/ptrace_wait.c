@@ -21,13 +21,12 @@ static bool is_leader(const struct task *t)
 
 static void exit_info_locked(const struct task *t, struct signal_info *ret)
 {
-	int status = t->trace.exit_status;
-	bool exited = (status & 0x7f) == 0;
+	int status, code = exit_code_of(t->trace.exit_status, &status);
 
-	*ret = (struct signal_info){ .signo = SIGCHLD, .code = exited ? CLD_EXITED : CLD_KILLED };
+	*ret = (struct signal_info){ .signo = SIGCHLD, .code = code };
 	ret->fields._sigchld._pid = pid_number_in(t->id, t->trace.tracer->process->pid_ns);
 	ret->fields._sigchld._uid = task_own_cred(t)->uid;
-	ret->fields._sigchld._status = exited ? status >> 8 & 0xff : status & 0x7f;
+	ret->fields._sigchld._status = status;
 }
 
 static void tell_exit_locked(struct task *t)

@@ -15,6 +15,7 @@
  */
 #define LOG_SUBSYSTEM "proc"
 #include "proc_internal.h"
+#include <cloudos/child.h>
 #include <cloudos/ptrace.h>
 #include <cloudos/vm.h>
 #include <asm/unistd.h>
@@ -33,8 +34,9 @@ static const char *signal_name(int signo)
 	return signo < (int)ARRAY_SIZE(names) && names[signo] ? names[signo] : "signal";
 }
 
-static _Noreturn void die_of_signal(struct task *t, const struct signal_info *info)
+void process_die(const struct signal_info *info)
 {
+	struct task *t = task_self();
 	bool fault = (signal_bit(info->signo) & SIGNALS_SYNCHRONOUS) && info->code > 0;
 
 	hal_user_sync(&t->user);
@@ -43,7 +45,7 @@ static _Noreturn void die_of_signal(struct task *t, const struct signal_info *in
 			    t->thread.name, t->tid, signal_name(info->signo), info->signo, info->code,
 			    fault ? (unsigned long)(uintptr_t)info->fields._sigfault._addr : 0UL,
 			    (unsigned long)hal_abi_pc(&t->user.regs), (unsigned long)hal_abi_sp(&t->user.regs));
-	process_exit_group(info->signo);
+	process_exit_group(coredump_write(t, info) ? info->signo | EXIT_STATUS_CORE : info->signo);
 }
 
 static void default_stop(struct task *t, int signo, uint32_t continues)
@@ -126,7 +128,7 @@ static void default_action(struct task *t, const struct taken *s)
 	if (bit & SIGNALS_STOP)
 		default_stop(t, s->info.signo, s->continues);
 	else
-		die_of_signal(t, &s->info);
+		process_die(&s->info);
 }
 
 static void settle_call(struct task *t, bool handler, uint64_t handler_flags)
@@ -240,13 +242,13 @@ static void fill_signal(struct task *t, const struct taken *s, struct hal_signal
 }
 
 /* The memory that a handler needs cannot be reached: SIGSEGV, and the end if that was the one to be handled. */
-static void no_handler(struct task *t, int signo)
+static void no_handler(int signo)
 {
 	struct signal_info segv;
 
 	signal_info_kernel(&segv, SIGSEGV);
 	if (signo == SIGSEGV)
-		die_of_signal(t, &segv);
+		process_die(&segv);
 	signal_force(&segv);
 }
 
@@ -258,12 +260,12 @@ static void run_handler(struct task *t, const struct taken *s)
 	bool stepping = hal_abi_stepping(&t->user);
 
 	if (unlikely(t->rseq) && rseq_before_handler(t) < 0)
-		no_handler(t, s->info.signo);
+		no_handler(s->info.signo);
 	if (unlikely(stepping))
 		hal_abi_step(&t->user, false);
 	fill_signal(t, s, &signal);
 	if (hal_abi_signal_push(&t->user, &signal) < 0) {
-		no_handler(t, s->info.signo);
+		no_handler(s->info.signo);
 		return;
 	}
 	if (t->altstack.flags & SS_AUTODISARM)

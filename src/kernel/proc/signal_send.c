@@ -134,6 +134,8 @@ int signal_send_locked(struct process *p, struct task *only, const struct signal
 	struct task *target;
 	int err;
 
+	if (p->group_exit && info->signo == SIGKILL)
+		coredump_killed_locked(p);
 	if (p->task_count == 0 || p->group_exit)
 		return 0;
 	if (unlikely(bit & (SIGNALS_STOP | signal_bit(SIGCONT))))

@@ -9,7 +9,7 @@
 #include <cloudos/vfs.h>
 #include <linux/capability.h>
 #include <linux/utsname.h>
-#include "proc_internal.h"
+#include "coredump.h"
 
 static int show_version(struct text_out *o, void *arg)
 {
@@ -142,6 +142,9 @@ static int sysctl_start(void)
 		{ "sys/kernel/overflowuid", 0444, show_number, NULL, NUMBER(ID_OVERFLOW) },
 		{ "sys/kernel/overflowgid", 0444, show_number, NULL, NUMBER(ID_OVERFLOW) },
 		{ "sys/kernel/cap_last_cap", 0444, show_number, NULL, NUMBER(CAP_LAST_CAP) },
+		{ "sys/kernel/core_pattern", 0644, core_pattern_show, core_pattern_store, NULL },
+		{ "sys/kernel/core_uses_pid", 0644, core_uses_pid_show, core_uses_pid_store, NULL },
+		{ "sys/fs/suid_dumpable", 0444, show_number, NULL, NUMBER(0) },
 		{ "sys/kernel/random/uuid", 0444, show_uuid, NULL, NULL },
 		{ "sys/kernel/random/boot_id", 0444, show_boot_id, NULL, NULL },
 		{ "sys/kernel/random/entropy_avail", 0444, show_number, NULL, NUMBER(256) },

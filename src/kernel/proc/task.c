@@ -122,11 +122,13 @@ struct process *process_alloc(void)
 	list_init(&p->tasks);
 	list_init(&p->timers);
 	wait_queue_init(&p->child_wait);
+	wait_queue_init(&p->core_wait);
 	spin_init(&p->signal_lock, RANK_SIGNAL);
 	signal_queue_init(&p->pending);
 	timers_process_init(p);
 	p->start_ns = hal_clock_ns();
 	p->dumpable = 1;
+	p->core_filter = COREDUMP_FILTER_DEFAULT;
 	return p;
 }
 

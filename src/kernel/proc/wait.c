@@ -36,11 +36,10 @@ static void report_locked(struct process *c, int code, int status, struct wait_r
 
 static void report_zombie_locked(struct process *c, struct wait_query *q)
 {
-	bool exited = (c->exit_status & 0x7f) == 0;
+	int status, code = exit_code_of(c->exit_status, &status);
 	struct process *self = process_self();
 
-	report_locked(c, exited ? CLD_EXITED : CLD_KILLED, exited ? c->exit_status >> 8 & 0xff : c->exit_status & 0x7f,
-		      &q->report);
+	report_locked(c, code, status, &q->report);
 	q->report.wait_status = c->exit_status;
 	if (q->options & WNOWAIT)
 		return;

@@ -39,29 +39,39 @@ static void say(const char *what, uint64_t number)
 		    (unsigned long)number, name_of(number));
 }
 
-static _Noreturn void end_process(uint64_t number)
-{
-	say("ends its process for", number);
-	process_exit_group(SIGSYS);
-}
-
-/* The thread alone, if there are others. */
-static _Noreturn void end_thread(struct task *t, uint64_t number)
-{
-	if (READ_ONCE(t->process->live) == 1)
-		end_process(number);
-	say("ends it for", number);
-	task_exit(SIGSYS);
-}
-
-/* The registers stay as the call had them, so that a handler may make the call itself and put in its result. */
-static void send_sigsys(struct task *t, struct hal_user *u, const struct seccomp_data *d, uint32_t value)
+static struct signal_info sigsys_of(const struct seccomp_data *d, uint32_t value)
 {
 	struct signal_info info = { .signo = SIGSYS, .code = SYS_SECCOMP, .error = (int)(value & SECCOMP_RET_DATA) };
 
 	info.fields._sigsys._call_addr = (void *)(uintptr_t)d->instruction_pointer;
 	info.fields._sigsys._syscall = d->nr;
 	info.fields._sigsys._arch = d->arch;
+	return info;
+}
+
+static _Noreturn void end_process(struct hal_user *u, const struct seccomp_data *d, uint32_t value)
+{
+	struct signal_info info = sigsys_of(d, value);
+
+	say("ends its process for", (uint32_t)d->nr);
+	hal_abi_call_rollback(&u->regs); /* as a core file shows it */
+	process_die(&info);
+}
+
+/* The thread alone, if there are others. */
+static _Noreturn void end_thread(struct task *t, struct hal_user *u, const struct seccomp_data *d, uint32_t value)
+{
+	if (READ_ONCE(t->process->live) == 1)
+		end_process(u, d, value);
+	say("ends it for", (uint32_t)d->nr);
+	task_exit(SIGSYS);
+}
+
+/* The registers stay as the call had them, so that a handler may make the call itself and put in its result. */
+static void send_sigsys(struct task *t, struct hal_user *u, const struct seccomp_data *d, uint32_t value)
+{
+	struct signal_info info = sigsys_of(d, value);
+
 	hal_abi_call_rollback(&u->regs);
 	t->no_restart = true; /* what is in the result register is no result */
 	signal_force(&info);
@@ -100,9 +110,9 @@ static bool carry_out(struct task *t, struct hal_user *u, const struct seccomp_f
 		send_sigsys(t, u, d, value);
 		return true;
 	case SECCOMP_RET_KILL_THREAD:
-		end_thread(t, number);
+		end_thread(t, u, d, value);
 	default:
-		end_process(number);
+		end_process(u, d, value);
 	}
 }
 

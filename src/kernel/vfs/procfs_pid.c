@@ -125,7 +125,7 @@ int pid_folder_lookup(struct inode *dir, struct dentry *dentry, int pid, int tid
 static uint32_t text_mode(const char *name)
 {
 	static const char *const secret[] = { "environ", "auxv", "io", "pagemap", "stack", "syscall", "personality" };
-	static const char *const written[] = { "comm", "gid_map", "oom_adj", "oom_score_adj", "projid_map", "setgroups", "uid_map" };
+	static const char *const written[] = { "comm", "coredump_filter", "gid_map", "oom_adj", "oom_score_adj", "projid_map", "setgroups", "uid_map" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(secret); i++)
 		if (str_equal(name, secret[i]))
