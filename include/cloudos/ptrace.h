@@ -4,6 +4,7 @@
 #define CLOUDOS_PTRACE_H
 
 #include <cloudos/task.h>
+#include <linux/ptrace.h>
 
 struct vm_space;
 
@@ -38,6 +39,12 @@ int ptrace_set_mask(int tid, uint64_t mask);
 static inline bool ptrace_is_traced(const struct task *t)
 {
 	return unlikely(READ_ONCE(t->trace.tracer) != NULL);
+}
+
+/* PTRACE_O_SUSPEND_SECCOMP: no filter counts for t, the running thread. */
+static inline bool ptrace_suspends_seccomp(const struct task *t)
+{
+	return ptrace_is_traced(t) && (READ_ONCE(t->trace.options) & PTRACE_O_SUSPEND_SECCOMP);
 }
 
 /* Before a system call: the number of the one to make, negative: none. After it. */

@@ -299,6 +299,7 @@ static void ask(struct model_op *op)
 			struct seccomp_data call;
 			uint32_t words[BPF_DATA_WORDS];
 		} u;
+		const struct seccomp_filter *by;
 		uint32_t wanted;
 
 		for (unsigned i = 0; i < BPF_DATA_WORDS; i++)
@@ -306,7 +307,7 @@ static void ask(struct model_op *op)
 		u.call.nr = (int)(model_chance(op, 80) ? model_below(op, NUMBERS) : model_below(op, BEYOND));
 		u.call.arch = ARCH;
 		wanted = ref_decide(c, u.words);
-		MODEL_EQUAL(seccomp_decide(c->filter, &u.call), wanted); /* S1 */
+		MODEL_EQUAL(seccomp_decide(c->filter, &u.call, &by), wanted); /* S1 */
 		if (seccomp_allows(c->filter, (uint64_t)u.call.nr))	 /* S2 */
 			MODEL_EQUAL(wanted & SECCOMP_RET_ACTION_FULL, SECCOMP_RET_ALLOW);
 		model_state(wanted);

@@ -19,7 +19,7 @@ static void set_locked(struct task *t, uint8_t mode, struct seccomp_filter *f)
 	STORE_RELEASE(t->seccomp, f);
 	STORE_RELEASE(t->seccomp_mode, mode);
 	__atomic_fetch_or(&t->thread.work, THREAD_WORK_TRACE, __ATOMIC_RELEASE);
-	seccomp_put(old); /* never the last one: f is built on it */
+	seccomp_leave(old); /* never the last one: f is built on it */
 }
 
 void task_seccomp_inherit_locked(struct task *t)
@@ -32,7 +32,7 @@ void task_seccomp_inherit_locked(struct task *t)
 	if (mode == SECCOMP_MODE_DISABLED)
 		return;
 	if (f)
-		seccomp_get(f);
+		seccomp_join(f);
 	set_locked(t, mode, f);
 }
 
@@ -77,7 +77,7 @@ static void synchronise_locked(struct task *self, struct seccomp_filter *f)
 			continue;
 		if (READ_ONCE(self->no_new_privs))
 			WRITE_ONCE(t->no_new_privs, true); /* first: who sees the filter sees this, too */
-		seccomp_get(f);
+		seccomp_join(f);
 		set_locked(t, SECCOMP_MODE_FILTER, f);
 	}
 }

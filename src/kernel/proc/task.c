@@ -45,7 +45,7 @@ static void task_free(struct task *t)
 		cred_put(t->thread.cred);
 	if (t->process)
 		process_put(t->process);
-	seccomp_put(t->seccomp);
+	seccomp_leave(t->seccomp);
 	slab_free(task_cache, t);
 }
 

@@ -54,8 +54,9 @@ int seccomp_create(const struct sock_filter *program, size_t n, uint32_t arch, s
 	if (!f)
 		return -ENOMEM;
 	refcount_init(&f->refs, 1);
+	refcount_init(&f->users, 1);
 	if (prev)
-		seccomp_get(prev);
+		seccomp_join(prev);
 	f->prev = prev;
 	f->cost = cost;
 	f->depth = prev ? prev->depth + 1 : 1;
@@ -72,9 +73,33 @@ void seccomp_put(struct seccomp_filter *f)
 	while (f && refcount_put(&f->refs)) {
 		struct seccomp_filter *prev = f->prev;
 
+		kfree(f->notify);
 		kfree(f);
 		f = prev;
 	}
+}
+
+void seccomp_join(struct seccomp_filter *f)
+{
+	seccomp_get(f);
+	refcount_get(&f->users);
+}
+
+/* The listeners of those that nobody uses any more are told: they hang up. */
+void seccomp_leave(struct seccomp_filter *f)
+{
+	for (struct seccomp_filter *g = f; g && refcount_put(&g->users); g = g->prev)
+		if (g->notify)
+			wake_all(&g->notify->changed);
+	seccomp_put(f);
+}
+
+bool seccomp_is_listened_to(const struct seccomp_filter *f)
+{
+	for (; f; f = f->prev)
+		if (f->notify && !READ_ONCE(f->notify->closed))
+			return true;
+	return false;
 }
 
 bool seccomp_is_ancestor(const struct seccomp_filter *f, const struct seccomp_filter *of)
@@ -96,15 +121,18 @@ static uint32_t ask(const struct seccomp_filter *f, const struct seccomp_data *c
 	return bpf_run(f->program, *start, (const uint32_t *)(const void *)call);
 }
 
-uint32_t seccomp_decide(const struct seccomp_filter *f, const struct seccomp_data *call)
+uint32_t seccomp_decide(const struct seccomp_filter *f, const struct seccomp_data *call, const struct seccomp_filter **ret_by)
 {
 	uint32_t least = SECCOMP_RET_ALLOW;
 
+	*ret_by = NULL;
 	for (; f; f = f->prev) {
 		uint32_t value = ask(f, call);
 
-		if ((int32_t)action_of(value) < (int32_t)action_of(least)) /* SECCOMP_RET_KILL_PROCESS is negative */
+		if ((int32_t)action_of(value) < (int32_t)action_of(least)) { /* SECCOMP_RET_KILL_PROCESS is negative */
 			least = value;
+			*ret_by = f;
+		}
 	}
 	return least;
 }

@@ -85,9 +85,11 @@ static bool strict_forbids(uint64_t number)
 	task_exit(SIGKILL);
 }
 
+/* `f`: the filter that says so; null: none, the call is allowed. May sleep. */
 static bool carry_out(struct task *t, struct hal_user *u, const struct seccomp_filter *f, const struct seccomp_data *d, uint32_t value)
 {
 	uint64_t number = (uint32_t)d->nr;
+	int64_t result;
 
 	switch (value & SECCOMP_RET_ACTION_FULL) {
 	case SECCOMP_RET_ALLOW:
@@ -96,16 +98,20 @@ static bool carry_out(struct task *t, struct hal_user *u, const struct seccomp_f
 		say("reports", number);
 		return false;
 	case SECCOMP_RET_ERRNO:
-		if (f->log)
+		if (f && f->log)
 			say("refuses", number);
 		hal_abi_set_result(&u->regs, -(int64_t)min(value & SECCOMP_RET_DATA, (uint32_t)ERRNO_MAX));
 		return true;
-	case SECCOMP_RET_TRACE:	     /* nobody who wants to know traces, */
-	case SECCOMP_RET_USER_NOTIF: /* and nobody listens: as Linux without either */
+	case SECCOMP_RET_TRACE: /* nobody who wants to know traces */
 		hal_abi_set_result(&u->regs, -ENOSYS);
 		return true;
+	case SECCOMP_RET_USER_NOTIF:
+		if (!seccomp_ask_listener(f, d, &result))
+			return false;
+		hal_abi_set_result(&u->regs, result);
+		return true;
 	case SECCOMP_RET_TRAP:
-		if (f->log)
+		if (f && f->log)
 			say("traps", number);
 		send_sigsys(t, u, d, value);
 		return true;
@@ -122,7 +128,7 @@ static bool carry_out(struct task *t, struct hal_user *u, const struct seccomp_f
  */
 static bool ask_tracer(struct hal_user *u, uint32_t value, int64_t *number, bool *ret_forbidden)
 {
-	const struct seccomp_filter *f;
+	const struct seccomp_filter *by;
 	struct seccomp_data data;
 
 	if ((value & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_TRACE || !ptrace_seccomp(u, value & SECCOMP_RET_DATA, number))
@@ -130,11 +136,10 @@ static bool ask_tracer(struct hal_user *u, uint32_t value, int64_t *number, bool
 	*ret_forbidden = *number < 0;
 	if (*ret_forbidden)
 		return true;
-	f = LOAD_ACQUIRE(task_self()->seccomp);
 	data = data_of(&u->regs, (uint64_t)*number);
-	value = seccomp_decide(f, &data);
+	value = seccomp_decide(LOAD_ACQUIRE(task_self()->seccomp), &data, &by);
 	if ((value & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_TRACE)
-		*ret_forbidden = carry_out(task_self(), u, f, &data, value);
+		*ret_forbidden = carry_out(task_self(), u, by, &data, value);
 	return true;
 }
 
@@ -142,12 +147,12 @@ bool filter_forbids(struct hal_user *u, int64_t *number)
 {
 	struct task *t = task_self();
 	uint8_t mode = LOAD_ACQUIRE(t->seccomp_mode);
-	const struct seccomp_filter *f;
+	const struct seccomp_filter *f, *by;
 	struct seccomp_data data;
 	uint32_t value;
 	bool forbidden;
 
-	if (mode == SECCOMP_MODE_DISABLED)
+	if (mode == SECCOMP_MODE_DISABLED || ptrace_suspends_seccomp(t))
 		return false;
 	if (mode == SECCOMP_MODE_STRICT)
 		return strict_forbids((uint64_t)*number);
@@ -155,8 +160,8 @@ bool filter_forbids(struct hal_user *u, int64_t *number)
 	if (likely(seccomp_allows(f, (uint64_t)*number)))
 		return false;
 	data = data_of(&u->regs, (uint64_t)*number);
-	value = seccomp_decide(f, &data);
+	value = seccomp_decide(f, &data, &by);
 	if (unlikely(ask_tracer(u, value, number, &forbidden)))
 		return forbidden;
-	return carry_out(t, u, f, &data, value);
+	return carry_out(t, u, by, &data, value);
 }

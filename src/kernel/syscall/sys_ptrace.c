@@ -7,16 +7,18 @@
 #include <cloudos/mm.h>
 #include <cloudos/ptrace.h>
 #include <cloudos/rseq.h>
+#include <cloudos/seccomp.h>
 #include <cloudos/string.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vm.h>
+#include <linux/capability.h>
 #include <linux/elf.h>
 #include <linux/ptrace.h>
 #include <linux/uio.h>
 #include "filter.h"
 #include "syscalls_gen.h"
 
-#define OPTIONS_KNOWN (PTRACE_O_MASK & ~(uint64_t)PTRACE_O_SUSPEND_SECCOMP)
+#define OPTIONS_KNOWN ((uint64_t)PTRACE_O_MASK)
 #define ERRNO_MAX     4095
 
 /* ---- memory ---- */
@@ -327,22 +329,78 @@ static int64_t rseq_configuration(int tid, uint64_t size, uaddr_t data)
 	return err < 0 ? err : (int64_t)sizeof(c);
 }
 
+/* ---- filters of system calls ---- */
+
+/* The newest filter of the thread, with a reference: -EINVAL: it has none. */
+static int get_filter_locked(struct task *t, void *arg)
+{
+	unsigned long flags = spin_lock_irq(&t->process->signal_lock);
+	struct seccomp_filter *f = t->seccomp_mode == SECCOMP_MODE_FILTER ? t->seccomp : NULL;
+
+	if (f)
+		seccomp_get(f);
+	*(struct seccomp_filter **)arg = f;
+	spin_unlock_irq(&t->process->signal_lock, flags);
+	return f ? 0 : -EINVAL;
+}
+
+/* The program of the filter that was installed after `index` others: how many instructions it has; they go to `data`, unless that is 0. */
+static int64_t get_filter(int tid, uint64_t index, uaddr_t data)
+{
+	struct seccomp_filter *newest, *f;
+	int64_t result = ptrace_with(tid, nothing, NULL);
+
+	if (result < 0)
+		return result;
+	if (!cred_capable(thread_current()->cred, CAP_SYS_ADMIN) || READ_ONCE(task_self()->seccomp_mode) != SECCOMP_MODE_DISABLED)
+		return -EACCES;
+	result = ptrace_with(tid, get_filter_locked, &newest);
+	if (result < 0)
+		return result;
+	for (f = newest; f && f->depth - 1 != index; f = f->prev)
+		;
+	result = f ? (int64_t)f->length : -ENOENT;
+	if (f && data && copy_to_user(data, f->program, f->length * sizeof(f->program[0])) < 0)
+		result = -EFAULT;
+	seccomp_put(newest);
+	return result;
+}
+
 /* ---- all requests ---- */
+
+/* Who is filtered himself may not free others of their filters. */
+static bool may_suspend_seccomp(void)
+{
+	const struct task *self = task_self();
+
+	return cred_capable(thread_current()->cred, CAP_SYS_ADMIN) && READ_ONCE(self->seccomp_mode) == SECCOMP_MODE_DISABLED &&
+	       !ptrace_suspends_seccomp(self);
+}
+
+static int check_options(uint64_t options)
+{
+	if (options & ~OPTIONS_KNOWN)
+		return -EINVAL;
+	return (options & PTRACE_O_SUSPEND_SECCOMP) && !may_suspend_seccomp() ? -EPERM : 0;
+}
 
 static int64_t seize(int tid, uaddr_t addr, uint64_t options)
 {
+	int err;
+
 	if (addr || (options & ~OPTIONS_KNOWN))
 		return -EIO;
-	return ptrace_attach(tid, true, (uint32_t)options);
+	err = check_options(options);
+	return err < 0 ? err : ptrace_attach(tid, true, (uint32_t)options);
 }
 
 static int64_t set_options(int tid, uint64_t options)
 {
 	int err = ptrace_with(tid, nothing, NULL);
 
-	if (err < 0)
-		return err;
-	return options & ~OPTIONS_KNOWN ? -EINVAL : ptrace_set_options(tid, (uint32_t)options);
+	if (err == 0)
+		err = check_options(options);
+	return err < 0 ? err : ptrace_set_options(tid, (uint32_t)options);
 }
 
 /* PTRACE_GETREGS and its kin, where the architecture has them; else there is no such request. */
@@ -394,6 +452,8 @@ static int64_t look(uint64_t request, int tid, uaddr_t addr, uaddr_t data)
 		return get_message(tid, data);
 	case PTRACE_GET_SYSCALL_INFO:
 		return call_info(tid, addr, data);
+	case PTRACE_SECCOMP_GET_FILTER:
+		return get_filter(tid, addr, data);
 	case PTRACE_GET_RSEQ_CONFIGURATION:
 		return rseq_configuration(tid, addr, data);
 	default:

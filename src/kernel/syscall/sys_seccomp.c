@@ -6,12 +6,15 @@
 #include <cloudos/seccomp.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/vfs.h>
 #include <linux/capability.h>
 #include "filter.h"
 #include "syscall_internal.h"
 #include "syscalls_gen.h"
 
-#define FLAGS_KNOWN (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH)
+#define FLAGS_KNOWN                                                                                                      \
+	(SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH | \
+	 SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 
 /* struct sock_fprog, with a pointer that is an address. */
 struct program {
@@ -55,47 +58,105 @@ static struct seccomp_filter *own_filter(struct task *t)
 	return f;
 }
 
-static int install(const struct sock_filter *insns, size_t n, unsigned flags)
+/* Gives f, of a new filter, a listener: 0, -EBUSY (the chain has one), -ENOMEM. */
+static int add_listener(struct seccomp_filter *f, bool killable, struct file **ret)
 {
-	struct seccomp_filter *f, *prev;
-	int result;
+	int err = seccomp_is_listened_to(f->prev) ? -EBUSY : seccomp_notify_create(killable, &f->notify);
 
-	do {
-		prev = own_filter(task_self());
-		result = seccomp_create(insns, n, FILTER_ARCH, prev, (flags & SECCOMP_FILTER_FLAG_LOG) != 0, &f);
-		if (result == 0) {
-			result = task_seccomp_install(f, (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0);
-			if (result != 0)
-				seccomp_put(f);
-		}
-		seccomp_put(prev);
-	} while (result == -EAGAIN);
-	return result > 0 && (flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) ? -ESRCH : result;
+	return err < 0 ? err : seccomp_listener_open(f, ret);
 }
 
-static int set_filter(unsigned flags, uaddr_t program)
+/* One try: also -EAGAIN, when another thread has given the running one more filters. *ret_listener: if flags ask for one. */
+static int try_install(const struct sock_filter *insns, size_t n, unsigned flags, struct file **ret_listener)
 {
-	struct sock_filter *insns;
-	size_t n;
-	int err;
+	struct seccomp_filter *f, *prev = own_filter(task_self());
+	struct file *listener = NULL;
+	int result = seccomp_create(insns, n, FILTER_ARCH, prev, (flags & SECCOMP_FILTER_FLAG_LOG) != 0, &f);
+
+	seccomp_put(prev);
+	if (result < 0)
+		return result;
+	if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+		result = add_listener(f, (flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) != 0, &listener);
+	if (result == 0)
+		result = task_seccomp_install(f, (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0);
+	if (result == 0) {
+		*ret_listener = listener;
+		return 0;
+	}
+	if (listener)
+		file_put(listener);
+	seccomp_leave(f);
+	return result;
+}
+
+static int64_t install(const struct sock_filter *insns, size_t n, unsigned flags)
+{
+	bool listen = flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	int fd = listen ? fd_reserve(0, true) : 0, result;
+	struct file *listener;
+
+	if (fd < 0)
+		return fd;
+	do {
+		result = try_install(insns, n, flags, &listener);
+	} while (result == -EAGAIN);
+	if (listen && result == 0)
+		fd_install(fd, listener);
+	else if (listen)
+		fd_release(fd);
+	if (result > 0 && (flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
+		return -ESRCH;
+	return result == 0 ? fd : result;
+}
+
+/* What a listener's descriptor and the id of a thread that is out of step would both be the result of, and what only a listener has. */
+static bool flags_fit(unsigned flags)
+{
+	bool listen = flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
 
 	if (flags & ~(unsigned)FLAGS_KNOWN)
+		return false;
+	if (listen && (flags & SECCOMP_FILTER_FLAG_TSYNC) && !(flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
+		return false;
+	return listen || !(flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+}
+
+static int64_t set_filter(unsigned flags, uaddr_t program)
+{
+	struct sock_filter *insns;
+	int64_t result;
+	size_t n;
+
+	if (!flags_fit(flags))
 		return -EINVAL;
-	err = copy_program(program, &insns, &n);
-	if (err < 0)
-		return err;
+	result = copy_program(program, &insns, &n);
+	if (result < 0)
+		return result;
 	if (!READ_ONCE(task_self()->no_new_privs) && !cred_capable_here(thread_current()->cred, CAP_SYS_ADMIN))
-		err = -EACCES;
+		result = -EACCES;
 	else
-		err = install(insns, n, flags);
+		result = install(insns, n, flags);
 	kfree(insns);
-	return err;
+	return result;
+}
+
+static int notif_sizes(uaddr_t at)
+{
+	static const struct seccomp_notif_sizes sizes = {
+		.seccomp_notif = sizeof(struct seccomp_notif),
+		.seccomp_notif_resp = sizeof(struct seccomp_notif_resp),
+		.seccomp_data = sizeof(struct seccomp_data),
+	};
+
+	return copy_to_user(at, &sizes, sizeof(sizes));
 }
 
 static int action_known(uaddr_t at)
 {
 	static const uint32_t known[] = {
-		SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_TRAP, SECCOMP_RET_ERRNO, SECCOMP_RET_LOG, SECCOMP_RET_ALLOW,
+		SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_TRAP, SECCOMP_RET_ERRNO,
+		SECCOMP_RET_USER_NOTIF, SECCOMP_RET_TRACE, SECCOMP_RET_LOG, SECCOMP_RET_ALLOW,
 	};
 	uint32_t action;
 
@@ -116,6 +177,8 @@ int64_t sys_seccomp(unsigned operation, unsigned flags, uaddr_t args)
 		return set_filter(flags, args);
 	case SECCOMP_GET_ACTION_AVAIL:
 		return flags ? -EINVAL : action_known(args);
+	case SECCOMP_GET_NOTIF_SIZES:
+		return flags ? -EINVAL : notif_sizes(args);
 	default:
 		return -EINVAL;
 	}
