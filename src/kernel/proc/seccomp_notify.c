@@ -64,6 +64,7 @@ int seccomp_notify_create(bool killable, struct seccomp_notify **ret)
 	mutex_init(&n->lock, RANK_SLEEP_LEAF);
 	list_init(&n->requests);
 	wait_queue_init(&n->changed);
+	wait_queue_init(&n->orders_done);
 	n->killable = killable;
 	n->next_id = random_u64();
 	*ret = n;
