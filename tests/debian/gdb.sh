@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# gdb: a breakpoint in a thread, its stack, variables, steps; a process that runs already.
+# gdb: a breakpoint in a thread, its stack, variables, steps; a process that runs already; a core file.
 set -e
 cd "$(mktemp -d)"
 debug() { gdb -nx --batch "$@" </dev/null >log 2>&1 || { cat log; return 1; }; }
@@ -27,4 +27,16 @@ debug -ex run -ex 'print $_siginfo.si_signo' -ex backtrace -ex kill --args /debi
 says 'received signal SIGABRT'
 says '^\$1 = 6'
 says ' in main ('
+# A core file: what it says of the threads of a program that is no more.
+sh -c 'ulimit -c unlimited; /debian/debugged abort; :' 2>/dev/null
+if [ -f core ]; then
+	debug -ex 'print $_siginfo.si_signo' -ex 'thread apply all backtrace' -ex 'print answer' /debian/debugged core
+	says 'Program terminated with signal SIGABRT'
+	says '^\$1 = 6'
+	says ' in main ('
+	says '^\$2 = 45'
+elif [ -d /proc/cloudos ]; then
+	echo 'no core file'
+	exit 1
+fi
 echo ok
