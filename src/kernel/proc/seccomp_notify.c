@@ -99,7 +99,9 @@ static int sleep_locked(struct seccomp_notify *n, struct request *r)
 		err = -ERESTARTSYS;
 	mutex_lock(&n->lock);
 	WRITE_ONCE(r->poked, false);
-	return err < 0 && n->killable && !killable && r->state == TAKEN && !told_to_exit() ? 0 : err;
+	if (r->state == ANSWERED || (n->killable && !killable && r->state == TAKEN && !told_to_exit()))
+		return 0; /* what was accepted counts, or it sleeps on in the other way */
+	return err;
 }
 
 static int64_t install(const struct order *o)
