@@ -280,13 +280,14 @@ static bool is_readable(uaddr_t at)
 /* L5: waits for the call, which is about to come. Where programs may die no thread but one that can be left behind waits. */
 static void take(uint64_t worker)
 {
-	struct held *h = free_held();
 	uaddr_t at = user_scratch();
+	struct held *h;
 	int64_t result;
 
-	if (!h || taking || signalling || !somebody_waits() || (programs_may_die() && (worker == 0 || !is_readable(at + 128))))
+	if (programs_may_die() && (worker == 0 || !is_readable(at + 128)))
 		return;
-	if (taking || signalling)
+	h = free_held();
+	if (!h || taking || signalling || !somebody_waits())
 		return;
 	h->busy = true;
 	taking++;
