@@ -59,6 +59,7 @@ enum attr_set {
 	ATTR_SIZE = 8,
 	ATTR_ATIME = 16,
 	ATTR_MTIME = 32,
+	ATTR_DROP_CAPS = 64, /* its capabilities go: it changes hands */
 };
 
 struct file_attr {

@@ -257,6 +257,12 @@ int vfs_open_known(struct path path, uint32_t flags, struct file **ret);
 int vfs_open_exec(int dirfd, const char *name, unsigned at_flags, struct file **ret);
 /* stat's mode, uid, gid of an open file (set-user-id in exec). */
 void vfs_file_owner(struct file *f, uint32_t *ret_mode, uint32_t *ret_uid, uint32_t *ret_gid);
+/* Capabilities of an open file (security.capability), for exec: false: it has none that count for the running thread. May sleep. */
+struct file_caps {
+	uint64_t permitted, inheritable;
+	bool effective;
+};
+bool vfs_file_caps(struct file *f, struct file_caps *ret);
 
 /* ---- special files ---- */
 

@@ -486,7 +486,7 @@ int task_exec(int dirfd, const char *name, unsigned at_flags, const struct exec_
 	if (err == 0 && x->gains && READ_ONCE(task_self()->no_new_privs))
 		err = -EPERM; /* another thread gave this one a filter meanwhile (seccomp(2), TSYNC) */
 	if (err == 0)
-		err = forbid_looks(task_self(), x->raises);
+		err = forbid_looks(task_self(), x->gains);
 	if (err == 0)
 		commit(x, task_self());
 	release(x);

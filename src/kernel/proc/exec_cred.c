@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What execve does to credentials: set-user-id and set-group-id files, and the capabilities that follow (capabilities(7), "Transformation
- * of capabilities during execve"). Files carry no capabilities of their own here.
+ * of capabilities during execve"). Names are those of that page: P the thread's before, P' after, F the file's.
  */
 #include "exec_internal.h"
 #include <cloudos/fs.h>
 #include <cloudos/user_namespace.h>
+#include <linux/capability.h>
 #include <linux/securebits.h>
 #include <linux/stat.h>
 
@@ -26,22 +27,51 @@ static void apply_owner(struct cred *c, struct file *f)
 		c->egid = gid;
 }
 
-static void apply_capabilities(struct cred *c, bool changed)
-{
-	uint64_t all = c->cap_inheritable | c->cap_bounding;
-	uint32_t root_id = cred_root(c);
-	bool root = root_id != ID_NONE && !(c->securebits & SECURE(SECURE_NOROOT));
+#define CAPABILITIES_KNOWN ((UINT64_C(2) << CAP_LAST_CAP) - 1)
 
-	if (changed)
+/*
+ * F(permitted) and F(inheritable), of the file or of root. 0; -EPERM: the program counts on capabilities that it would not get.
+ * *ret_effective: F(effective); *ret_file: the file has some.
+ */
+static int apply_permitted(struct cred *c, struct file *f, bool *ret_effective, bool *ret_file)
+{
+	uint32_t root = cred_root(c);
+	struct file_caps caps = { 0 };
+	uint64_t wanted;
+
+	*ret_file = vfs_file_caps(f, &caps);
+	*ret_effective = caps.effective;
+	wanted = caps.permitted & CAPABILITIES_KNOWN;
+	c->cap_permitted = (c->cap_bounding & wanted) | (c->cap_inheritable & caps.inheritable);
+	if (caps.effective && (wanted & ~c->cap_permitted))
+		return -EPERM;
+	if (root == ID_NONE || (c->securebits & SECURE(SECURE_NOROOT)))
+		return 0;
+	if (*ret_file && c->uid != root && c->euid == root) /* set-user-id root with capabilities: those alone */
+		return 0;
+	if (c->euid == root || c->uid == root)
+		c->cap_permitted = c->cap_inheritable | c->cap_bounding;
+	*ret_effective |= c->euid == root;
+	return 0;
+}
+
+/* `changed`: ids have. *ret_secure: the program is not to trust its environment. */
+static int apply_capabilities(struct cred *c, const struct cred *old, struct file *f, bool changed, bool *ret_secure)
+{
+	bool effective, file;
+	int err = apply_permitted(c, f, &effective, &file);
+
+	if (err < 0)
+		return err;
+	if ((READ_ONCE(task_self()->no_new_privs) || trace_confines(task_self())))
+		c->cap_permitted &= old->cap_permitted;
+	if (changed || file)
 		c->cap_ambient = 0;
-	if (root && (c->euid == root_id || c->uid == root_id)) {
-		c->cap_permitted = all;
-		c->cap_effective = c->euid == root_id ? all : c->cap_ambient;
-	} else {
-		c->cap_permitted = c->cap_ambient;
-		c->cap_effective = c->cap_ambient;
-	}
+	c->cap_permitted |= c->cap_ambient;
+	c->cap_effective = effective ? c->cap_permitted : c->cap_ambient;
 	c->securebits &= ~SECURE(SECURE_KEEP_CAPS);
+	*ret_secure = c->uid != cred_root(c) && (effective || (c->cap_permitted & ~c->cap_ambient));
+	return 0;
 }
 
 static bool same(const struct cred *a, const struct cred *b)
@@ -55,18 +85,18 @@ static bool same(const struct cred *a, const struct cred *b)
 int exec_cred(struct exec *x)
 {
 	struct cred *old = thread_current()->cred, *copy, new;
+	bool changed, secure;
+	int err;
 
 	cred_copy_values(&new, old);
 	apply_owner(&new, x->file);
-	x->gains = new.euid != old->euid || new.egid != old->egid;
+	changed = new.euid != old->euid || new.egid != old->egid;
 	x->unreadable = inode_permission(x->file->inode, MAY_READ, old) < 0;
-	x->secure = new.euid != new.uid || new.egid != new.gid;
-	apply_capabilities(&new, new.euid != old->euid || new.egid != old->egid);
-	if (trace_confines(task_self())) {
-		new.cap_permitted &= old->cap_permitted;
-		new.cap_effective &= old->cap_permitted;
-	}
-	x->raises = x->gains || (new.cap_permitted & ~old->cap_permitted);
+	err = apply_capabilities(&new, old, x->file, changed, &secure);
+	if (err < 0)
+		return err;
+	x->secure = secure || new.euid != new.uid || new.egid != new.gid;
+	x->gains = changed || (new.cap_permitted & ~old->cap_permitted);
 	new.suid = new.fsuid = new.euid;
 	new.sgid = new.fsgid = new.egid;
 	if (same(&new, old)) {

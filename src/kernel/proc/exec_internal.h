@@ -36,8 +36,7 @@ struct exec {
 	struct cred *cred;	/* the new one, with a reference */
 	struct signal_actions *actions; /* the new ones, or null: the old ones stay */
 	bool secure;		/* AT_SECURE */
-	bool gains;		/* ids of the file's owner, which no_new_privs forbids */
-	bool raises;		/* ids or capabilities that the caller has not: not under a tracer without rights (ptrace.c) */
+	bool gains;		/* ids or capabilities that the caller has not: not with no_new_privs, nor under a tracer without rights (ptrace.c) */
 	bool unreadable;	/* the caller may execute the file, but not read it */
 	uint64_t bias, interp_bias;
 	uaddr_t entry, stack_top, sp;

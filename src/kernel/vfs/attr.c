@@ -107,11 +107,14 @@ static int setattr_locked(struct inode *inode, const struct file_attr *attr)
 	if (error)
 		return error;
 	if (inode->ops->setattr)
-		return inode->ops->setattr(inode, attr);
-	if (attr->set & ATTR_SIZE)
-		return -EPERM;
-	inode_setattr(inode, attr);
-	return 0;
+		error = inode->ops->setattr(inode, attr);
+	else if (attr->set & ATTR_SIZE)
+		error = -EPERM;
+	else
+		inode_setattr(inode, attr);
+	if (!error && (attr->set & ATTR_DROP_CAPS))
+		inode_drop_caps_locked(inode);
+	return error;
 }
 
 /* What changing attributes is to those who watch the file. */
@@ -160,6 +163,7 @@ int vfs_truncate(struct inode *inode, uint64_t size)
 		return error;
 	mutex_lock(&inode->lock);
 	inode_clear_setid_locked(inode);
+	inode_drop_caps_locked(inode);
 	error = setattr_locked(inode, &attr);
 	mutex_unlock(&inode->lock);
 	return error;
@@ -180,13 +184,14 @@ int vfs_chmod(const struct path *path, uint32_t mode)
 	return vfs_setattr(path, &attr);
 }
 
-/* The set-id bits go when the owner of a file changes (not of a folder, and not group bits that mean mandatory locks). */
+/* The set-id bits, and capabilities, go when the owner of a file changes (not of a folder, and not group bits that mean mandatory locks). */
 static void chown_mode(const struct inode *inode, struct file_attr *attr)
 {
 	uint32_t clear = S_ISUID;
 
 	if (inode_is_dir(inode))
 		return;
+	attr->set |= ATTR_DROP_CAPS;
 	if ((inode_mode(inode) & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		clear |= S_ISGID;
 	if (!(inode_mode(inode) & clear))

@@ -292,6 +292,8 @@ static ssize_t cached_write(struct file *f, struct io_iter *from, int64_t *pos)
 		*pos = (int64_t)inode->data->size;
 	if (unlikely(inode_mode(inode) & (S_ISUID | S_ISGID)))
 		inode_clear_setid_locked(inode);
+	if (unlikely(inode->xattrs))
+		inode_drop_caps_locked(inode);
 	n = limit_write(f, from, (uint64_t)*pos);
 	if (likely(!n))
 		n = vm_object_write(inode->data, (uint64_t)*pos, from);

@@ -372,7 +372,7 @@ int vfs_open_exec(int dirfd, const char *name, unsigned at_flags, struct file **
 }
 
 /* Not from where somebody made it who has no rights here, nor through a descriptor from another namespace of mounts. */
-static bool mount_may_set_id(const struct mount *m)
+bool mount_may_set_id(const struct mount *m)
 {
 	const struct thread *t = thread_current();
 

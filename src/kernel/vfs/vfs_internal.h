@@ -227,6 +227,19 @@ void file_accessed(struct file *f);
 /* Clears set-id bits that a write by somebody else must not leave. */
 void inode_clear_setid_locked(struct inode *inode);
 
+/* ---- capabilities of files (file_caps.c; what is stored: xattr.c) ---- */
+
+struct vfs_ns_cap_data;
+/* What to store of a value that the running thread sets: 0, -EINVAL, -EPERM. */
+int file_caps_given(const struct inode *inode, const void *value, size_t size, struct vfs_ns_cap_data *ret, size_t *ret_size);
+/* Turns what is stored into what the running thread is shown: 0; -EOVERFLOW: it is of a namespace of which that knows nothing. */
+int file_caps_shown(const struct inode *inode, struct vfs_ns_cap_data *d, size_t *size);
+bool file_caps_stored(struct inode *inode, struct vfs_ns_cap_data *ret, size_t *ret_size); /* false: there are none. May sleep */
+void inode_drop_caps_locked(struct inode *inode);
+
+/* Do set-id bits and capabilities of files count there, for the running thread? */
+bool mount_may_set_id(const struct mount *m);
+
 extern const struct vm_file_ops file_mapping_ops;
 
 /* ---- seals (seal.c); inode->lock held but for the mapping ---- */

@@ -3,8 +3,8 @@
  * Extended attributes in memory, as xattr(7) has them: names and values that hang on an inode.
  *
  * A file system says by SB_XATTR that its inodes stay as long as they have names, so that what hangs on them does. As Linux 6.1's tmpfs they
- * have trusted.* (for CAP_SYS_ADMIN alone; others do not see it) and security.*, but no user.* and no system.*. security.capability is
- * refused: exec does not heed it, and who sets it shall know.
+ * have trusted.* (for CAP_SYS_ADMIN alone; others do not see it) and security.*, but no user.* and no system.*. security.capability has rules of
+ * its own (file_caps.c).
  *
  * Locking: inode->lock for the list. On failure nothing has changed.
  */
@@ -50,13 +50,18 @@ static bool begins(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
+static bool is_caps(const char *name)
+{
+	return strcmp(name, XATTR_NAME_CAPS) == 0;
+}
+
 /* Is the name one that this file system keeps? */
 static int check_name(const struct inode *inode, const char *name)
 {
 	size_t prefix = begins(name, XATTR_TRUSTED_PREFIX) ? XATTR_TRUSTED_PREFIX_LEN :
 			begins(name, XATTR_SECURITY_PREFIX) ? XATTR_SECURITY_PREFIX_LEN : 0;
 
-	if (!prefix || !(inode->sb->flags & SB_XATTR) || strcmp(name, XATTR_NAME_CAPS) == 0)
+	if (!prefix || !(inode->sb->flags & SB_XATTR))
 		return -EOPNOTSUPP;
 	return name[prefix] ? 0 : -EINVAL;
 }
@@ -68,6 +73,8 @@ static int check_access(struct inode *inode, const char *name, unsigned mask)
 
 	if (begins(name, XATTR_TRUSTED_PREFIX))
 		return admin ? 0 : write ? -EPERM : -ENODATA;
+	if (is_caps(name))
+		return !write || inode_capable(inode, thread_current()->cred, CAP_SETFCAP) ? 0 : -EPERM;
 	if (begins(name, XATTR_SECURITY_PREFIX))
 		return admin || !write ? 0 : -EPERM;
 	if (begins(name, XATTR_USER_PREFIX) && !S_ISREG(mode) && !S_ISDIR(mode))
@@ -166,10 +173,15 @@ int vfs_xattr_set(const struct path *path, const char *name, const void *value, 
 {
 	struct inode *inode = path->dentry->inode;
 	int error = mount_want_write(path->mount);
+	struct vfs_ns_cap_data caps;
 	struct xattr *x;
 
 	if (!error)
 		error = check(inode, name, MAY_WRITE);
+	if (!error && is_caps(name)) {
+		error = file_caps_given(inode, value, size, &caps, &size);
+		value = &caps;
+	}
 	if (error)
 		return error;
 	x = create(name, value, size);
@@ -205,6 +217,49 @@ int vfs_xattr_remove(const struct path *path, const char *name)
 	return 0;
 }
 
+bool file_caps_stored(struct inode *inode, struct vfs_ns_cap_data *ret, size_t *ret_size)
+{
+	const struct xattr *x;
+
+	if (!READ_ONCE(inode->xattrs))
+		return false;
+	memset(ret, 0, sizeof(*ret));
+	mutex_lock(&inode->lock);
+	x = find(inode, XATTR_NAME_CAPS);
+	if (x) {
+		ASSERT(x->size <= sizeof(*ret));
+		memcpy(ret, x->value, x->size);
+		*ret_size = x->size;
+	}
+	mutex_unlock(&inode->lock);
+	return x != NULL;
+}
+
+void inode_drop_caps_locked(struct inode *inode)
+{
+	assert_mutex_held(&inode->lock);
+	if (inode->xattrs)
+		drop(inode, find(inode, XATTR_NAME_CAPS));
+}
+
+static ssize_t get_caps(struct inode *inode, void *buf, size_t size)
+{
+	struct vfs_ns_cap_data caps;
+	size_t n;
+	int error;
+
+	if (!file_caps_stored(inode, &caps, &n))
+		return -ENODATA;
+	error = file_caps_shown(inode, &caps, &n);
+	if (error)
+		return error;
+	if (size && size < n)
+		return -ERANGE;
+	if (size)
+		memcpy(buf, &caps, n);
+	return (ssize_t)n;
+}
+
 ssize_t vfs_xattr_get(const struct path *path, const char *name, void *buf, size_t size)
 {
 	struct inode *inode = path->dentry->inode;
@@ -214,6 +269,8 @@ ssize_t vfs_xattr_get(const struct path *path, const char *name, void *buf, size
 
 	if (error)
 		return error;
+	if (is_caps(name))
+		return get_caps(inode, buf, size);
 	mutex_lock(&inode->lock);
 	x = find(inode, name);
 	if (x)
