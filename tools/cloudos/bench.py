@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import bench_sim, boot_chart, build, debian, initramfs, linux, machine, musl, run
+from . import bench_apps, bench_sim, boot_chart, build, debian, initramfs, linux, machine, musl, run
 from .machine import Setup
 from .paths import BUILD
 from .ui import Failure, say, step
@@ -205,20 +205,22 @@ def boot(arches: list[str], fresh: bool, html: Path | None) -> dict[str, dict[st
 
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="cloudos bench", description=SUMMARY)
-    parser.add_argument("what", nargs="*", choices=[[], "boot", "posix", "sim"], metavar="boot|posix|sim")
+    parser.add_argument("what", nargs="*", choices=[[], "apps", "boot", "posix", "sim"], metavar="apps|boot|posix|sim")
     parser.add_argument("--machine", action="append", choices=("x86_64", "aarch64", "sim"))
     parser.add_argument("--user", default="", choices=machine.USERS, help="how the simulator runs user programs")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--html", type=Path, metavar="FILE", help="boot: draw where the time goes")
     parser.add_argument("--fresh", action="store_true", help="measure Linux again, though nothing changed")
     args = parser.parse_args(words)
-    what = args.what or ["boot", "posix", "sim"]
+    what = args.what or ["boot", "posix", "apps", "sim"]
     machines = args.machine or ["x86_64", "aarch64", "sim"]
     found: dict[str, object] = {}
     if "boot" in what:
         found["boot"] = boot([name for name in machines if name != "sim"], args.fresh, args.html)
     if "posix" in what:
         posix_tables(machines, args.fresh, found, args.json, args.user)
+    if "apps" in what:
+        app_tables(machines, args.fresh, found, args.json, args.user)
     if "sim" in what:
         found["sim"] = bench_sim.measure(_uml)
         if not args.json:
@@ -239,7 +241,24 @@ def posix_tables(machines: list[str], fresh: bool, found: dict[str, object], sil
             tables["sim/host"] = ("simulator, wall time", native, ("this host", "CloudOS sim"))
         else:
             tables[name] = (f"{name}, guest instructions", posix(name, fresh), ("Linux", "CloudOS"))
+    report("posix", tables, found, silent)
+
+
+def app_tables(machines: list[str], fresh: bool, found: dict[str, object], silent: bool, user: str) -> None:
+    tables: dict[str, tuple[str, list[Row], tuple[str, str]]] = {}
+    for name in machines:
+        if name == "sim":
+            native, simulated = bench_apps.in_simulator(user, ours)
+            tables["sim/host"] = ("applications in the simulator, wall time", rows(parse(native), parse(simulated)), ("this host", "CloudOS sim"))
+            continue
+        for chosen, how in ((bench_apps.COUNTED, "million instructions"), (bench_apps.TIMED, f"wall time on {bench_apps.CPUS} processors")):
+            theirs, mine = bench_apps.in_qemu(name, chosen, ours, fresh)
+            tables[f"{name}/{len(tables)}"] = (f"applications on {name}, {how}", rows(parse(theirs), parse(mine)), ("Linux", "CloudOS"))
+    report("apps", tables, found, silent)
+
+
+def report(kind: str, tables: dict[str, tuple[str, list[Row], tuple[str, str]]], found: dict[str, object], silent: bool) -> None:
     for key, (title, table, names) in tables.items():
-        found[f"posix/{key}"] = {"mean": mean(table), "rows": [asdict(row) | {"ratio": row.ratio} for row in table]}
+        found[f"{kind}/{key}"] = {"title": title, "mean": mean(table), "rows": [asdict(row) | {"ratio": row.ratio} for row in table]}
         if not silent:
             show(title, table, names)

@@ -21,7 +21,7 @@ def run(setup: Setup, command: list[str], added: list[tuple[Path, str]], what: s
         fresh: bool = False) -> bytes:
     """What the command wrote on Linux's console. Remembered under build/ while nothing that goes in changes."""
     setup.kernel = debian.linux_kernel(setup.arch)
-    contents = initramfs.base(setup.arch) + initramfs.extra(command, added)
+    contents = initramfs.base(setup.arch, setup.packages) + initramfs.extra(command, added)
     words = f"quiet loglevel=0 console={CONSOLE[setup.arch]}"
     key = hashlib.sha256(contents + f"{setup} {words}".encode()).hexdigest()[:16]
     memory = BUILD / "oracle" / f"{setup.arch}-{key}"
