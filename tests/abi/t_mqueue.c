@@ -259,13 +259,17 @@ static void interrupted(void)
 
 static int shared_queue;
 
+static pid_t waiter; /* the thread that was started last */
+
 static void *receive_one(void *text)
 {
+	__atomic_store_n(&waiter, gettid(), __ATOMIC_RELEASE);
 	return (void *)(intptr_t)q_receive(shared_queue, text, 8, NULL, NULL);
 }
 
 static void *send_one(void *text)
 {
+	__atomic_store_n(&waiter, gettid(), __ATOMIC_RELEASE);
 	return (void *)(intptr_t)q_send(shared_queue, text, 1, 7, NULL);
 }
 
@@ -276,6 +280,35 @@ static void nap(void)
 	nanosleep(&t, NULL);
 }
 
+static int asleep(pid_t tid)
+{
+	char name[64], line[64] = "";
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
+	fd = open(name, O_RDONLY);
+	EXPECT(fd >= 0 && read(fd, line, sizeof(line) - 1) > 0);
+	close(fd);
+	return strstr(line, ") S ") != NULL;
+}
+
+/* Starts a thread of one of these, and comes back when it sleeps in the queue. */
+static int start(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *), void *text)
+{
+	pid_t tid;
+	int error;
+
+	__atomic_store_n(&waiter, 0, __ATOMIC_RELEASE);
+	error = pthread_create(thread, attr, body, text);
+	if (error)
+		return error;
+	do {
+		nap();
+		tid = __atomic_load_n(&waiter, __ATOMIC_ACQUIRE);
+	} while (!tid || !asleep(tid));
+	return 0;
+}
+
 static void waiting(void)
 {
 	char texts[2][8] = { "", "" }, text[8];
@@ -284,17 +317,14 @@ static void waiting(void)
 	unsigned priority;
 
 	shared_queue = fresh(1, 0);
-	for (int i = 0; i < 2; i++) {
-		pthread_create(&threads[i], NULL, receive_one, texts[i]);
-		nap();
-	}
+	for (int i = 0; i < 2; i++)
+		EXPECT(start(&threads[i], NULL, receive_one, texts[i]) == 0);
 	EXPECT(q_send(shared_queue, "x", 1, 0, NULL) == 0 && q_send(shared_queue, "y", 1, 9, NULL) == 0);
 	for (int i = 0; i < 2; i++)
 		EXPECT(pthread_join(threads[i], &result) == 0 && result == (void *)1);
 	EXPECT(texts[0][0] == 'x' && texts[1][0] == 'y'); /* first come, first served */
 	EXPECT(q_send(shared_queue, "1", 1, 3, NULL) == 0);
-	pthread_create(&threads[0], NULL, send_one, "2");
-	nap();
+	EXPECT(start(&threads[0], NULL, send_one, "2") == 0);
 	EXPECT(q_receive(shared_queue, text, 8, &priority, NULL) == 1 && text[0] == '1' && priority == 3);
 	EXPECT(pthread_join(threads[0], &result) == 0 && result == (void *)0);
 	EXPECT(q_receive(shared_queue, text, 8, &priority, NULL) == 1 && text[0] == '2' && priority == 7);
@@ -311,13 +341,11 @@ static void by_urgency(void)
 
 	shared_queue = fresh(1, 0);
 	pthread_attr_init(&attr);
-	pthread_create(&threads[0], &attr, receive_one, texts[0]);
-	nap();
+	EXPECT(start(&threads[0], &attr, receive_one, texts[0]) == 0);
 	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
 	pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
 	pthread_attr_setschedparam(&attr, &param);
-	if (pthread_create(&threads[1], &attr, receive_one, texts[1]) == 0) {
-		nap();
+	if (start(&threads[1], &attr, receive_one, texts[1]) == 0) {
 		EXPECT(q_send(shared_queue, "1", 1, 0, NULL) == 0 && pthread_join(threads[1], NULL) == 0 && texts[1][0] == '1');
 	}
 	EXPECT(q_send(shared_queue, "2", 1, 0, NULL) == 0 && pthread_join(threads[0], NULL) == 0 && texts[0][0] == '2');

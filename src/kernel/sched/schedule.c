@@ -22,12 +22,12 @@ static uint64_t slice_ns = 4 * NSEC_PER_MSEC;
 
 uint64_t sched_slice_ns(void)
 {
-	return slice_ns;
+	return READ_ONCE(slice_ns);
 }
 
 void sched_set_slice_ns(uint64_t ns)
 {
-	slice_ns = max(min(ns, NSEC_PER_SEC), 100 * NSEC_PER_USEC);
+	WRITE_ONCE(slice_ns, max(min(ns, NSEC_PER_SEC), 100 * NSEC_PER_USEC));
 }
 
 /* ---- address spaces ---- */
@@ -219,7 +219,7 @@ static void note_idle(struct run_queue *rq, bool idle)
 static void begin_slice(struct run_queue *rq, struct thread *t, uint64_t now)
 {
 	if (t->slice_end_ns <= now)
-		t->slice_end_ns = now + slice_ns;
+		t->slice_end_ns = now + sched_slice_ns();
 	if (rq->queued > 0 && t != rq->idle && thread_has_slices(t)) {
 		rq->slice_deadline_ns = t->slice_end_ns;
 		cpu_timer_want(t->slice_end_ns);
@@ -292,7 +292,7 @@ void thread_yield(void)
 	if (rq->fair_first && !thread_is_rt(rq->current)) { /* behind everybody else who waits */
 		uint64_t last = rb_entry(rb_last(&rq->fair), struct thread, queue_node)->vruntime;
 
-		if ((int64_t)(last - rq->current->vruntime) > 0 && last - rq->current->vruntime < 2 * slice_ns)
+		if ((int64_t)(last - rq->current->vruntime) > 0 && last - rq->current->vruntime < 2 * sched_slice_ns())
 			rq->current->vruntime = last;
 	}
 	spin_unlock(&rq->lock);
