@@ -7,9 +7,11 @@
 #define CASES_H
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *abi_failed; /* the expression, or null */
@@ -54,6 +56,23 @@ static void abi_case(const char *name, void (*run)(void))
 static int abi_result(void)
 {
 	return abi_failures > 0;
+}
+
+/*
+ * Linux makes no user namespaces in a chroot, and a container may forbid them. Where they are not to be had, says so and ends the program: only
+ * the oracle may, CloudOS has them everywhere.
+ */
+static inline void abi_need_user_namespaces(void)
+{
+	int status = 1;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(unshare(CLONE_NEWUSER) != 0);
+	if (child > 0 && waitpid(child, &status, 0) == child && status == 0)
+		return;
+	printf("skipped: no user namespaces here\n");
+	exit(0);
 }
 
 /* Addresses that no call may take: null, unmapped, in the kernel, past the end of user space, at the top of everything. */

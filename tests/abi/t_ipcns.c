@@ -215,6 +215,7 @@ static void owners(void)
 
 int main(void)
 {
+	abi_need_user_namespaces();
 	CASE(objects_are_apart);
 	CASE(attached_memory_stays);
 	CASE(undo_is_done_at_home);

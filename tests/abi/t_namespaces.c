@@ -547,6 +547,7 @@ int main(void)
 {
 	if (!mkdtemp(base) || mkdir(in_base("point"), 0755) || mkdir(in_base("outer"), 0755))
 		return 1;
+	abi_need_user_namespaces();
 	CASE(names_are_apart);
 	CASE(names_are_entered);
 	CASE(links_name_namespaces);

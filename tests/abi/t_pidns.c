@@ -524,6 +524,7 @@ static void many(void)
 
 int main(void)
 {
+	abi_need_user_namespaces();
 	CASE(numbers);
 	CASE(chosen_numbers);
 	CASE(init_is_spared);

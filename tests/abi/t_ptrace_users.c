@@ -194,6 +194,7 @@ int main(int argc, char **argv)
 		return trace_as_root_of_namespace();
 	if (argc > 1)
 		return has_capabilities();
+	abi_need_user_namespaces();
 	CASE(a_parent_with_fewer_rights_is_no_tracer);
 	CASE(the_root_of_a_namespace_traces_in_it);
 	CASE(senders_have_the_tracees_names);

@@ -458,6 +458,7 @@ static void terminals(void)
 
 int main(void)
 {
+	abi_need_user_namespaces();
 	CASE(maps);
 	CASE(capabilities);
 	CASE(ids_and_capabilities);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler, in three parts.
+ * The scheduler, in four parts.
  *
  *   storm    workers on several CPUs sleep, compute, yield, call each other awake, and change each other's policy, nice and affinity.
  *            A sleep is never short; a call is answered; a thread that was put on a CPU after its affinity was set is on
@@ -9,6 +9,8 @@
  *            SHARE_SLACK quanta; none waits longer than quantum * (sum of w) / w_i + n quanta (queue.c), also beside
  *            threads that sleep and wake, and after others had the CPU for themselves. The CPU's busy and idle times add
  *            up to the clock.
+ *   crowd    on all CPUs, with no faults: threads that may run on some of them compute long, sleep, and are taken from one CPU to another.
+ *            Once it can run, none waits longer than the bound for the case that all are on one CPU.
  *   order    on one CPU: real-time threads end in the order of their priorities, before all others
  */
 #include "model.h"
@@ -27,6 +29,10 @@
 #define SHARE_SLACK 3
 #define SHARERS	    4
 #define RACERS	    4
+#define CROWD	    5
+#define CROWD_ROUNDS 6
+#define CROWD_BOUND (2 * (2 * CROWD + 1) * (QUANTUM_NS / CHUNK_NS + 1)) /* chunks: it may wait before it sleeps, too */
+#define LOG_LENGTH  256
 #define ANY_CPU	    UINT64_MAX
 
 /* ---- storm ---- */
@@ -263,6 +269,69 @@ static void shares(bool sleepers)
 	MODEL_CHECK(sum_ns <= passed_ns + CHUNK_NS && passed_ns <= sum_ns + CHUNK_NS);
 }
 
+/* ---- crowd ---- */
+
+/*
+ * When the chunks began that were computed on each CPU, the last of them: lateness is counted in those, since the world may let a whole CPU
+ * wait. Each CPU writes its own.
+ */
+static struct {
+	uint64_t began_ns[LOG_LENGTH];
+	uint32_t next;
+} logs[HAL_CPU_MAX];
+
+/* Of the running thread: run time beyond its chunks. While its CPU waited, it counted as running, and pays for it. */
+static uint64_t charged_beyond(unsigned chunks)
+{
+	uint64_t run_ns = own_run_ns();
+
+	return run_ns - min(run_ns, chunks * CHUNK_NS);
+}
+
+static void compute_chunk(void)
+{
+	unsigned long irq = hal_irq_save();
+	unsigned cpu = hal_cpu_id();
+
+	logs[cpu].began_ns[logs[cpu].next++ % LOG_LENGTH] = hal_clock_ns();
+	hal_irq_restore(irq);
+	model_compute(CHUNK_NS);
+}
+
+/* Of the running thread, which could run on this CPU alone from then on. */
+static void check_lateness(uint64_t since_ns, unsigned own_chunks)
+{
+	unsigned cpu = hal_cpu_id(), chunks = 0;
+	uint64_t bound = CROWD_BOUND + CROWD * charged_beyond(own_chunks) / CHUNK_NS;
+
+	for (unsigned i = 0; i < LOG_LENGTH; i++)
+		chunks += logs[cpu].began_ns[i] > since_ns;
+	if (chunks > bound)
+		model_failed(__FILE__, __LINE__, "%u chunks were computed on CPU %u while it waited, the bound is %u", chunks, cpu, (unsigned)bound);
+}
+
+static void be_in_crowd(unsigned worker)
+{
+	struct model_op op = MODEL_OPS(300 + worker);
+	uint64_t mask, sleep_ns, until_ns;
+	unsigned chunks = 0;
+
+	if (!model_next(&op))
+		op.draws = sim_generator(2, worker);
+	mask = model_chance(&op, 50) ? UINT64_C(1) << model_below(&op, hal_cpu_count())
+				     : 1 + model_below(&op, (UINT64_C(1) << hal_cpu_count()) - 1);
+	(void)thread_set_affinity(thread_current(), mask);
+	for (unsigned round = 0; round < CROWD_ROUNDS; round++) {
+		sleep_ns = model_below(&op, 4 * QUANTUM_NS);
+		until_ns = hal_clock_ns() + sleep_ns;
+		thread_delay(sleep_ns);
+		if ((mask & (mask - 1)) == 0)
+			check_lateness(until_ns, chunks);
+		for (uint64_t left = model_below(&op, model_chance(&op, 30) ? 6 * CROWD_BOUND : 20); left > 0; left--, chunks++)
+			compute_chunk();
+	}
+}
+
 /* ---- order ---- */
 
 static uint32_t ended[RACERS], racers_ended;
@@ -308,6 +377,7 @@ static void run(void)
 	sched_set_slice_ns(QUANTUM_NS);
 	model_workers(WORKERS, storm);
 	model_recover();
+	model_workers(CROWD, be_in_crowd);
 	(void)thread_set_affinity(thread_current(), 1);
 	shares(false);
 	shares(true);

@@ -200,6 +200,7 @@ static void run_expired(struct timers *q)
 	spin_unlock(&q->lock);
 }
 
+/* The slice is over. If those who waited were taken to other CPUs meanwhile, the next to wait wants its end to be seen to again. */
 static void check_slice(struct timers *q)
 {
 	struct run_queue *rq = this_run_queue();
@@ -207,8 +208,12 @@ static void check_slice(struct timers *q)
 	if (q->wanted_ns > hal_clock_ns())
 		return;
 	q->wanted_ns = HAL_TIMER_NEVER;
-	if (READ_ONCE(rq->queued) > 0)
+	spin_lock(&rq->lock);
+	if (rq->queued > 0)
 		__atomic_fetch_or(&rq->current->work, THREAD_WORK_RESCHEDULE, __ATOMIC_RELEASE);
+	else
+		rq->slice_deadline_ns = HAL_TIMER_NEVER;
+	spin_unlock(&rq->lock);
 }
 
 void cpu_timer_interrupt(void)
