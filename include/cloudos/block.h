@@ -178,6 +178,14 @@ int block_flush(struct block_device *d);
  */
 int block_write_bytes(struct block_device *d, uint64_t pos, void *buffer, size_t len);
 
+/*
+ * Turns swap on and off on the device that is open as f. -EINVAL: it is no block device, or carries no swap area; else as swap_on() and
+ * swap_off() (cloudos/swap.h). May sleep for long.
+ */
+struct file;
+int block_swap_on(struct file *f, bool preferred, int priority);
+int block_swap_off(struct file *f);
+
 static inline uint64_t block_bytes(const struct block_device *d)
 {
 	return READ_ONCE(d->sectors) << BLOCK_SECTOR_SHIFT;
