@@ -65,6 +65,7 @@ struct reclaim_figures {
 	uint64_t scanned, taken, rounds, oom_kills;
 };
 void reclaim_get_figures(struct reclaim_figures *ret);
+void reclaim_count_kill(void);
 
 /*
  * What happens when nothing is left: proc chooses a process and kills it. True: something is dying, so that waiting makes sense; false: the

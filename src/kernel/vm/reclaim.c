@@ -48,6 +48,7 @@ static struct wait_queue freed = WAIT_QUEUE_INIT(freed); /* those who wait for m
 static uint32_t waiting;				 /* atomic: how many */
 static uint32_t requests, answered;			 /* atomic: how often somebody began to wait; the thread's: up to which it has looked */
 static uint32_t failures;				 /* atomic: how often nothing was found */
+static uint64_t kills;					 /* atomic */
 static bool running;					 /* atomic: there is a thread */
 static struct reclaim_figures figures;			 /* the thread's; read freely */
 
@@ -353,6 +354,12 @@ void reclaim_get_figures(struct reclaim_figures *ret)
 	ret->scanned = READ_ONCE(figures.scanned);
 	ret->taken = READ_ONCE(figures.taken);
 	ret->rounds = READ_ONCE(figures.rounds);
+	ret->oom_kills = __atomic_load_n(&kills, __ATOMIC_RELAXED);
+}
+
+void reclaim_count_kill(void)
+{
+	__atomic_fetch_add(&kills, 1, __ATOMIC_RELAXED);
 }
 
 static int reclaim_start(void)
