@@ -106,6 +106,7 @@ void *kmalloc(size_t size);
 void *kzalloc(size_t size);
 void *kcalloc(size_t n, size_t size); /* cleared; null on overflow too */
 void kfree(const void *p);
+size_t kmalloc_size(size_t size); /* what a request of so many bytes takes */
 char *kstrdup(const char *s);
 /* Clears before freeing, so that the compiler cannot leave it out: for secrets. */
 void kfree_secret(void *p, size_t size);

@@ -312,11 +312,17 @@ static void map(struct space *s, struct run r)
 	}
 }
 
+/* One that fails may have unmapped its target. */
 static void move(struct space *s, unsigned from, unsigned to)
 {
-	if (from == to || !s->mapped[from] ||
-	    failed(user_call(__NR_mremap, page_address(from), PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, page_address(to))))
+	if (from == to || !s->mapped[from])
 		return;
+	if (failed(user_call(__NR_mremap, page_address(from), PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, page_address(to)))) {
+		while (failed(user_call(__NR_munmap, page_address(to), PAGE_SIZE)))
+			;
+		s->mapped[to] = s->locked[to] = false;
+		return;
+	}
 	memcpy(s->words[to], s->words[from], sizeof(s->words[to]));
 	s->mapped[to] = true;
 	s->locked[to] = s->locked[from];

@@ -56,6 +56,10 @@ static int show_partitions(struct text_out *o, void *arg)
 
 		if (!d)
 			continue;
+		if (!block_bytes(d)) { /* as Linux: what has no size yet is not shown */
+			block_put(d);
+			continue;
+		}
 		if (!any)
 			out_printf(o, "major minor  #blocks  name\n\n");
 		any = true;
