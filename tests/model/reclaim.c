@@ -297,7 +297,7 @@ static void look_at_locked(const struct space *s)
 
 	for (unsigned i = 0; i < PAGES; i++)
 		if (s->mapped[i] && s->locked[i] && user_call(__NR_mincore, page_address(i), PAGE_SIZE, vec) == 0)
-			MODEL_CHECK((user_load(vec) & 1) || may_fail());
+			MODEL_CHECK((user_load(vec) & 1) || errors || programs_may_die() || somebody_died());
 }
 
 static void map(struct space *s, struct run r)
