@@ -18,6 +18,7 @@
 #include <cloudos/string.h>
 #include <cloudos/swap.h>
 #include <cloudos/thread.h>
+#include <cloudos/wait.h>
 #include <linux/mman.h>
 #include <sim/scenario.h>
 #include <sim/trace.h>
@@ -126,7 +127,8 @@ static void turn_off(unsigned i)
 /* ---- the worker of the kernel ---- */
 
 static struct list held = LIST_INIT(held);
-static bool begun, over; /* the programs have */
+static bool begun, over, pressed; /* the programs have; the worker of the kernel has ended */
+static struct wait_queue news = WAIT_QUEUE_INIT(news);
 
 static void hold_until(uint64_t target)
 {
@@ -150,14 +152,16 @@ static void let_go(void)
 	}
 }
 
-static void press(void)
+static void press(void *arg)
 {
 	struct model_op op = MODEL_OPS(ROOTS);
 
+	(void)arg;
+	wait_event(&news, READ_ONCE(begun)); /* process 1 may not meet any faults */
 	while (model_next(&op) && !READ_ONCE(over)) {
 		unsigned what = (unsigned)model_below(&op, 10), i = (unsigned)model_below(&op, AREAS);
 
-		if (what < 4 && taking && READ_ONCE(begun))
+		if (what < 4 && taking)
 			hold_until(mm_marks.user + 60 + model_below(&op, 60));
 		else if (what < 6)
 			let_go();
@@ -168,6 +172,8 @@ static void press(void)
 		model_compute(model_below(&op, 3000000));
 	}
 	let_go();
+	WRITE_ONCE(pressed, true);
+	wake_all(&news);
 }
 
 /* ---- the programs ---- */
@@ -430,21 +436,12 @@ static void program(uint64_t arg)
 	space_count = ROOTS;
 	sim_faults_arm(armed);
 	WRITE_ONCE(begun, true);
+	wake_all(&news);
 	failed(user_fork(root, 1));
 	root(0);
 	model_recover();
 	check_all(&spaces[0]);
 	user_finished();
-}
-
-static void worker(unsigned which)
-{
-	if (which) {
-		press();
-		return;
-	}
-	programs_run(program);
-	WRITE_ONCE(over, true);
 }
 
 static void run(void)
@@ -457,7 +454,12 @@ static void run(void)
 	kills_before = f.oom_kills;
 	for (unsigned i = 0; i < AREAS; i++)
 		make_header(&areas[i]);
-	model_workers(2, worker);
+	sim_faults_arm(false);
+	MODEL_EQUAL(thread_spawn("press", press, NULL), 0);
+	sim_faults_arm(true);
+	programs_run(program);
+	WRITE_ONCE(over, true);
+	wait_event(&news, READ_ONCE(pressed));
 	model_recover();
 	for (unsigned i = 0; i < AREAS; i++)
 		if (areas[i].on)
