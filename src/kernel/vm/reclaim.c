@@ -76,6 +76,7 @@ struct scan {
 	struct swap_batch *batch;
 	enum reclaim_how how;
 	uaddr_t flush_start, flush_end; /* entries changed here */
+	uaddr_t next;			/* where to go on: no entry is looked at twice in a round, which would make its page older */
 	uint64_t seen;
 	bool no_room; /* in the swap areas */
 };
@@ -135,11 +136,15 @@ static void scan_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t a
 {
 	struct scan *s = container_of(v, struct scan, visit);
 
-	for (unsigned i = 0; i < n && !s->no_room && !swap_batch_full(s->batch); i++) {
+	for (unsigned i = 0; i < n && !s->no_room; i++) {
 		hal_pte_t pte = pte_read(&slots[i]);
 		uaddr_t at = addr + ((uaddr_t)i << PAGE_SHIFT);
 		struct page *page;
 
+		if (swap_batch_full(s->batch)) {
+			s->next = at;
+			break;
+		}
 		if (!hal_pte_present(pte) || pte_is_zero_page(pte))
 			continue;
 		page = pte_page(pte);
@@ -160,6 +165,7 @@ static void scan_window(struct scan *s, uaddr_t start, uaddr_t end)
 
 	s->flush_start = UINT64_MAX;
 	s->flush_end = 0;
+	s->next = end;
 	spin_lock(&space->table_lock);
 	WRITE_ONCE(space->peak_resident, max(space->peak_resident, space->resident_pages));
 	pagetable_visit(&s->visit, start, end);
@@ -198,8 +204,7 @@ static bool scan_space(struct vm_space *space, uaddr_t *at, uaddr_t end, unsigne
 		stop = min(a->end, end);
 		stop = min(stop, align_down(*at, WINDOW) + WINDOW);
 		scan_window(&s, *at, stop);
-		if (!swap_batch_full(batch))
-			*at = stop;
+		*at = s.next;
 	}
 	rwlock_read_unlock(&space->lock);
 	*seen += s.seen;
