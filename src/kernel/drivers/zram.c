@@ -32,6 +32,7 @@
 #define PAGE_SECTORS   (PAGE_SIZE / BLOCK_SECTOR)
 #define HUGE_FROM      (PAGE_SIZE / 2) /* compressed to more than this, a page is stored as it is: kmalloc() would take a page anyhow */
 #define DISK_PAGES_MAX (UINT64_C(16) << 20)
+#define NEVER_LATE_NS  (UINT64_C(1) << 62) /* the thread answers, if late: there is nothing to reset */
 
 enum slot_kind { SLOT_ABSENT, SLOT_SAME, SLOT_COMPRESSED, SLOT_HUGE };
 
@@ -245,7 +246,6 @@ static int start(struct block_device *d, struct block_request *r)
 	return 0;
 }
 
-/* The thread is never late: it may only be slow. */
 static int poll(struct block_device *d)
 {
 	(void)d;
@@ -438,7 +438,7 @@ static int zram_start(void)
 	int err;
 
 	device = (struct block_device){ .ops = &ops, .prefix = "zram", .numbered = true, .block_size = PAGE_SIZE, .physical_size = PAGE_SIZE,
-					.segments_max = BLOCK_SEGMENTS_MAX, .segment_bytes_max = 1u << 20 };
+					.timeout_ns = NEVER_LATE_NS, .segments_max = BLOCK_SEGMENTS_MAX, .segment_bytes_max = 1u << 20 };
 	err = block_device_add(&device);
 	for (size_t i = 0; i < ARRAY_SIZE(files) && !err; i++)
 		err = sysfs_add(files[i].name, files[i].mode, files[i].show, files[i].store, NULL);
