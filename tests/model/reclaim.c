@@ -33,6 +33,7 @@
 #define AREAS	    2
 #define SLOTS	    20 /* of an area, the header among them: fewer than there are pages */
 #define HOLD_ORDER  10
+#define CHANCES	    8
 
 /* ---- the areas ---- */
 
@@ -71,9 +72,19 @@ static void end(struct area *a, bool write, uint64_t slot, struct page *page, bo
 	}
 }
 
+/* A transfer has more than one chance of an error: there are few of them in a run. */
+static bool goes_wrong(bool write)
+{
+	bool wrong = false;
+
+	for (unsigned i = 0; i < CHANCES; i++)
+		wrong |= sim_fault(write ? SIM_FAULT_DISK_WRITE_ERROR : SIM_FAULT_DISK_READ_ERROR);
+	return wrong;
+}
+
 static int transfer(void *device, bool write, uint64_t first, struct page *const pages[], unsigned n)
 {
-	bool failed = sim_fault(write ? SIM_FAULT_DISK_WRITE_ERROR : SIM_FAULT_DISK_READ_ERROR);
+	bool failed = goes_wrong(write);
 	struct area *a = device;
 
 	for (unsigned i = 0; i < n; i++)
