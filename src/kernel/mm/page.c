@@ -88,15 +88,20 @@ static uint64_t kept_back(unsigned flags)
 	return flags & PAGE_ALLOC_RESERVE ? 0 : flags & PAGE_ALLOC_USER ? mm_marks.user : reserve_pages;
 }
 
-static struct page *alloc_locked(unsigned order, unsigned flags)
+/* An allocation has changed the number of free pages, or failed. */
+static void look_at_marks_locked(void)
+{
+	if (unlikely(free_pages < mm_marks.low))
+		WRITE_ONCE(mm_pressed, true);
+}
+
+static struct page *alloc_locked(unsigned order, uint64_t keep)
 {
 	unsigned have = order;
 	struct page *p;
 
-	if (free_pages < (UINT64_C(1) << order) + kept_back(flags)) {
-		WRITE_ONCE(mm_pressed, true);
+	if (free_pages < (UINT64_C(1) << order) + keep)
 		return NULL;
-	}
 	while (have <= PAGE_ORDER_MAX && list_empty(&free_area[have]))
 		have++;
 	if (have > PAGE_ORDER_MAX)
@@ -108,8 +113,6 @@ static struct page *alloc_locked(unsigned order, unsigned flags)
 		list_block(p + (UINT64_C(1) << have), have);
 	}
 	ADD_ONCE(free_pages, -(UINT64_C(1) << order));
-	if (unlikely(free_pages < mm_marks.low))
-		WRITE_ONCE(mm_pressed, true);
 	return p;
 }
 
@@ -129,14 +132,17 @@ static struct page *cache_pop(struct page_cache *c)
 
 static void cache_refill(struct page_cache *c, unsigned flags)
 {
+	uint64_t keep = kept_back(flags);
+
 	spin_lock(&page_lock);
 	while (c->count < CACHE_BATCH) {
-		struct page *p = alloc_locked(0, flags);
+		struct page *p = alloc_locked(0, keep);
 
 		if (!p)
 			break;
 		cache_push(c, p);
 	}
+	look_at_marks_locked();
 	spin_unlock(&page_lock);
 }
 
@@ -160,12 +166,14 @@ static struct page *block_alloc(struct page_cache *c, unsigned order, unsigned f
 	struct page *p;
 
 	spin_lock(&page_lock);
-	p = alloc_locked(order, flags);
+	p = alloc_locked(order, kept_back(flags));
+	look_at_marks_locked();
 	spin_unlock(&page_lock);
 	if (!p && c->count > 0) { /* what this CPU keeps may complete a block */
 		cache_drain(c, 0);
 		spin_lock(&page_lock);
-		p = alloc_locked(order, flags);
+		p = alloc_locked(order, kept_back(flags));
+		look_at_marks_locked();
 		spin_unlock(&page_lock);
 	}
 	return p;
