@@ -50,6 +50,16 @@ static hal_pte_t share_swapped(struct fork *f, hal_pte_t pte)
 	return pte;
 }
 
+/* The child's slots from addr on, or null, and the error is noted. */
+static hal_pte_t *child_table(struct fork *f, uaddr_t addr)
+{
+	hal_pte_t *to = pagetable_make(f->child, addr);
+
+	if (!to)
+		f->err = -ENOMEM;
+	return to;
+}
+
 static void fork_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t addr)
 {
 	struct fork *f = container_of(v, struct fork, visit);
@@ -61,23 +71,21 @@ static void fork_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t a
 	for (unsigned i = 0; i < n && left > 0; i++) {
 		hal_pte_t pte = pte_read(&slots[i]);
 
-		if (unlikely(!hal_pte_present(pte))) {
-			if (!pte)
-				continue;
-		} else if (left_out(f, pte)) {
+		if (likely(hal_pte_present(pte))) {
 			left--;
-			continue;
-		}
-		left--;
-		if (!to) {
-			to = pagetable_make(f->child, addr);
-			if (!to) {
-				f->err = -ENOMEM;
+			if (left_out(f, pte))
+				continue;
+			if (!to && !(to = child_table(f, addr)))
 				return;
-			}
+			hal_pte_set(&to[i], share(f, &slots[i], pte));
+			copied++;
+		} else if (pte) {
+			left--;
+			if (!to && !(to = child_table(f, addr)))
+				return;
+			hal_pte_set(&to[i], share_swapped(f, pte));
+			copied++;
 		}
-		hal_pte_set(&to[i], likely(hal_pte_present(pte)) ? share(f, &slots[i], pte) : share_swapped(f, pte));
-		copied++;
 	}
 	if (to)
 		pagetable_page(to)->index += copied;
