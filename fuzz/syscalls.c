@@ -57,6 +57,7 @@ static const char strings[][STRING_SIZE] = {
     "/proc/1",	 "/sys",      "/dev/pts/0", "/dev/urandom",   "/init",		 "tmpfs",
     "proc",	 "user.a",    "a",	    "/proc/self/exe", "/dev/full",	 "/proc/self/mem",
     "sysfs",	 "devtmpfs",  "/dev",	    "devpts",	      "/tmp/s",		 "/proc/cloudos/services",
+    "/dev/zram0", "/sys/block/zram0/disksize", "/sys/block/zram0/reset", "/proc/swaps",
 };
 #define STRING_COUNT (sizeof(strings) / sizeof(strings[0]))
 

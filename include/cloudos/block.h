@@ -103,7 +103,8 @@ struct block_stats {
 struct block_device {
 	const struct block_ops *ops;	      /* D */
 	void *private;			      /* D: the driver's */
-	const char *prefix;		      /* D: "vd": the name is this and letters */
+	const char *prefix;		      /* D: "vd": the name is this and letters, or a number if it is `numbered` */
+	bool numbered;			      /* D */
 	uint64_t sectors;		      /* Q; D at first */
 	uint32_t block_size, physical_size;   /* D: bytes; powers of two, BLOCK_SECTOR .. BLOCK_SIZE_LARGEST; physical_size may be larger */
 	uint32_t segments_max, segment_bytes_max; /* D: what a request may have; at most BLOCK_SEGMENTS_MAX */
@@ -114,6 +115,7 @@ struct block_device {
 	struct refcount refs;
 	char name[BLOCK_NAME_MAX]; /* C */
 	unsigned index;		   /* C: of the table; the minor number follows from it */
+	unsigned number;	   /* C: among those with this prefix: the name follows from it */
 	struct spinlock lock;
 	struct list pending, started; /* Q: by age */
 	uint32_t outstanding;	      /* Q: submitted, not ended */
@@ -177,6 +179,14 @@ int block_flush(struct block_device *d);
  * behind them is filled from the device. Neighbouring writes at the same time lose nothing. May sleep.
  */
 int block_write_bytes(struct block_device *d, uint64_t pos, void *buffer, size_t len);
+
+/*
+ * Turns swap on and off on the device that is open as f. -EINVAL: it is no block device, or carries no swap area; else as swap_on() and
+ * swap_off() (cloudos/swap.h). May sleep for long.
+ */
+struct file;
+int block_swap_on(struct file *f, bool preferred, int priority);
+int block_swap_off(struct file *f);
 
 static inline uint64_t block_bytes(const struct block_device *d)
 {

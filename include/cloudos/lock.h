@@ -45,6 +45,7 @@ enum lock_rank {
 	RANK_FILES = 64,
 	RANK_FUTEX_WORD = 66,
 	RANK_VM_VDSO = 68,
+	RANK_VM_SPACES = 69, /* the list of all spaces, around a look into one */
 	RANK_VM_SPACE = 70,
 	RANK_VM_SPACE_CHILD = 71,
 	RANK_VM_OBJECT = 74,
@@ -75,6 +76,7 @@ enum lock_rank {
 	RANK_KVA = 168,
 	RANK_SLAB_LIST = 169,
 	RANK_SLAB = 170,
+	RANK_SWAP = 172,
 	RANK_PAGE = 174,
 	RANK_LEAF = 180,
 	RANK_LOG = 190,

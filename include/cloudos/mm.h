@@ -24,7 +24,7 @@ struct page {
 	struct refcount refs; /* references to an allocated page (or to the block's first page) */
 	uint8_t order;	      /* of the block that starts here                                  */
 	uint8_t kind;	      /* enum page_kind                                                 */
-	uint16_t flags;	      /* the owner's                                                    */
+	uint16_t flags;	      /* the owner's, but for PAGE_WATCHED                             */
 	struct list link;
 	void *owner;
 	uint64_t index;
@@ -32,8 +32,9 @@ struct page {
 _Static_assert(sizeof(struct page) == 40, "struct page is paid for 256 times a MiB");
 
 enum page_flags {
-	PAGE_ALLOC_ZERO = 1,   /* cleared                                                    */
+	PAGE_ALLOC_ZERO = 1,	/* cleared                                                    */
 	PAGE_ALLOC_RESERVE = 2, /* may dig into the reserve: for what frees memory soon       */
+	PAGE_ALLOC_USER = 4,	/* leaves twice the reserve: what programs hold can be taken from them, what the kernel holds cannot */
 };
 
 /* A block of 2^order pages with one reference, of the given kind, or null. */
@@ -43,6 +44,13 @@ static inline struct page *page_alloc(unsigned order, unsigned flags)
 {
 	return page_alloc_as(PAGE_KERNEL, order, flags);
 }
+
+/*
+ * In page->flags, of an order 0 page: before it is freed its owner hears of it, by page_watcher(), which clears the mark. Any context in
+ * which such a page is given up; no lock of the allocator is held.
+ */
+#define PAGE_WATCHED 0x8000
+extern void (*page_watcher)(struct page *p);
 
 /* References. The last page_put() frees the block. */
 static inline void page_get(struct page *p)
@@ -98,6 +106,7 @@ void *kmalloc(size_t size);
 void *kzalloc(size_t size);
 void *kcalloc(size_t n, size_t size); /* cleared; null on overflow too */
 void kfree(const void *p);
+size_t kmalloc_size(size_t size); /* what a request of so many bytes takes */
 char *kstrdup(const char *s);
 /* Clears before freeing, so that the compiler cannot leave it out: for secrets. */
 void kfree_secret(void *p, size_t size);
@@ -112,6 +121,20 @@ void kva_free(void *p);
 void *kstack_alloc(void);
 void kstack_free(void *stack);
 size_t kstack_kept_pages(void); /* of stacks that nobody uses, kept for the next */
+
+/* ---- pressure ---- */
+
+/*
+ * Marks of free pages, in pages. Below `low` somebody should take memory back (reclaim, in vm) until there are `high`; at `user` programs get
+ * none. `pressed` is set when an allocation finds fewer than `low`, and cleared by who takes memory back. Free pages that CPUs keep to
+ * themselves do not count.
+ */
+struct mm_marks {
+	uint64_t user, low, high;
+};
+extern struct mm_marks mm_marks; /* constant after mm_init() */
+extern bool mm_pressed;		 /* atomic */
+uint64_t mm_free_pages(void);	 /* now; any context */
 
 /* ---- figures ---- */
 

@@ -299,6 +299,8 @@ void out_printf(struct text_out *o, const char *format, ...) __attribute__((form
 void out_bytes(struct text_out *o, const void *data, size_t len);
 int procfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
 int sysfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
+/* A link of /sys to `target`, which is copied. 0, -EEXIST, -ENOMEM. It stays. */
+int sysfs_add_link(const char *name, const char *target);
 
 /*
  * The part of /proc that changes with the processes: proc fills this table. Each mount shows a namespace of pids, by the numbers that

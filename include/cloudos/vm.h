@@ -130,6 +130,7 @@ extern const struct vm_file_ops *vm_file_ops;
  */
 struct vm_space {
 	struct sched_space sched;
+	struct list all_link;  /* see spaces.c */
 	struct refcount users; /* processes (and others) that use it */
 	struct refcount holds; /* who may find that it is used no more: see vm_space_hold(); the users have one together */
 	struct rwlock lock;
@@ -147,6 +148,7 @@ struct vm_space {
 	uaddr_t stack_start, arg_start, arg_end, env_start, env_end, code_start, code_end, data_start, data_end; /* P */
 	uaddr_t vdso;		/* P */
 	uint64_t resident_pages, anon_pages, peak_resident, table_pages; /* T */
+	uint64_t swapped_pages; /* T: entries that stand for pages in swap areas */
 	uint64_t total_pages, data_pages, stack_pages, exec_pages, locked_pages; /* S: of areas; data: private and writable */
 	uint64_t limit_as, limit_data, limit_stack; /* bytes: copies of RLIMIT_*, set by proc */
 	uint64_t faults_minor, faults_major; /* counted without a lock: nearly right */
@@ -181,7 +183,7 @@ int vm_space_fork(struct vm_space *from, struct vm_space **ret);
 
 /* Its figures in pages, all of one moment. May sleep. */
 struct vm_sizes {
-	uint64_t resident, anon, peak_resident, tables;
+	uint64_t resident, anon, peak_resident, tables, swapped;
 	uint64_t total, data, stack, locked; /* of areas */
 };
 void vm_space_sizes(struct vm_space *s, struct vm_sizes *ret);
@@ -255,9 +257,9 @@ int vm_for_each_area(struct vm_space *s, int (*fn)(struct vm_area *a, void *arg)
 #define VM_PSS_SHIFT 12
 enum { VM_USAGE_PRIVATE, VM_USAGE_SHARED };
 struct vm_usage {
-	uint64_t size, resident, anonymous, referenced;
+	uint64_t size, resident, anonymous, referenced, swapped;
 	uint64_t pages[2][2]; /* [VM_USAGE_*][is it dirty?] */
-	uint64_t pss, pss_dirty, pss_locked; /* 2^-VM_PSS_SHIFT bytes */
+	uint64_t pss, pss_dirty, pss_locked, pss_swapped; /* 2^-VM_PSS_SHIFT bytes */
 };
 void vm_area_usage(struct vm_area *a, struct vm_usage *usage);
 

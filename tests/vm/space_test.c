@@ -303,18 +303,21 @@ static void the_heap_grows_and_shrinks(void **state)
 /* Memory runs out under a fault and under a fork: an error, and all of it comes back. */
 static void out_of_memory_is_an_error(void **state)
 {
-	struct vm_space *s = vm_space_create(), *child;
+	struct vm_space *s = vm_space_create(), *children[32];
 	uint64_t pages = 0, value = 1;
-	int err;
+	unsigned n = 0;
+	int err = 0;
 
 	(void)state;
 	map(s, AT, 1 << 14, RW, VM_NORESERVE, NULL);
 	while (vm_access(s, AT + pages * PAGE_SIZE, &value, 8, true, false) == 8)
 		pages++;
 	assert_true(pages > 1000 && pages < 1 << 14);
-	while ((err = vm_space_fork(s, &child)) == 0)
-		vm_space_put(child);
+	while (n < ARRAY_SIZE(children) && (err = vm_space_fork(s, &children[n])) == 0) /* the kernel may use what programs may not */
+		n++;
 	assert_int_equal(err, -ENOMEM);
+	while (n-- > 0)
+		vm_space_put(children[n]);
 	assert_int_equal(get(s, AT + (pages - 1) * PAGE_SIZE), 1);
 	vm_space_put(s);
 }

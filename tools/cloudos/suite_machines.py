@@ -130,6 +130,18 @@ def _disk_check(name: str, options: dict[str, str]) -> str:
     return "" if at is None else f"the image differs from byte {at} on: {got[at:at + 16]!r}, not {want[at:at + 16]!r}"
 
 
+SWAP_MEMORY_MIB, SWAP_TOUCHED_MIB, SWAP_DISK_MIB = 64, 128, 192
+
+
+def _swap_check(name: str) -> str:
+    program = build.program(guests.arch_of(name), "tests/disk/swap_check")
+    with tempfile.NamedTemporaryFile() as file:
+        file.truncate(SWAP_DISK_MIB << 20)
+        setup = Setup(machine=name, smp=2, memory=SWAP_MEMORY_MIB, disks=[Path(file.name)])
+        command = ["/run/swap_check", "/dev/vda", str(SWAP_TOUCHED_MIB)]
+        return differs(run_command(setup, command, [(program, "/run/swap_check")]), 0, b"ok\n")
+
+
 def disks() -> list[Job]:
     jobs = []
     for name, options in DISK_WAYS:
@@ -137,4 +149,5 @@ def disks() -> list[Job]:
         if name in guests.ready:
             jobs.append(simple(f"disk/{name}/check{suffix}",
                                lambda name=name, options=options: _disk_check(name, options)))
+    jobs += [simple(f"disk/{name}/swap", lambda name=name: _swap_check(name)) for name in ("sim", "x86_64", "aarch64") if name in guests.ready]
     return jobs

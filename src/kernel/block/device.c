@@ -2,14 +2,15 @@
 /*
  * Block devices: the table, their names, and coming and going.
  *
- * A device is found through the table, which holds a reference until block_device_remove(). Names count up by prefix and slot, and a
- * slot is used again: the third virtio disk is vdc as long as the first two are there. Devices may be added before the file systems of
+ * A device is found through the table, which holds a reference until block_device_remove(). Names count up by prefix, and a
+ * number is used again: the third virtio disk is vdc as long as the first two are there. Devices may be added before the file systems of
  * the kernel are up (drivers need no VFS); the service "block" then makes their nodes.
  *
  * Locking: table_lock (spin, a leaf) guards the table; publishing (mutex, RANK_BLOCK_PUBLISH) is held while a device comes or goes, and
  * guards `published`.
  */
 #define LOG_SUBSYSTEM "block"
+#include <cloudos/format.h>
 #include <cloudos/log.h>
 #include <cloudos/service.h>
 #include <cloudos/string.h>
@@ -33,16 +34,32 @@ static bool geometry_valid(const struct block_device *d)
 	       d->segments_max >= 1 && d->segments_max <= BLOCK_SEGMENTS_MAX && d->segment_bytes_max >= BLOCK_SIZE_LARGEST;
 }
 
+/* The lowest number that no device of this prefix has. */
+static unsigned free_number(const char *prefix)
+{
+	uint64_t taken = 0;
+
+	_Static_assert(BLOCK_DEVICES_MAX <= 64, "a bit for each");
+	for (unsigned i = 0; i < BLOCK_DEVICES_MAX; i++)
+		if (table[i] && str_equal(table[i]->prefix, prefix))
+			taken |= UINT64_C(1) << table[i]->number;
+	return (unsigned)__builtin_ctzll(~taken);
+}
+
 /* Letters: a .. z, aa .. zz, as disks are called. */
 static void make_name(struct block_device *d)
 {
 	size_t at = strlen(d->prefix);
 
 	ASSERT(at + 3 <= BLOCK_NAME_MAX);
+	if (d->numbered) {
+		fmt_string(d->name, sizeof(d->name), "%s%u", d->prefix, d->number);
+		return;
+	}
 	memcpy(d->name, d->prefix, at);
-	if (d->index >= 26)
-		d->name[at++] = (char)('a' + d->index / 26 - 1);
-	d->name[at++] = (char)('a' + d->index % 26);
+	if (d->number >= 26)
+		d->name[at++] = (char)('a' + d->number / 26 - 1);
+	d->name[at++] = (char)('a' + d->number % 26);
 	d->name[at] = '\0';
 }
 
@@ -57,15 +74,27 @@ static int publish(struct block_device *d)
 	return error;
 }
 
+/* The first slot of the table, or the last: disks' minor numbers do not depend on what else there is. BLOCK_DEVICES_MAX: none. */
+static unsigned free_slot(bool last)
+{
+	for (unsigned i = 0; i < BLOCK_DEVICES_MAX; i++) {
+		unsigned slot = last ? BLOCK_DEVICES_MAX - 1 - i : i;
+
+		if (!table[slot])
+			return slot;
+	}
+	return BLOCK_DEVICES_MAX;
+}
+
 static int enter(struct block_device *d)
 {
-	unsigned i = 0;
+	unsigned i;
 
 	mutex_lock(&publishing);
-	while (i < BLOCK_DEVICES_MAX && table[i])
-		i++;
+	i = free_slot(d->numbered);
 	if (i < BLOCK_DEVICES_MAX) {
 		d->index = i;
+		d->number = free_number(d->prefix);
 		make_name(d);
 		spin_lock(&table_lock);
 		table[i] = d;

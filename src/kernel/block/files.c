@@ -56,6 +56,10 @@ static int show_partitions(struct text_out *o, void *arg)
 
 		if (!d)
 			continue;
+		if (!block_bytes(d)) { /* as Linux: what has no size yet is not shown */
+			block_put(d);
+			continue;
+		}
 		if (!any)
 			out_printf(o, "major minor  #blocks  name\n\n");
 		any = true;
@@ -160,11 +164,23 @@ static int add_attribute(const struct block_device *d, unsigned number)
 	return error == -EEXIST ? 0 : error; /* a device of this name has been here before */
 }
 
+/* /sys/dev/block/MAJOR:MINOR, by which programs find the folder of a node. */
+static int add_link(const struct block_device *d)
+{
+	char path[32], target[BLOCK_NAME_MAX + 16];
+	int error;
+
+	fmt_string(path, sizeof(path), "dev/block/%u:%u", BLOCK_MAJOR, d->index * BLOCK_MINORS);
+	fmt_string(target, sizeof(target), "../../block/%s", d->name);
+	error = sysfs_add_link(path, target);
+	return error == -EEXIST ? 0 : error;
+}
+
 int block_files_add(struct block_device *d)
 {
 	int error = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(attributes) && !error; i++)
 		error = add_attribute(d, i);
-	return error;
+	return error ? error : add_link(d);
 }

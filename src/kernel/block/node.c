@@ -244,6 +244,11 @@ static const struct file_ops node_ops = {
 	.splice = SPLICE_READ | SPLICE_WRITE,
 };
 
+struct block_device *block_of_file(const struct file *f)
+{
+	return f->ops == &node_ops ? f->private : NULL;
+}
+
 int block_node_add(struct block_device *d)
 {
 	return devfs_add(d->name, S_IFBLK | 0660, BLOCK_MAJOR, d->index * BLOCK_MINORS, &node_ops, (void *)(uintptr_t)d->index);

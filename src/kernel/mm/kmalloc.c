@@ -73,6 +73,17 @@ void *kmalloc(size_t size)
 	return slab_alloc(c);
 }
 
+size_t kmalloc_size(size_t size)
+{
+	unsigned order = 0;
+
+	if (size <= CLASS_SIZE_MAX)
+		return classes[find_class(size ? size : 1)].size;
+	while (PAGE_SIZE << order < size)
+		order++;
+	return PAGE_SIZE << order;
+}
+
 void *kzalloc(size_t size)
 {
 	void *p = kmalloc(size);

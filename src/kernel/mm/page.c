@@ -22,6 +22,7 @@
 #define CACHE_MAX     64 /* single pages a CPU keeps */
 #define CACHE_BATCH   16 /* moved at a time between a CPU and the free lists */
 #define RESERVE_PAGES 64 /* left to PAGE_ALLOC_RESERVE; fewer on small machines */
+#define LOW_SHARE     64 /* of memory, above what programs never get: below that it is taken back, until there is twice as much */
 
 struct page_cache {
 	uint32_t count;
@@ -35,7 +36,11 @@ uint64_t page_first, page_last;
 
 static struct spinlock page_lock = SPINLOCK_INIT(RANK_PAGE);
 static struct list free_area[PAGE_ORDER_MAX + 1];
-static uint64_t free_pages, total_pages, ram_pages, reserve_pages;
+static uint64_t free_pages, total_pages, ram_pages, reserve_pages; /* free_pages is read without the lock */
+
+void (*page_watcher)(struct page *p);
+struct mm_marks mm_marks;
+bool mm_pressed;
 
 static void list_block(struct page *p, unsigned order)
 {
@@ -60,7 +65,7 @@ static void free_locked(struct page *p, unsigned order)
 {
 	uint64_t number = number_of(p);
 
-	free_pages += UINT64_C(1) << order;
+	ADD_ONCE(free_pages, UINT64_C(1) << order);
 	for (; order < PAGE_ORDER_MAX; order++) {
 		uint64_t buddy_number = number ^ (UINT64_C(1) << order);
 		struct page *buddy;
@@ -77,12 +82,25 @@ static void free_locked(struct page *p, unsigned order)
 	list_block(&page_table_base[number - page_first], order);
 }
 
-static struct page *alloc_locked(unsigned order, unsigned flags)
+/* Free pages that an allocation with these flags may not touch. */
+static uint64_t kept_back(unsigned flags)
+{
+	return flags & PAGE_ALLOC_RESERVE ? 0 : flags & PAGE_ALLOC_USER ? mm_marks.user : reserve_pages;
+}
+
+/* An allocation has changed the number of free pages, or failed. */
+static void look_at_marks_locked(void)
+{
+	if (unlikely(free_pages < mm_marks.low))
+		WRITE_ONCE(mm_pressed, true);
+}
+
+static struct page *alloc_locked(unsigned order, uint64_t keep)
 {
 	unsigned have = order;
 	struct page *p;
 
-	if (free_pages < (UINT64_C(1) << order) + (flags & PAGE_ALLOC_RESERVE ? 0 : reserve_pages))
+	if (free_pages < (UINT64_C(1) << order) + keep)
 		return NULL;
 	while (have <= PAGE_ORDER_MAX && list_empty(&free_area[have]))
 		have++;
@@ -94,7 +112,7 @@ static struct page *alloc_locked(unsigned order, unsigned flags)
 		have--;
 		list_block(p + (UINT64_C(1) << have), have);
 	}
-	free_pages -= UINT64_C(1) << order;
+	ADD_ONCE(free_pages, -(UINT64_C(1) << order));
 	return p;
 }
 
@@ -114,14 +132,17 @@ static struct page *cache_pop(struct page_cache *c)
 
 static void cache_refill(struct page_cache *c, unsigned flags)
 {
+	uint64_t keep = kept_back(flags);
+
 	spin_lock(&page_lock);
 	while (c->count < CACHE_BATCH) {
-		struct page *p = alloc_locked(0, flags);
+		struct page *p = alloc_locked(0, keep);
 
 		if (!p)
 			break;
 		cache_push(c, p);
 	}
+	look_at_marks_locked();
 	spin_unlock(&page_lock);
 }
 
@@ -145,12 +166,14 @@ static struct page *block_alloc(struct page_cache *c, unsigned order, unsigned f
 	struct page *p;
 
 	spin_lock(&page_lock);
-	p = alloc_locked(order, flags);
+	p = alloc_locked(order, kept_back(flags));
+	look_at_marks_locked();
 	spin_unlock(&page_lock);
 	if (!p && c->count > 0) { /* what this CPU keeps may complete a block */
 		cache_drain(c, 0);
 		spin_lock(&page_lock);
-		p = alloc_locked(order, flags);
+		p = alloc_locked(order, kept_back(flags));
+		look_at_marks_locked();
 		spin_unlock(&page_lock);
 	}
 	return p;
@@ -183,9 +206,13 @@ struct page *page_alloc_as(enum page_kind kind, unsigned order, unsigned flags)
 
 void page_free(struct page *p)
 {
-	unsigned long irq = hal_irq_save();
-	struct page_cache *c = &this_cpu(page_cache);
+	struct page_cache *c;
+	unsigned long irq;
 
+	if (unlikely(READ_ONCE(p->flags) & PAGE_WATCHED))
+		page_watcher(p);
+	irq = hal_irq_save();
+	c = &this_cpu(page_cache);
 	ASSERT(p->kind > PAGE_FREE);
 	ADD_ONCE(c->kinds[p->kind], -(INT64_C(1) << p->order));
 	if (likely(p->order == 0)) {
@@ -210,6 +237,11 @@ void page_set_kind(struct page *p, enum page_kind kind)
 	ADD_ONCE(c->kinds[kind], INT64_C(1) << p->order);
 	WRITE_ONCE(p->kind, (uint8_t)kind);
 	hal_irq_restore(irq);
+}
+
+uint64_t mm_free_pages(void)
+{
+	return READ_ONCE(free_pages);
 }
 
 bool page_is_ram(paddr_t pa)
@@ -311,6 +343,9 @@ void mm_init(void)
 		add_range(r[i].base >> PAGE_SHIFT, end >> PAGE_SHIFT);
 	}
 	reserve_pages = min((uint64_t)RESERVE_PAGES, total_pages / 64);
+	mm_marks.user = 2 * reserve_pages;
+	mm_marks.low = mm_marks.user + total_pages / LOW_SHARE;
+	mm_marks.high = mm_marks.low + total_pages / LOW_SHARE;
 	hal_upcalls.page_alloc = machine_page_alloc;
 	hal_upcalls.page_free = machine_page_free;
 }

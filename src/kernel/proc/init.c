@@ -189,6 +189,7 @@ static int proc_start(void)
 		return err;
 	futex_init();
 	signalfd_init();
+	oom_init();
 	account_init();
 	fd_limit = limit_fd;
 	file_size_limit = limit_file_size;

@@ -75,6 +75,12 @@ void task_uncount(struct user_account *a);
 uint32_t task_total(void);
 uint32_t task_limit(void);
 
+/* ---- oom.c ---- */
+
+/* What a process with so many pages, in memory and elsewhere, counts when somebody must die. */
+uint64_t process_oom_points(uint64_t pages, int adj);
+void oom_init(void);
+
 /* ---- account.c ---- */
 
 struct user_account *account_get(uint32_t uid); /* with a reference; null: out of memory */

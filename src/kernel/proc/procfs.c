@@ -140,19 +140,18 @@ static int show_io(const struct process_look *l, struct vm_space *s, struct text
 	return 0;
 }
 
-/* A thousandth of the memory that it holds, shifted by what it was adjusted to, as Linux counts. */
+/* Its points (oom.c), in thousandths of the memory. */
 static int show_oom_score(const struct process_look *l, struct vm_space *s, struct text_out *o)
 {
 	struct vm_sizes n = { 0 };
 	struct mm_stats mm;
-	int64_t score;
+	uint64_t points;
 
 	if (s)
 		vm_space_sizes(s, &n);
 	mm_get_stats(&mm);
-	score = s ? (int64_t)(n.resident * 1000 / max(mm.total_pages, UINT64_C(1))) : 0;
-	score += l->oom_score_adj;
-	out_printf(o, "%ld\n", max(score, INT64_C(0)));
+	points = process_oom_points(n.resident + n.swapped + n.tables, l->oom_score_adj);
+	out_printf(o, "%lu\n", (unsigned long)(points * 1000 / max(mm.total_pages, UINT64_C(1))));
 	return 0;
 }
 

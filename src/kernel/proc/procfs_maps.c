@@ -58,12 +58,14 @@ static void show_usage(struct text_out *o, const struct vm_usage *u)
 	show_kib(o, "Private_Dirty:", u->pages[VM_USAGE_PRIVATE][true]);
 	show_kib(o, "Referenced:", u->referenced);
 	show_kib(o, "Anonymous:", u->anonymous);
-	/* There are no lazily freed and no huge pages, and no swap. */
+	/* There are no lazily freed and no huge pages. */
 	static const char *const absent[] = { "LazyFree:",	 "AnonHugePages:",   "ShmemPmdMapped:", "FilePmdMapped:",
-					      "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:",		"SwapPss:" };
+					      "Shared_Hugetlb:", "Private_Hugetlb:" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(absent); i++)
 		show_kib(o, absent[i], 0);
+	show_kib(o, "Swap:", u->swapped);
+	show_kib(o, "SwapPss:", u->pss_swapped >> VM_PSS_SHIFT);
 	show_kib(o, "Locked:", u->pss_locked >> VM_PSS_SHIFT);
 }
 

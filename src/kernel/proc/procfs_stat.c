@@ -92,7 +92,8 @@ static void status_space(struct vm_space *s, struct text_out *o)
 		   (n.resident - n.anon) * KIB_PER_PAGE, 0);
 	out_printf(o, "VmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n", n.data * KIB_PER_PAGE,
 		   n.stack * KIB_PER_PAGE, (s->code_end - s->code_start) / 1024);
-	out_printf(o, "VmLib:\t%8u kB\nVmPTE:\t%8lu kB\nVmSwap:\t%8u kB\n", 0, n.tables * KIB_PER_PAGE, 0);
+	out_printf(o, "VmLib:\t%8u kB\nVmPTE:\t%8lu kB\nVmSwap:\t%8lu kB\n", 0, n.tables * KIB_PER_PAGE,
+		   n.swapped * KIB_PER_PAGE);
 }
 
 static void status_signals(const struct process_look *l, struct text_out *o)

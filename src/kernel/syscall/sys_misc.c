@@ -9,6 +9,7 @@
 #include <cloudos/rseq.h>
 #include <cloudos/service.h>
 #include <cloudos/string.h>
+#include <cloudos/swap.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/uts.h>
@@ -92,6 +93,7 @@ int64_t sys_setdomainname(uaddr_t name, int len)
 int64_t sys_sysinfo(uaddr_t to)
 {
 	struct sysinfo info;
+	struct swap_figures swap;
 	struct mm_stats mm;
 	uint64_t load[3];
 
@@ -103,6 +105,9 @@ int64_t sys_sysinfo(uaddr_t to)
 		info.loads[i] = load[i];
 	info.totalram = mm.total_pages * PAGE_SIZE;
 	info.freeram = mm.free_pages * PAGE_SIZE;
+	swap_get_figures(&swap);
+	info.totalswap = swap.total_pages * PAGE_SIZE;
+	info.freeswap = swap.free_pages * PAGE_SIZE;
 	info.procs = (uint16_t)min(task_total(), UINT32_C(65535));
 	info.mem_unit = 1;
 	return put_user(info, to);

@@ -14,49 +14,6 @@ static unsigned long ticks(uint64_t ns)
 	return (unsigned long)(ns / (NSEC_PER_SEC / TICKS_PER_SEC));
 }
 
-static unsigned long kib(uint64_t pages)
-{
-	return (unsigned long)(pages * (PAGE_SIZE / 1024));
-}
-
-static int show_meminfo(struct text_out *o, void *arg)
-{
-	struct mm_stats s;
-	uint64_t cache;
-
-	(void)arg;
-	mm_get_stats(&s);
-	cache = s.kind_pages[PAGE_CACHE];
-	out_printf(o, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n", kib(s.total_pages), kib(s.free_pages),
-		   kib(s.free_pages));
-	out_printf(o, "Buffers:        %8u kB\nCached:         %8lu kB\nSwapCached:     %8u kB\n", 0, kib(cache), 0);
-	out_printf(o, "Active:         %8lu kB\nInactive:       %8u kB\n", kib(cache + s.kind_pages[PAGE_USER]), 0);
-	out_printf(o, "SwapTotal:      %8u kB\nSwapFree:       %8u kB\n", 0, 0);
-	out_printf(o, "Dirty:          %8u kB\nWriteback:      %8u kB\n", 0, 0);
-	out_printf(o, "AnonPages:      %8lu kB\nMapped:         %8lu kB\nShmem:          %8lu kB\n", kib(s.kind_pages[PAGE_USER]), kib(0),
-		   kib(cache));
-	out_printf(o, "Slab:           %8lu kB\nSReclaimable:   %8u kB\nSUnreclaim:     %8lu kB\n", kib(s.kind_pages[PAGE_SLAB]), 0,
-		   kib(s.kind_pages[PAGE_SLAB]));
-	out_printf(o, "PageTables:     %8lu kB\nCommitLimit:    %8lu kB\n", kib(s.kind_pages[PAGE_TABLE]), kib(s.total_pages));
-	return 0;
-}
-
-/* Of Linux's figures those that are known here. */
-static int show_vmstat(struct text_out *o, void *arg)
-{
-	struct mm_stats s;
-
-	(void)arg;
-	mm_get_stats(&s);
-	out_printf(o, "nr_free_pages %lu\nnr_anon_pages %lu\nnr_file_pages %lu\nnr_shmem %lu\n", (unsigned long)s.free_pages,
-		   (unsigned long)s.kind_pages[PAGE_USER], (unsigned long)s.kind_pages[PAGE_CACHE],
-		   (unsigned long)s.kind_pages[PAGE_CACHE]);
-	out_printf(o, "nr_slab_reclaimable 0\nnr_slab_unreclaimable %lu\nnr_page_table_pages %lu\n",
-		   (unsigned long)s.kind_pages[PAGE_SLAB], (unsigned long)s.kind_pages[PAGE_TABLE]);
-	out_printf(o, "nr_dirty 0\nnr_writeback 0\npswpin 0\npswpout 0\n");
-	return 0;
-}
-
 static int show_uptime(struct text_out *o, void *arg)
 {
 	uint64_t up = hal_clock_ns(), idle = 0;
@@ -230,8 +187,6 @@ int procfs_add_files(void)
 		int (*show)(struct text_out *o, void *arg);
 		const char *arg;
 	} files[] = {
-		{ "meminfo", show_meminfo, NULL },
-		{ "vmstat", show_vmstat, NULL },
 		{ "uptime", show_uptime, NULL },
 		{ "loadavg", show_loadavg, NULL },
 		{ "stat", show_stat, NULL },
@@ -240,7 +195,6 @@ int procfs_add_files(void)
 		{ "filesystems", show_filesystems, NULL },
 		{ "cmdline", show_cmdline, NULL },
 		{ "slabinfo", show_slabinfo, NULL },
-		{ "swaps", show_constant, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n" },
 		{ "devices", show_constant,
 		  "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n254 virtblk\n" },
 		{ "modules", show_constant, "" },
@@ -249,7 +203,7 @@ int procfs_add_files(void)
 		{ "sys/vm/max_map_count", show_constant, "65530\n" },
 		{ "cloudos/services", show_services, NULL },
 	};
-	int error = 0;
+	int error = procfs_add_memory();
 
 	for (size_t i = 0; i < ARRAY_SIZE(files) && !error; i++)
 		error = procfs_add(files[i].name, 0444, files[i].show, NULL, (void *)(uintptr_t)files[i].arg);

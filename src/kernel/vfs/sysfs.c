@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* sysfs: the skeleton that programs look for, and files that other parts add with sysfs_add(). */
+#include <cloudos/mm.h>
+#include <cloudos/string.h>
 #include <linux/magic.h>
+#include <linux/stat.h>
 #include "vfs_internal.h"
 
 static struct super_block *sysfs;
@@ -29,6 +32,34 @@ int sysfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, v
 	struct text_source source = { show, store, arg };
 
 	return text_add(sysfs, name, mode, &source);
+}
+
+static ssize_t link_readlink(struct inode *inode, char *buf, size_t size)
+{
+	size_t len = min(inode->size, (uint64_t)size);
+
+	memcpy(buf, inode->private, len);
+	return (ssize_t)len;
+}
+
+static const struct inode_ops link_ops = { .readlink = link_readlink };
+
+int sysfs_add_link(const char *name, const char *target)
+{
+	char *text = kstrdup(target);
+	struct inode *inode = text ? memfs_inode_create(sysfs, S_IFLNK | 0777, &link_ops, NULL) : NULL;
+	int error = -ENOMEM;
+
+	if (inode) {
+		inode->private = text;
+		inode->size = strlen(text);
+		error = memfs_add(sysfs, name, inode, &memfs_dir_ops_readonly);
+		if (error)
+			inode_put(inode);
+	}
+	if (error)
+		kfree(text);
+	return error;
 }
 
 static int add_folder(const char *name)

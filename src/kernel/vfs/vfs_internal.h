@@ -305,6 +305,7 @@ int procfs_init(void);
 int sysfs_init(void);
 int sysfs_cpu_init(void);
 int procfs_add_files(void);
+int procfs_add_memory(void);
 int memdev_add(void);
 int kmsg_add(void);
 

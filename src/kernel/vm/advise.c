@@ -62,6 +62,16 @@ static int advise_drop(struct vm_space *s, uaddr_t start, uaddr_t end, int advic
 	return 0;
 }
 
+static int advise_reclaim(struct vm_space *s, uaddr_t start, uaddr_t end)
+{
+	const struct vm_area *a;
+
+	area_for_each(a, s, start, end)
+		if (a->flags & (VM_LOCKED | VM_SPECIAL))
+			return -EINVAL;
+	return 0;
+}
+
 /* Punches the hole into the file or shared memory behind the range. */
 static int advise_remove(struct vm_space *s, uaddr_t start, uaddr_t end)
 {
@@ -93,6 +103,9 @@ static int advise_locked(struct vm_space *s, uaddr_t start, uaddr_t end, int adv
 	case MADV_DONTNEED:
 	case MADV_FREE: /* at once: later would be better only if the memory is not needed before */
 		return advise_drop(s, start, end, advice);
+	case MADV_COLD:
+	case MADV_PAGEOUT: /* the rest is done with the lock given back */
+		return advise_reclaim(s, start, end);
 	case MADV_REMOVE:
 		return advise_remove(s, start, end);
 	default: /* hints that nothing here depends on */
@@ -130,6 +143,8 @@ int vm_advise(struct vm_space *s, uaddr_t start, uint64_t len, int advice)
 	covered = area_covers(s, start, end);
 	err = advise_locked(s, start, end, advice);
 	space_unlock(s);
+	if (!err && (advice == MADV_COLD || advice == MADV_PAGEOUT))
+		reclaim_range(s, start, end, advice == MADV_COLD ? RECLAIM_COLD : RECLAIM_NOW);
 	return err ? err : covered ? 0 : -ENOMEM; /* what is mapped is advised even if there are holes */
 }
 
@@ -149,7 +164,7 @@ static void mincore_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_
 	uint64_t first = (addr - m->start) >> PAGE_SHIFT;
 
 	for (unsigned i = 0; i < n; i++)
-		m->vec[first + i] = pte_read(&slots[i]) != 0;
+		m->vec[first + i] = hal_pte_present(pte_read(&slots[i]));
 }
 
 /* Pages of the object that are in memory though nobody here has mapped them yet. */

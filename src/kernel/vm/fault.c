@@ -7,6 +7,7 @@
  *   object, shared      the object's page, with the area's protection
  *   object, private     the object's page, read-only; on a write a copy of it, which is the area's own from then on
  *   write to read-only  a private page that nobody else maps becomes writable; otherwise it is copied
+ *   swapped out         the page comes back (swap_io.c), writable if nobody else has it
  *
  * A fault reads the areas and walks the tables under the space's lock for reading, prepares a page without any spin lock, and commits
  * under the table lock, if the entry still is what it was: of several threads that fault on one page, one wins, and the others find its work.
@@ -15,24 +16,21 @@
  * Replacing one page by another goes by way of an absent entry, flushed on every CPU, so that no two CPUs ever see different pages
  * (the Arm architecture demands it too: break before make).
  *
- * Without memory the faulting process dies, and nothing else happens.
+ * Without memory a fault gives up its locks, waits until some has been taken back, and begins again; when there is none to be had a process
+ * dies, this one or another (reclaim.c).
  */
 #define LOG_SUBSYSTEM "vm"
 #include <asm/siginfo.h>
 #include <asm/signal.h>
 #include <cloudos/errno.h>
 #include <cloudos/log.h>
+#include <cloudos/swap.h>
 #include <cloudos/string.h>
 #include "vm_internal.h"
 
 #define FAULT_AROUND_PAGES 16 /* cached pages mapped by one fault: an aligned group of these */
 
 _Static_assert(is_aligned(PT_ENTRIES, FAULT_AROUND_PAGES), "a group lies in one table");
-
-static struct page *user_page_alloc(unsigned flags)
-{
-	return page_alloc_as(PAGE_USER, 0, flags);
-}
 
 /* ---- committing ---- */
 
@@ -110,7 +108,7 @@ static bool make_writable(struct vm_area *a, hal_pte_t *slot, hal_pte_t pte, str
 	if (area_is_private(a) && pte_is_zero_page(pte))
 		return false;
 	page = pte_page(pte);
-	if (area_is_private(a) && (page->kind != PAGE_USER || !refcount_is_one(&page->refs))) {
+	if (area_is_private(a) && (page->kind != PAGE_USER || !page_is_alone(page))) {
 		page_get(page);
 		*ret_copy = page;
 		return false;
@@ -235,8 +233,11 @@ int fault_area(struct vm_area *a, uaddr_t addr, enum hal_access access)
 	addr &= PAGE_MASK;
 	if (unlikely(READ_ONCE(a->space->released)) && area_is_private(a))
 		return -EFAULT;
-	if (!pte)
+	if (!hal_pte_present(pte)) {
+		if (unlikely(pte))
+			return fault_swapped(a, slot, pte);
 		return a->object ? fault_object(a, addr, slot, write) : fault_anonymous(a, addr, slot, write);
+	}
 	if (write && !hal_pte_writable(pte))
 		return fault_read_only(a, addr, slot, pte);
 	tlb_flush_page_here(a->space, addr); /* somebody else's fault brought it in, or this CPU remembers an older entry */
@@ -321,6 +322,24 @@ static struct vm_fault_error error_of(int err, uaddr_t addr)
 	}
 }
 
+/* With no lock held: lets the stack grow, or waits for memory, and tries again, as `err` says. */
+static int fault_again(struct vm_space *s, uaddr_t addr, enum hal_access access, int err)
+{
+	unsigned tries = 0;
+
+	do {
+		if (err == -EAGAIN) {
+			err = grow_stack(s, addr);
+			if (err)
+				break;
+		} else if (err != -ENOMEM || !reclaim_wait(&tries)) {
+			break;
+		}
+		err = fault(s, addr, access);
+	} while (err);
+	return err;
+}
+
 int vm_fault(uaddr_t addr, enum hal_access access, struct vm_fault_error *ret_error)
 {
 	struct vm_space *s = thread_current()->vm;
@@ -329,11 +348,8 @@ int vm_fault(uaddr_t addr, enum hal_access access, struct vm_fault_error *ret_er
 	if (likely(s && addr < HAL_USER_TOP)) {
 		WRITE_ONCE(s->faults_minor, READ_ONCE(s->faults_minor) + 1);
 		err = fault(s, addr, access);
-		if (unlikely(err == -EAGAIN)) {
-			err = grow_stack(s, addr);
-			if (!err)
-				err = fault(s, addr, access);
-		}
+		if (unlikely(err))
+			err = fault_again(s, addr, access, err);
 	}
 	if (likely(!err))
 		return 0;

@@ -9,6 +9,7 @@
  * miss a private copy behind a file's new end, which does no harm (only the copy's owner sees it).
  */
 #include <cloudos/errno.h>
+#include <cloudos/swap.h>
 #include "vm_internal.h"
 
 struct fork {
@@ -17,7 +18,7 @@ struct fork {
 	bool copies_only; /* of a file mapping: leave the file's pages out */
 	bool protected;	  /* some entry of the parent lost its write permission */
 	int err;
-	uint64_t resident, anon;
+	uint64_t resident, anon, swapped;
 };
 
 static inline bool left_out(const struct fork *f, hal_pte_t pte)
@@ -41,6 +42,24 @@ static inline hal_pte_t share(struct fork *f, hal_pte_t *slot, hal_pte_t pte)
 	return pte;
 }
 
+/* A page that is in a swap area: one more reference to its slot. */
+static hal_pte_t share_swapped(struct fork *f, hal_pte_t pte)
+{
+	swap_dup(hal_pte_soft_value(pte));
+	f->swapped++;
+	return pte;
+}
+
+/* The child's slots from addr on, or null, and the error is noted. */
+static hal_pte_t *child_table(struct fork *f, uaddr_t addr)
+{
+	hal_pte_t *to = pagetable_make(f->child, addr);
+
+	if (!to)
+		f->err = -ENOMEM;
+	return to;
+}
+
 static void fork_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t addr)
 {
 	struct fork *f = container_of(v, struct fork, visit);
@@ -52,20 +71,21 @@ static void fork_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t a
 	for (unsigned i = 0; i < n && left > 0; i++) {
 		hal_pte_t pte = pte_read(&slots[i]);
 
-		if (!pte)
-			continue;
-		left--;
-		if (left_out(f, pte))
-			continue;
-		if (!to) {
-			to = pagetable_make(f->child, addr);
-			if (!to) {
-				f->err = -ENOMEM;
+		if (likely(hal_pte_present(pte))) {
+			left--;
+			if (left_out(f, pte))
+				continue;
+			if (!to && !(to = child_table(f, addr)))
 				return;
-			}
+			hal_pte_set(&to[i], share(f, &slots[i], pte));
+			copied++;
+		} else if (pte) {
+			left--;
+			if (!to && !(to = child_table(f, addr)))
+				return;
+			hal_pte_set(&to[i], share_swapped(f, pte));
+			copied++;
 		}
-		hal_pte_set(&to[i], share(f, &slots[i], pte));
-		copied++;
 	}
 	if (to)
 		pagetable_page(to)->index += copied;
@@ -90,6 +110,7 @@ static int fork_areas(struct fork *f, struct vm_space *from)
 	spin_unlock(&from->table_lock);
 	f->child->resident_pages = f->child->peak_resident = f->resident;
 	f->child->anon_pages = f->anon;
+	f->child->swapped_pages = f->swapped;
 	if (f->err)
 		return f->err;
 	list_for_each(a, &from->area_list, link) {
@@ -114,7 +135,7 @@ static void fork_fields(struct vm_space *to, const struct vm_space *from)
 	space_copy_program(to, from);
 }
 
-int vm_space_fork(struct vm_space *from, struct vm_space **ret)
+static int space_fork(struct vm_space *from, struct vm_space **ret)
 {
 	struct vm_space *child = space_create();
 	struct fork f = { .visit = { .space = from, .run = fork_run }, .child = child };
@@ -132,6 +153,18 @@ int vm_space_fork(struct vm_space *from, struct vm_space **ret)
 		vm_space_put(child);
 		return err;
 	}
+	spaces_enter(child);
 	*ret = child;
 	return 0;
+}
+
+int vm_space_fork(struct vm_space *from, struct vm_space **ret)
+{
+	unsigned tries = 0;
+	int err;
+
+	do {
+		err = space_fork(from, ret);
+	} while (unlikely(err == -ENOMEM) && reclaim_wait(&tries));
+	return err;
 }

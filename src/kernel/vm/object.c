@@ -12,6 +12,7 @@
  */
 #include <cloudos/errno.h>
 #include <cloudos/string.h>
+#include <cloudos/swap.h>
 #include <cloudos/thread.h>
 #include "vm_internal.h"
 
@@ -131,7 +132,7 @@ static int add_page(struct vm_object *o, uint64_t index, struct page *page)
 
 static int make_page(struct vm_object *o, uint64_t index, struct page **ret)
 {
-	struct page *page = page_alloc(0, PAGE_ALLOC_ZERO);
+	struct page *page = vm_page_alloc(PAGE_KERNEL, PAGE_ALLOC_ZERO);
 	int err;
 
 	if (!page)
@@ -285,7 +286,7 @@ static int offer_page(struct vm_object *o, uint64_t pos, size_t n, struct page *
 static ssize_t write_hole(struct vm_object *o, uint64_t pos, size_t n, struct io_iter *from)
 {
 	size_t offset = pos & ~PAGE_MASK, done;
-	struct page *page = page_alloc(0, 0);
+	struct page *page = vm_page_alloc(PAGE_KERNEL, 0);
 	char *data;
 	int err;
 
@@ -339,6 +340,7 @@ static ssize_t write_part(struct vm_object *o, uint64_t pos, size_t n, struct io
 
 ssize_t vm_object_write(struct vm_object *o, uint64_t pos, struct io_iter *from)
 {
+	unsigned tries = 0;
 	ssize_t total = 0;
 
 	while (from->count > 0) {
@@ -349,6 +351,8 @@ ssize_t vm_object_write(struct vm_object *o, uint64_t pos, struct io_iter *from)
 			return total ? total : -EFBIG;
 		n = min(n, OBJECT_SIZE_MAX - pos);
 		done = write_part(o, pos, n, from);
+		if (done == -ENOMEM && reclaim_wait(&tries))
+			continue;
 		if (done < 0)
 			return total ? total : done;
 		pos += (uint64_t)done;

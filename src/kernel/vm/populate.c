@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Bringing pages in ahead of their use (MAP_POPULATE, MADV_POPULATE_*), and keeping them (mlock: nothing is ever taken out, so a mark is enough). */
+/* Bringing pages in ahead of their use (MAP_POPULATE, MADV_POPULATE_*), and keeping them (mlock: a mark, which who takes memory back heeds). */
 #include <cloudos/errno.h>
+#include <cloudos/swap.h>
 #include <cloudos/thread.h>
 #include "vm_internal.h"
 
-/* Brings in the page of addr. Space lock held. */
+/* Brings in the page of addr. Space lock held. -EAGAIN: memory is wanting. */
 static int populate_page(struct vm_space *s, uaddr_t addr)
 {
 	struct vm_area *a = area_find(s, addr);
 	bool write;
+	int err;
 
 	if (!a || addr < a->start)
 		return -ENOMEM;
 	if (!(a->prot & VM_PROT_ANY))
 		return -ENOMEM;
 	write = (a->prot & HAL_PROT_WRITE) && area_is_private(a);
-	return fault_area(a, addr, write ? HAL_ACCESS_WRITE : HAL_ACCESS_READ);
+	err = fault_area(a, addr, write ? HAL_ACCESS_WRITE : HAL_ACCESS_READ);
+	return err == -ENOMEM ? -EAGAIN : err;
 }
 
 int vm_populate(struct vm_space *s, uaddr_t start, uint64_t len)
@@ -23,9 +26,15 @@ int vm_populate(struct vm_space *s, uaddr_t start, uint64_t len)
 	int err = 0;
 
 	for (uaddr_t end = start + len; start < end && !err; start += PAGE_SIZE) {
-		rwlock_read(&s->lock);
-		err = populate_page(s, start);
-		rwlock_read_unlock(&s->lock);
+		unsigned tries = 0;
+
+		do {
+			rwlock_read(&s->lock);
+			err = populate_page(s, start);
+			rwlock_read_unlock(&s->lock);
+		} while (unlikely(err == -EAGAIN) && reclaim_wait(&tries));
+		if (err == -EAGAIN)
+			err = -ENOMEM;
 		sched_point();
 		if (thread_exit_pending())
 			err = -EINTR;

@@ -22,8 +22,10 @@ static void protect_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_
 		hal_pte_t pte = pte_read(&slots[i]);
 		unsigned prot = p->prot;
 
-		if (!pte)
+		if (!hal_pte_present(pte)) { /* what is swapped out comes back with the area's protection */
+			left -= pte != 0;
 			continue;
+		}
 		left--;
 		if (p->keep_read_only && !hal_pte_writable(pte))
 			prot &= ~(unsigned)HAL_PROT_WRITE;

@@ -3,7 +3,7 @@
  * The life of an address space. It is used by processes, and for a moment by others that look into it (vm_space_get); the last of them
  * takes it apart:
  *
- *   1. The areas leave their objects' lists: from then on nobody finds the space.
+ *   1. It leaves the list of all spaces (spaces.c), and the areas leave their objects' lists: from then on nobody finds the space.
  *   2. The scheduler takes it off every CPU, and the machine forgets it: no translation is cached any more.
  *   3. The pages go, area by area, and the tables with them.
  *   4. The structure goes when nobody holds it any more who has to know that this was the space that he found (vm_space_hold).
@@ -14,7 +14,7 @@
 #include <cloudos/namespace.h>
 #include <cloudos/service.h>
 #include <cloudos/string.h>
-#include "vm_internal.h"
+#include "swap_area.h"
 
 #define UNMAP_TOGETHER (PT_ENTRIES * PAGE_SIZE) /* distance from which on areas are unmapped one by one */
 #define STACK_LIMIT_DEFAULT (UINT64_C(8) << 20)
@@ -33,6 +33,7 @@ struct vm_space *space_create(void)
 	rwlock_init(&s->lock, RANK_VM_SPACE);
 	spin_init(&s->table_lock, RANK_PAGE_TABLE);
 	area_tree_init(s);
+	list_init(&s->all_link);
 	s->limit_as = s->limit_data = UINT64_MAX;
 	s->limit_stack = STACK_LIMIT_DEFAULT;
 	if (pagetable_init(s)) {
@@ -46,8 +47,10 @@ struct vm_space *vm_space_create(void)
 {
 	struct vm_space *s = space_create();
 
-	if (s)
+	if (s) {
 		s->map_top = layout_map_top(s->limit_stack);
+		spaces_enter(s);
+	}
 	return s;
 }
 
@@ -118,6 +121,7 @@ static void space_destroy(struct vm_space *s)
 {
 	struct vm_area *a, *next;
 
+	spaces_leave(s);
 	areas_hide(s);
 	sched_space_retire(&s->sched);
 	hal_aspace_fini(&s->sched.hal);
@@ -160,6 +164,7 @@ void vm_space_sizes(struct vm_space *s, struct vm_sizes *ret)
 		.anon = s->anon_pages,
 		.peak_resident = max(s->peak_resident, s->resident_pages),
 		.tables = s->table_pages,
+		.swapped = s->swapped_pages,
 		.total = s->total_pages,
 		.data = s->data_pages,
 		.stack = s->stack_pages,
@@ -187,6 +192,7 @@ int vm_start(void)
 	if (!zero || !space_cache || area_cache_init() || page_map_cache_init() || object_cache_init())
 		return -ENOMEM;
 	vm_zero_pa = page_phys(zero);
+	page_watcher = swap_page_leaves;
 	layout_init();
 	hal_upcalls.user_fault = user_fault;
 	return 0;

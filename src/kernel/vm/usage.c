@@ -4,10 +4,10 @@
  * map counts as an n-th of itself). From the entries and from the pages' references, of which each entry holds one and a cache object
  * one more; a reference that somebody holds for a moment makes a page look shared that is not.
  *
- * An anonymous page counts as written: it is there because it was, and without swap it never becomes anything else. A page's struct is
+ * An anonymous page counts as written: it is there because it was. Of one that is swapped out its slot knows the share. A page's struct is
  * looked at under the table lock alone: as long as that is held, no entry gives up its page.
  */
-#include "vm_internal.h"
+#include "swap_internal.h"
 
 struct usage_visit {
 	struct pt_visit visit;
@@ -39,6 +39,12 @@ static void count_page(struct vm_usage *u, hal_pte_t pte)
 	u->pages[n > 1 ? VM_USAGE_SHARED : VM_USAGE_PRIVATE][dirty] += PAGE_SIZE;
 }
 
+static void count_swapped(struct vm_usage *u, hal_pte_t pte)
+{
+	u->swapped += PAGE_SIZE;
+	u->pss_swapped += (PAGE_SIZE << VM_PSS_SHIFT) / swap_shares(hal_pte_soft_value(pte));
+}
+
 #define BATCH (UINT64_C(2) << 20) /* bytes that are looked at with the tables locked */
 
 static void count_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t addr)
@@ -49,7 +55,9 @@ static void count_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t 
 	for (unsigned i = 0; i < n; i++) {
 		hal_pte_t pte = pte_read(&slots[i]);
 
-		if (pte && !pte_is_zero_page(pte))
+		if (pte_is_swapped(pte))
+			count_swapped(u->usage, pte);
+		else if (pte && !pte_is_zero_page(pte))
 			count_page(u->usage, pte);
 	}
 }

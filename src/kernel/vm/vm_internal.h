@@ -121,13 +121,19 @@ static inline struct page *pte_page(hal_pte_t pte)
 	return page_of_phys(hal_pte_paddr(pte));
 }
 
+/* An entry that stands for a page in a swap area; hal_pte_soft_value() is its name there (swap.c). */
+static inline bool pte_is_swapped(hal_pte_t pte)
+{
+	return pte && !hal_pte_present(pte);
+}
+
 /* page->flags: instruction fetch sees what the page holds. Whoever writes to it through the direct map afterwards clears this. */
 #define VM_PAGE_FETCHABLE 1
 
 static inline void page_written(struct page *page)
 {
 	if (unlikely(READ_ONCE(page->flags) & VM_PAGE_FETCHABLE))
-		WRITE_ONCE(page->flags, 0);
+		__atomic_fetch_and(&page->flags, (uint16_t)~VM_PAGE_FETCHABLE, __ATOMIC_RELAXED);
 }
 
 /* The entry that maps the page. */
@@ -135,7 +141,7 @@ static inline hal_pte_t page_pte(struct page *page, unsigned prot)
 {
 	if (unlikely(prot & HAL_PROT_EXEC) && !(READ_ONCE(page->flags) & VM_PAGE_FETCHABLE)) {
 		hal_exec_sync(page_phys(page));
-		WRITE_ONCE(page->flags, VM_PAGE_FETCHABLE);
+		__atomic_fetch_or(&page->flags, VM_PAGE_FETCHABLE, __ATOMIC_RELAXED);
 	}
 	return hal_pte_leaf(page_phys(page), prot);
 }
@@ -256,6 +262,61 @@ int range_check(uaddr_t start, uint64_t len, uaddr_t *ret_end);
 
 /* Makes addr of the area accessible. Space lock held (reading is enough). 0, -ENOMEM, -EFAULT (SIGBUS), or what reading the file gave. */
 int fault_area(struct vm_area *a, uaddr_t addr, enum hal_access access);
+
+/* ---- swap_io.c: the page of an entry that is swapped out. Space lock held. 0, -ENOMEM, -EIO; the entry may be another one already. ---- */
+
+int fault_swapped(struct vm_area *a, hal_pte_t *slot, hal_pte_t pte);
+
+/* ---- swap.c: what fork and zap do with entries (swap_internal.h has the rest) ---- */
+
+void swap_dup(uint64_t entry);
+void swap_free(uint64_t entry);
+bool swap_leave_slot(struct page *page);
+
+/* Under the table lock: nobody else has the page, which is mapped there, nor finds it by a slot of a swap area from now on. */
+static inline bool page_is_alone(struct page *page)
+{
+	if (!refcount_is_one(&page->refs))
+		return false;
+	return likely(!(READ_ONCE(page->flags) & PAGE_WATCHED)) || swap_leave_slot(page);
+}
+
+/* ---- spaces.c ---- */
+
+void spaces_enter(struct vm_space *s); /* it is complete; may sleep */
+void spaces_leave(struct vm_space *s); /* may sleep */
+
+/* ---- reclaim.c ---- */
+
+enum reclaim_how {
+	RECLAIM_AGED,	 /* what has not been used for long */
+	RECLAIM_PRESSED, /* whatever can be taken */
+	RECLAIM_NOW,	 /* whatever nobody else has (MADV_PAGEOUT) */
+	RECLAIM_COLD,	 /* nothing, but what nobody else has is old from now on (MADV_COLD) */
+};
+
+/* Pages of the private areas of [start, end) that is whole pages. May sleep. */
+void reclaim_range(struct vm_space *s, uaddr_t start, uaddr_t end, enum reclaim_how how);
+
+/* Memory is short: somebody should look. Any thread. */
+void reclaim_kick(void);
+
+struct page *reclaim_last_page(enum page_kind kind, unsigned flags);
+
+/* A page for a program, or null: then reclaim_wait() helps, once no lock is held. */
+static inline struct page *vm_page_alloc(enum page_kind kind, unsigned flags)
+{
+	struct page *p = page_alloc_as(kind, 0, flags | PAGE_ALLOC_USER);
+
+	if (unlikely(READ_ONCE(mm_pressed)))
+		reclaim_kick();
+	return likely(p) ? p : reclaim_last_page(kind, flags);
+}
+
+static inline struct page *user_page_alloc(unsigned flags)
+{
+	return vm_page_alloc(PAGE_USER, flags);
+}
 
 /* ---- object.c, object_unmap.c ---- */
 

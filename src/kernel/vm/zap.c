@@ -19,26 +19,35 @@ static void zap_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t ad
 {
 	struct zap *z = container_of(v, struct zap, visit);
 	struct page *table = pagetable_page(slots);
-	uint64_t left = table->index, before = left, zeros = 0, anon = 0;
+	uint64_t left = table->index, before = left, others = 0, swapped = 0, anon = 0;
 
 	for (unsigned i = 0; i < n && left > 0; i++) {
 		hal_pte_t pte = pte_read(&slots[i]);
 		uaddr_t at = addr + ((uaddr_t)i << PAGE_SHIFT);
 
-		if (!pte)
+		if (unlikely(!hal_pte_present(pte))) {
+			if (pte && z->what == ZAP_ALL) {
+				hal_pte_set(&slots[i], 0);
+				left--;
+				others++;
+				swapped++;
+				swap_free(hal_pte_soft_value(pte));
+			}
 			continue;
+		}
 		if (z->what == ZAP_CACHE_PAGES && (pte_is_zero_page(pte) || pte_page(pte)->kind != PAGE_CACHE))
 			continue;
 		hal_pte_set(&slots[i], 0);
 		left--;
 		tlb_batch_range(z->batch, at, at + PAGE_SIZE);
 		if (unlikely(pte_is_zero_page(pte)))
-			zeros++;
+			others++;
 		else
 			zap_page(z, pte_page(pte), &anon);
 	}
 	table->index = left;
-	v->space->resident_pages -= before - left - zeros;
+	v->space->resident_pages -= before - left - others;
+	v->space->swapped_pages -= swapped;
 	v->space->anon_pages -= anon;
 }
 

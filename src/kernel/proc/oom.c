@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Out of memory: who must die when nothing more can be taken back (vm/reclaim.c).
+ *
+ * The process with the most points: a point for each page that it has in memory, in swap areas and as page tables, and a thousandth of all
+ * memory for each step of oom_score_adj; as Linux counts, and /proc/PID/oom_score says. -1000 protects, as does being the first process. All
+ * processes with the same memory go with it. One that is dying already, and has not given its memory back, is waited for rather than that a second one is killed.
+ *
+ * Each process is looked at under proc_lock of its own; its space is held meanwhile, and its figures are read as they are. What waits for memory
+ * may hold any sleeping lock, so that none is taken here.
+ */
+#define LOG_SUBSYSTEM "proc"
+#include <asm/signal.h>
+#include <cloudos/swap.h>
+#include <cloudos/vm.h>
+#include "proc_internal.h"
+
+#define ADJ_NEVER (-1000)
+
+struct candidate {
+	int pid; /* in the first namespace; 0: none */
+	int64_t points;
+	struct vm_space *space; /* held */
+	uint64_t resident, swapped;
+	int adj;
+	char name[16];
+	bool dying;
+};
+
+static bool choosing; /* atomic: somebody is at it */
+
+uint64_t process_oom_points(uint64_t pages, int adj)
+{
+	struct mm_stats mm;
+	int64_t points;
+
+	mm_get_stats(&mm);
+	points = (int64_t)pages + adj * (int64_t)(mm.total_pages / 1000);
+	return points > 0 ? (uint64_t)points : 0;
+}
+
+/* The process of a number, if it has memory: its space is held. */
+static bool look(int pid, struct candidate *ret)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = pid_lookup_global_locked(pid);
+	struct process *p = e ? e->process : NULL;
+	struct task *t = p ? process_any_task_locked(p) : NULL;
+	struct vm_space *s = t && !t->gone ? LOAD_ACQUIRE(t->thread.vm) : NULL;
+
+	if (s) {
+		vm_space_hold(s);
+		*ret = (struct candidate){ .pid = pid, .space = s, .adj = READ_ONCE(p->oom_score_adj), .dying = READ_ONCE(p->group_exit) };
+		memcpy(ret->name, t->thread.name, sizeof(ret->name));
+	}
+	spin_unlock_irq(&proc_lock, flags);
+	return s;
+}
+
+static int next_process(int after)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int pid = pid_next_in_locked(&pid_namespace_first, after);
+
+	spin_unlock_irq(&proc_lock, flags);
+	return pid;
+}
+
+/* The one with the most points, whose space is held; pid 0: none. */
+static struct candidate choose(void)
+{
+	struct candidate best = { .pid = 0 };
+
+	for (int pid = next_process(1); pid > 0; pid = next_process(pid)) {
+		struct candidate c;
+
+		if (!look(pid, &c))
+			continue;
+		c.resident = READ_ONCE(c.space->resident_pages);
+		c.swapped = READ_ONCE(c.space->swapped_pages);
+		c.points = c.adj == ADJ_NEVER ? 0 : (int64_t)process_oom_points(c.resident + c.swapped + READ_ONCE(c.space->table_pages), c.adj) + 1;
+		if (c.dying)
+			c.points = INT64_MAX;
+		if (c.points > best.points) {
+			if (best.pid)
+				vm_space_let_go(best.space);
+			best = c;
+		} else {
+			vm_space_let_go(c.space);
+		}
+	}
+	return best;
+}
+
+/* The process of a number, if its memory is `space`. */
+static void kill_if(int pid, const struct vm_space *space)
+{
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	struct pid_entry *e = pid_lookup_global_locked(pid);
+	struct process *p = e ? e->process : NULL;
+	struct task *t = p ? process_any_task_locked(p) : NULL;
+
+	if (t && LOAD_ACQUIRE(t->thread.vm) == space) {
+		spin_lock(&p->signal_lock);
+		signal_group_exit_locked(p, SIGKILL, NULL);
+		spin_unlock(&p->signal_lock);
+	}
+	spin_unlock_irq(&proc_lock, flags);
+}
+
+static void kill_all(const struct candidate *c)
+{
+	const struct thread *self = thread_current();
+
+	log_err("out of memory: %s[%d] needs a page; killing %s[%d], which has %lu KiB in memory and %lu KiB swapped out, oom_score_adj %d",
+		self->name, self->tid, c->name, c->pid, (unsigned long)(c->resident * (PAGE_SIZE / 1024)),
+		(unsigned long)(c->swapped * (PAGE_SIZE / 1024)), c->adj);
+	reclaim_count_kill();
+	for (int pid = next_process(1); pid > 0; pid = next_process(pid))
+		kill_if(pid, c->space);
+}
+
+static bool out_of_memory(void)
+{
+	struct candidate c;
+
+	if (__atomic_exchange_n(&choosing, true, __ATOMIC_ACQUIRE))
+		return true;
+	c = choose();
+	if (c.pid && !c.dying)
+		kill_all(&c);
+	if (c.pid)
+		vm_space_let_go(c.space);
+	__atomic_store_n(&choosing, false, __ATOMIC_RELEASE);
+	return c.pid;
+}
+
+void oom_init(void)
+{
+	reclaim_out_of_memory = out_of_memory;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking memory back.
+ *
+ * What is chosen is told by a clock (Corbató, "A paging experiment with the Multics system", 1968) whose hand goes over the page tables of
+ * all address spaces, one after the other: an entry that has been used since the hand came by last (the accessed bit; see below) makes its
+ * page younger, one that has not makes it older, and a page that is old leaves the table. Ages are small numbers in page->flags: pages that
+ * have been used in several rounds survive several rounds without. So faults, forks and exits, the fast paths, keep no list of pages, and take no lock
+ * for one.
+ *
+ * From a page to its mappings: there is no map of that direction. The hand meets a page that several spaces share in each of them; at the first
+ * it gets its slot in a swap area, in the others it leaves for that same slot (swap.c), and it is free when it has left the last one. Objects
+ * know who maps them (vm_object.areas).
+ *
+ * The accessed bit is set by the machine: by the MMU, by a trap where that does not (aarch64 without FEAT_HAFDBS), in the simulator by the walk that
+ * fills a stub's mappings. A CPU that remembers a translation does not set the bit again, so what was cleared is flushed.
+ *
+ * The hand is moved by one thread, "reclaim", which starts when free pages fall under mm_marks.low, and stops at mm_marks.high. Who cannot get
+ * a page at all waits for it (reclaim_wait), with no lock of vm; the thread takes no locks above those. If a number of rounds has brought nothing,
+ * ages no longer count; if that does not help, reclaim_out_of_memory() chooses who must die.
+ *
+ * Nothing is taken from locked areas (mlock), nor pages that somebody else than a table has a reference on and may write to.
+ */
+#define LOG_SUBSYSTEM "vm"
+#include <cloudos/errno.h>
+#include <cloudos/log.h>
+#include <cloudos/service.h>
+#include <cloudos/thread.h>
+#include <cloudos/wait.h>
+#include "swap_internal.h"
+
+#define WINDOW	      (UINT64_C(2) << 20) /* bytes that are looked at with the tables locked: one last-level table */
+#define STEP_WINDOWS  8			  /* of a space before the hand's lock is given back */
+#define AGE_MAX	      3
+#define AGE_USED      2	  /* how much younger a use makes a page */
+#define ROUNDS_OLD    5	  /* without success, after which ages do not count: more than the oldest page needs */
+#define ROUNDS_FAILED 8	  /* after which there is nothing to be had */
+#define WAIT_NS	      (100 * NSEC_PER_MSEC) /* between two looks of who waits for memory */
+#define WAIT_DEATH_NS (10 * NSEC_PER_MSEC)
+#define TRIES_FREE    3	  /* an allocation that fails although there is memory is tried again so often */
+#define TRIES_MAX     200
+
+unsigned reclaim_swappiness = 60;
+bool (*reclaim_out_of_memory)(void);
+
+static struct wait_queue work = WAIT_QUEUE_INIT(work);	 /* the thread's */
+static struct wait_queue freed = WAIT_QUEUE_INIT(freed); /* those who wait for memory */
+static uint32_t waiting;				 /* atomic: how many */
+static uint32_t requests, answered;			 /* atomic: how often somebody began to wait; the thread's: up to which it has looked */
+static uint32_t failures;				 /* atomic: how often nothing was found */
+static uint64_t kills;					 /* atomic */
+static bool running;					 /* atomic: there is a thread */
+static struct reclaim_figures figures;			 /* the thread's; read freely */
+
+/* ---- ages ---- */
+
+#define AGE_SHIFT 8
+#define AGE_MASK  (3u << AGE_SHIFT)
+_Static_assert(AGE_MAX <= AGE_MASK >> AGE_SHIFT && !(AGE_MASK & (PAGE_WATCHED | VM_PAGE_FETCHABLE)), "flags do not overlap");
+
+static unsigned age_get(const struct page *p)
+{
+	return (READ_ONCE(p->flags) & AGE_MASK) >> AGE_SHIFT;
+}
+
+static void age_set(struct page *p, unsigned age)
+{
+	__atomic_fetch_and(&p->flags, (uint16_t)~AGE_MASK, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&p->flags, (uint16_t)(age << AGE_SHIFT), __ATOMIC_RELAXED);
+}
+
+/* ---- the tables of one space; its lock is held ---- */
+
+struct scan {
+	struct pt_visit visit;
+	struct swap_batch *batch;
+	enum reclaim_how how;
+	uaddr_t flush_start, flush_end; /* entries changed here */
+	uaddr_t next;			/* where to go on: no entry is looked at twice in a round, which would make its page older */
+	uint64_t seen;
+	bool no_room; /* in the swap areas */
+};
+
+/* True if the page is to leave now. */
+static bool is_old(struct scan *s, hal_pte_t *slot, hal_pte_t pte, uaddr_t addr, struct page *page)
+{
+	unsigned age = age_get(page);
+	bool used = hal_pte_accessed(pte);
+
+	if (s->how == RECLAIM_PRESSED || s->how == RECLAIM_NOW)
+		return true;
+	if (used) {
+		hal_pte_set(slot, hal_pte_clear_accessed(pte));
+		s->flush_start = min(s->flush_start, addr);
+		s->flush_end = max(s->flush_end, addr + PAGE_SIZE);
+	}
+	if (s->how == RECLAIM_COLD) {
+		age_set(page, 0);
+		return false;
+	}
+	if (used)
+		age_set(page, min(age + AGE_USED, (unsigned)AGE_MAX));
+	else if (age > 0)
+		age_set(page, age - 1);
+	return !used && age == 0;
+}
+
+/* Takes the page out of the table: its place is taken by its slot's entry, its reference goes to the batch. */
+static void take(struct scan *s, hal_pte_t *slot, uaddr_t addr, struct page *page)
+{
+	struct vm_space *space = s->visit.space;
+	uint64_t entry;
+	bool write;
+
+	if (swap_take(page, &entry, &write)) {
+		s->no_room = true;
+		return;
+	}
+	hal_pte_set(slot, hal_pte_soft(entry));
+	s->flush_start = min(s->flush_start, addr);
+	s->flush_end = max(s->flush_end, addr + PAGE_SIZE);
+	space->resident_pages--;
+	space->anon_pages--;
+	space->swapped_pages++;
+	swap_batch_add(s->batch, entry, page, write);
+}
+
+/* What a program says of its pages is not said of those that it shares. */
+static bool not_shared(enum reclaim_how how)
+{
+	return how == RECLAIM_NOW || how == RECLAIM_COLD;
+}
+
+/* A page that may be written to through this table has no other reference, unless somebody holds it for a moment. */
+static void scan_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t addr)
+{
+	struct scan *s = container_of(v, struct scan, visit);
+
+	for (unsigned i = 0; i < n && !s->no_room; i++) {
+		hal_pte_t pte = pte_read(&slots[i]);
+		uaddr_t at = addr + ((uaddr_t)i << PAGE_SHIFT);
+		struct page *page;
+
+		if (swap_batch_full(s->batch)) {
+			s->next = at;
+			break;
+		}
+		if (!hal_pte_present(pte) || pte_is_zero_page(pte))
+			continue;
+		page = pte_page(pte);
+		if (page->kind != PAGE_USER)
+			continue;
+		s->seen++;
+		if (!refcount_is_one(&page->refs) && (hal_pte_writable(pte) || not_shared(s->how)))
+			continue;
+		if (is_old(s, &slots[i], pte, at, page))
+			take(s, &slots[i], at, page);
+	}
+}
+
+/* Looks at [start, end), which lies in one table. No CPU has an old translation of what changed when the table lock is given back. */
+static void scan_window(struct scan *s, uaddr_t start, uaddr_t end)
+{
+	struct vm_space *space = s->visit.space;
+
+	s->flush_start = UINT64_MAX;
+	s->flush_end = 0;
+	s->next = end;
+	spin_lock(&space->table_lock);
+	WRITE_ONCE(space->peak_resident, max(space->peak_resident, space->resident_pages));
+	pagetable_visit(&s->visit, start, end);
+	if (s->flush_start < s->flush_end)
+		tlb_flush(space, s->flush_start, s->flush_end);
+	spin_unlock(&space->table_lock);
+}
+
+static bool may_take_from(const struct vm_area *a)
+{
+	return a->has_private && area_is_private(a) && !(a->flags & (VM_LOCKED | VM_SPECIAL));
+}
+
+/*
+ * Goes on from *at to `end`, until so many windows were looked at, or the batch is full. *at is where the next one goes on. False: there is
+ * no room in the swap areas.
+ */
+static bool scan_space(struct vm_space *space, uaddr_t *at, uaddr_t end, unsigned windows, enum reclaim_how how, struct swap_batch *batch,
+		       uint64_t *seen)
+{
+	struct scan s = { .visit = { .space = space, .run = scan_run }, .batch = batch, .how = how };
+	struct vm_area *a;
+
+	rwlock_read(&space->lock);
+	for (; windows > 0 && *at < end && !s.no_room && !swap_batch_full(batch); windows--) {
+		uaddr_t stop;
+
+		a = area_find(space, *at);
+		while (a && !may_take_from(a))
+			a = area_next(a);
+		if (!a || a->start >= end) {
+			*at = end;
+			break;
+		}
+		*at = max(*at, a->start);
+		stop = min(a->end, end);
+		stop = min(stop, align_down(*at, WINDOW) + WINDOW);
+		scan_window(&s, *at, stop);
+		*at = s.next;
+	}
+	rwlock_read_unlock(&space->lock);
+	*seen += s.seen;
+	return !s.no_room;
+}
+
+void reclaim_range(struct vm_space *s, uaddr_t start, uaddr_t end, enum reclaim_how how)
+{
+	struct swap_batch batch = { .count = 0 };
+	uint64_t seen = 0;
+
+	while (start < end) {
+		bool room = scan_space(s, &start, end, STEP_WINDOWS, how, &batch, &seen);
+
+		swap_batch_finish(&batch);
+		if (!room || thread_exit_pending())
+			break;
+		sched_point();
+	}
+}
+
+/* ---- the hand ---- */
+
+struct hand {
+	struct spaces_walk walk;
+	struct swap_batch batch;
+	unsigned fruitless; /* rounds since something was taken */
+	bool no_room;
+};
+
+/* Looks at a piece of the space at which the hand stands, and moves on. Returns what was taken. */
+static unsigned hand_step(struct hand *h)
+{
+	enum reclaim_how how = h->fruitless >= ROUNDS_OLD ? RECLAIM_PRESSED : RECLAIM_AGED;
+	struct spaces_walk *w = &h->walk;
+	uint64_t seen = 0;
+	unsigned taken;
+	bool round = false;
+
+	spaces_lock();
+	if (w->space) {
+		h->no_room = !scan_space(w->space, &w->at, HAL_USER_TOP, STEP_WINDOWS, how, &h->batch, &seen);
+		if (w->at >= HAL_USER_TOP)
+			spaces_walk_next(w);
+	}
+	round = !w->space;
+	spaces_unlock();
+	taken = h->batch.count;
+	swap_batch_finish(&h->batch);
+	ADD_ONCE(figures.scanned, seen);
+	ADD_ONCE(figures.taken, taken);
+	if (taken)
+		h->fruitless = 0;
+	if (round) {
+		h->fruitless++;
+		ADD_ONCE(figures.rounds, 1);
+		spaces_walk_end(w);
+		spaces_walk_begin(w);
+	}
+	return taken;
+}
+
+static bool wanted(void)
+{
+	return __atomic_load_n(&requests, __ATOMIC_ACQUIRE) != answered ||
+	       (READ_ONCE(mm_pressed) && READ_ONCE(swap_present) && READ_ONCE(reclaim_swappiness) > 0);
+}
+
+/* Until there is enough; or nothing more can be had: then those who wait are told. */
+static void reclaim(struct hand *h)
+{
+	answered = __atomic_load_n(&requests, __ATOMIC_ACQUIRE);
+	h->fruitless = 0;
+	h->no_room = !READ_ONCE(swap_present);
+	while (mm_free_pages() < mm_marks.high) {
+		if (!h->no_room && hand_step(h) && READ_ONCE(waiting) > 0)
+			wake_all(&freed);
+		if (h->no_room || h->fruitless >= ROUNDS_FAILED) {
+			__atomic_fetch_add(&failures, 1, __ATOMIC_RELEASE);
+			break;
+		}
+		sched_point();
+	}
+	WRITE_ONCE(mm_pressed, false);
+	wake_all(&freed);
+}
+
+static void reclaim_main(void *arg)
+{
+	static struct hand hand;
+
+	(void)arg;
+	spaces_walk_begin(&hand.walk);
+	for (;;) {
+		wait_event(&work, wanted());
+		reclaim(&hand);
+	}
+}
+
+void reclaim_kick(void)
+{
+	if (READ_ONCE(swap_present))
+		wake_one(&work);
+}
+
+/* Who is dying may use up the reserve: what he has comes free the sooner. */
+struct page *reclaim_last_page(enum page_kind kind, unsigned flags)
+{
+	return thread_exit_pending() ? page_alloc_as(kind, 0, flags | PAGE_ALLOC_RESERVE) : NULL;
+}
+
+/* ---- those who wait ---- */
+
+static bool found(uint32_t failures_before)
+{
+	return mm_free_pages() > mm_marks.user || __atomic_load_n(&failures, __ATOMIC_ACQUIRE) != failures_before || thread_exit_pending();
+}
+
+static bool wait_for_thread(void)
+{
+	uint32_t before = __atomic_load_n(&failures, __ATOMIC_ACQUIRE);
+
+	__atomic_fetch_add(&waiting, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&requests, 1, __ATOMIC_RELEASE);
+	wake_one(&work);
+	(void)wait_until(&freed, THREAD_SLEEPING, hal_clock_ns() + WAIT_NS, found(before));
+	__atomic_fetch_sub(&waiting, 1, __ATOMIC_RELAXED);
+	return __atomic_load_n(&failures, __ATOMIC_ACQUIRE) == before;
+}
+
+bool reclaim_wait(unsigned *tries)
+{
+	bool dying = thread_exit_pending();
+
+	++*tries;
+	if (dying || mm_free_pages() > mm_marks.user)
+		return *tries <= TRIES_FREE;
+	if (*tries > TRIES_MAX)
+		return false;
+	if (READ_ONCE(running) && wait_for_thread())
+		return true;
+	if (mm_free_pages() > mm_marks.user)
+		return true;
+	if (!reclaim_out_of_memory || !reclaim_out_of_memory())
+		return false;
+	(void)wait_until(&freed, THREAD_SLEEPING, hal_clock_ns() + WAIT_DEATH_NS, mm_free_pages() > mm_marks.user);
+	return true;
+}
+
+void reclaim_get_figures(struct reclaim_figures *ret)
+{
+	ret->scanned = READ_ONCE(figures.scanned);
+	ret->taken = READ_ONCE(figures.taken);
+	ret->rounds = READ_ONCE(figures.rounds);
+	ret->oom_kills = __atomic_load_n(&kills, __ATOMIC_RELAXED);
+}
+
+void reclaim_count_kill(void)
+{
+	__atomic_fetch_add(&kills, 1, __ATOMIC_RELAXED);
+}
+
+static int reclaim_start(void)
+{
+	int err = thread_spawn("reclaim", reclaim_main, NULL);
+
+	if (!err)
+		WRITE_ONCE(running, true);
+	return err;
+}
+SERVICE_DEFINE(reclaim, .requires = SERVICE_REQUIRES("vm"), .start = reclaim_start);
