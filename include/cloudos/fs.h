@@ -33,7 +33,7 @@
 #define PATH_LEN_MAX	  4096 /* PATH_MAX: bytes of a path with its NUL                          */
 #define LINKS_FOLLOWED_MAX 40  /* symbolic links in one walk: ELOOP beyond                        */
 #define LINK_COUNT_MAX	  UINT32_C(65000) /* names of one file: EMLINK beyond                     */
-#define MOUNTS_MAX	  4096 /* ENOSPC beyond                                                   */
+#define MOUNTS_MAX	  4096 /* of a namespace, unless /proc/sys/fs/mount-max says otherwise: ENOSPC beyond */
 #define DENTRY_UNUSED_MAX 8192 /* unused dentries kept; the oldest goes when one more comes       */
 #define DENTRY_NAME_INLINE 32  /* a longer name has storage of its own                            */
 
@@ -294,6 +294,7 @@ const struct fs_type *fs_find(const char *name);
 
 /* Flags are mount(2)'s: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME. */
 struct mount_namespace; /* vfs/mount_namespace.c */
+struct peer_group;	/* vfs/mount_peers.c */
 
 /* Where mounts come from, as /proc/mounts shows it; shared by copies. */
 struct mount_source {
@@ -308,6 +309,15 @@ struct mount {
 	uint32_t flags;		   /* A */
 	uint32_t locked_flags;	   /* C: of these none may be taken away: somebody with more rights has set them */
 	bool locked;		   /* T: nor may it be, which would show what it hides */
+	bool unbindable;	   /* T: no bind copies it */
+	bool expiring;		   /* A: MNT_EXPIRE of umount(2) has marked it, and no walk has ended in it since */
+	uint8_t fate;		   /* T: while something is unmounted (vfs/unmount.c) */
+	struct peer_group *group;  /* T: of peers (vfs/mount_peers.c); null: it is not shared */
+	struct peer_group *master; /* T: what it receives from, if it is not shared, or null */
+	struct list peers;	   /* T: in the group's members, or the master's slaves */
+	struct list going;	   /* T: what is unmounted together; then whose unmounting it is */
+	struct path was;	   /* by the same: what it stood on */
+	struct mount *receiver;	   /* T: of a copy that is passed on: what it is to stand on */
 	struct dentry *kept_at;	   /* by who takes it from there */
 	struct list kept;	   /* T: locked mounts that stay on it, out of the table, linked by `all` */
 	uint32_t id;		   /* C */
@@ -328,7 +338,9 @@ int vfs_mount(const struct path *on, const char *type, const char *source, const
 int vfs_mount_bind(const struct path *on, const struct path *from, bool recursive);
 int vfs_remount(const struct path *at, uint32_t flags, bool bind); /* bind: of the mount alone, not of what it shows */
 int vfs_mount_move(const struct path *on, const struct path *from);
+int vfs_mount_change(const struct path *at, uint32_t type, bool recursive); /* MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE */
 int vfs_unmount(const struct path *at, bool detach);
+int vfs_unmount_expired(const struct path *at); /* -EAGAIN: not yet, but next time if nobody comes there until then */
 
 /* What is mounted on *p, if anything is, takes its place, with references. */
 void path_cross(struct path *p);

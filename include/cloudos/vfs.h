@@ -245,7 +245,8 @@ int vfs_enter_mounts(struct mount_namespace *ns, struct fs_context **ret);
  */
 int vfs_pivot_root(const struct path *new, const struct path *old);
 
-enum { LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4 };
+/* PASSING: it does not count as a use of the mount in which it ends (MNT_EXPIRE). */
+enum { LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4, LOOKUP_PASSING = 8 };
 /* dirfd: AT_FDCWD or a descriptor. `name` is kernel memory. */
 int path_lookup(int dirfd, const char *name, unsigned flags, struct path *ret);
 

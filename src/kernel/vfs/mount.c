@@ -19,6 +19,7 @@
 static struct hash_head by_point[MOUNT_BUCKETS];
 struct list all_mounts = LIST_INIT(all_mounts);
 static uint32_t last_id;
+uint32_t mounts_max = MOUNTS_MAX;
 
 static struct hash_head *bucket_of(const struct mount *m, const struct dentry *d)
 {
@@ -83,6 +84,8 @@ void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, st
 	list_init(&m->kept);
 	list_init(&m->children);
 	list_init(&m->siblings);
+	list_init(&m->peers);
+	list_init(&m->going);
 }
 
 /* Takes over a reference of sb, if it succeeds; takes its own of root. */
@@ -182,6 +185,18 @@ struct path mount_detach_locked(struct mount *m)
 	return on;
 }
 
+/* What it stood on is kept by others, too, so nothing dies here. */
+void mount_reattach_locked(struct mount *m, const struct path *on)
+{
+	struct path old = mount_detach_locked(m);
+	bool last;
+
+	mount_attach_locked(m, on);
+	dentry_put(old.dentry);
+	last = refcount_put(&old.mount->refs);
+	ASSERT(!last);
+}
+
 /*
  * Takes a mount with nothing on it out of the table: what is below it (null: nothing) became the caller's to put. A locked one stays where it
  * is, for those who are still there: they would see what it hides.
@@ -211,7 +226,9 @@ void mount_put_below(const struct path *below)
 
 int mount_check_room_locked(const struct mount_namespace *ns, uint32_t wanted)
 {
-	return wanted > MOUNTS_MAX - ns->count ? -ENOSPC : 0;
+	uint32_t there = ns->count + ns->coming, most = READ_ONCE(mounts_max);
+
+	return there > most || wanted > most - there ? -ENOSPC : 0;
 }
 
 void mount_enlist_locked(struct mount *m, struct mount_namespace *ns)
@@ -223,11 +240,17 @@ void mount_enlist_locked(struct mount *m, struct mount_namespace *ns)
 	list_add_tail(&all_mounts, &m->all);
 }
 
-void mount_delist_locked(struct mount *m)
+void mount_withdraw_locked(struct mount *m)
 {
 	list_del(&m->all);
 	m->ns->count--;
 	m->ns = NULL;
+}
+
+void mount_delist_locked(struct mount *m)
+{
+	mount_withdraw_locked(m);
+	mount_peers_leave_locked(m);
 }
 
 /*
@@ -248,28 +271,9 @@ int mount_check_place_locked(const struct dentry *root, const struct path *on)
 	return mount_in_tree_locked(on->mount) ? 0 : -EINVAL;
 }
 
-/* Puts a fresh mount on a place, or frees it. */
-static int graft(struct mount *m, const struct path *on)
-{
-	int error;
-
-	tree_write_enter();
-	error = mount_check_place_locked(m->root, on);
-	if (!error)
-		error = mount_check_room_locked(on->mount->ns, 1);
-	if (!error) {
-		mount_enlist_locked(m, on->mount->ns);
-		mount_attach_locked(m, on);
-	}
-	tree_write_leave();
-	if (error)
-		mount_put(m);
-	return error;
-}
-
 /* ---- what mount(2) does ---- */
 
-int vfs_mount(const struct path *on, const char *type_name, const char *source, const char *options, uint32_t flags)
+int mount_make(const char *type_name, const char *source, const char *options, uint32_t flags, struct mount **ret)
 {
 	const struct fs_type *type = fs_find(type_name);
 	struct super_block *sb;
@@ -289,11 +293,19 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 		return -ENOMEM;
 	}
 	error = mount_restrict_new(m, type, flags);
-	if (error) {
+	if (error)
 		mount_put(m);
-		return error;
-	}
-	return graft(m, on);
+	else
+		*ret = m;
+	return error;
+}
+
+int vfs_mount(const struct path *on, const char *type, const char *source, const char *options, uint32_t flags)
+{
+	struct mount *m;
+	int error = mount_make(type, source, options, flags, &m);
+
+	return error ? error : mount_graft(m, on);
 }
 
 struct mount *mount_create_hidden(struct super_block *sb, const char *source)
@@ -333,6 +345,14 @@ struct mount *mount_next(uint32_t id, const struct mount_namespace *ns)
 	return found;
 }
 
+/* A mount with nothing mounted on it, at or below m. Tree lock held. */
+struct mount *mount_topmost_locked(struct mount *m)
+{
+	while (!list_empty(&m->children))
+		m = list_first(&m->children, struct mount, siblings);
+	return m;
+}
+
 /* The same under the tree lock. */
 static bool in_tree(const struct mount *m)
 {
@@ -358,100 +378,6 @@ int vfs_remount(const struct path *at, uint32_t flags, bool bind)
 	if ((m->flags ^ flags) & m->locked_flags & (MOUNT_TIMES | ~flags))
 		return -EPERM;
 	WRITE_ONCE(m->flags, flags);
-	return 0;
-}
-
-int vfs_mount_move(const struct path *on, const struct path *from)
-{
-	struct mount *m = from->mount, *up;
-	struct path old = { NULL, NULL };
-	int error = 0;
-
-	tree_write_enter();
-	if (from->dentry != m->root || !m->parent || m->locked || !mount_in_tree_locked(m))
-		error = -EINVAL;
-	else
-		error = mount_check_place_locked(m->root, on);
-	for (up = on->mount; up && !error; up = up->parent)
-		if (up == m)
-			error = -ELOOP;
-	if (!error) {
-		old = mount_detach_locked(m);
-		mount_attach_locked(m, on);
-	}
-	tree_write_leave();
-	if (!error)
-		path_put(&old);
-	return error;
-}
-
-/* ---- umount ---- */
-
-/* A mount with nothing mounted on it, at or below m. Tree lock held. */
-struct mount *mount_topmost_locked(struct mount *m)
-{
-	while (!list_empty(&m->children))
-		m = list_first(&m->children, struct mount, siblings);
-	return m;
-}
-
-/* Takes the mount and all on it out of the table; what is still in use goes when its users do. -EINVAL: it is out already. */
-static int unmount_tree(struct mount *m)
-{
-	struct mount *top;
-	struct path below;
-	bool begun = false;
-
-	do {
-		tree_write_enter();
-		if (!m->ns || m == m->ns->root) { /* somebody else was faster, or exchanged the root */
-			tree_write_leave();
-			return begun ? 0 : -EINVAL;
-		}
-		top = mount_topmost_locked(m);
-		begun = true;
-		below = mount_remove_locked(top);
-		tree_write_leave();
-		mount_put_below(&below);
-		if (top != m)
-			mount_put(top);
-	} while (top != m);
-	mount_put(m);
-	return 0;
-}
-
-int vfs_unmount(const struct path *at, bool detach)
-{
-	struct mount *m = at->mount;
-	struct path below = { NULL, NULL };
-	int error = 0;
-
-	tree_read_enter();
-	if (at->dentry != m->root || !mount_in_tree_locked(m) || m->locked)
-		error = -EINVAL;
-	else if (m == m->ns->root)
-		error = -EBUSY;
-	tree_read_leave();
-	if (error)
-		return error;
-	if (m->sb->ops->sync)
-		m->sb->ops->sync(m->sb);
-	if (detach)
-		return unmount_tree(m);
-	tree_write_enter();
-	if (!m->parent || m->locked || !mount_in_tree_locked(m))
-		error = -EINVAL;
-	else if (!list_empty(&m->children) || refcount_read(&m->refs) > 2) /* the table's and the caller's */
-		error = -EBUSY;
-	if (!error) {
-		below = mount_detach_locked(m);
-		mount_delist_locked(m);
-	}
-	tree_write_leave();
-	if (error)
-		return error;
-	path_put(&below);
-	mount_put(m);
 	return 0;
 }
 

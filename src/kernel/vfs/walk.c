@@ -404,8 +404,16 @@ static int searchable(struct walk *w)
 	return inode_permission(dir, MAY_EXEC, w->cred);
 }
 
+/* Who comes to a mount keeps it from expiring. */
+static void note_use(const struct walk *w)
+{
+	if (unlikely(READ_ONCE(w->at.mount->expiring)) && !(w->flags & LOOKUP_PASSING))
+		WRITE_ONCE(w->at.mount->expiring, false);
+}
+
 static int check_end(const struct walk *w)
 {
+	note_use(w);
 	if ((w->trailing_slash || (w->flags & LOOKUP_DIRECTORY)) && !inode_is_dir(w->at.dentry->inode))
 		return -ENOTDIR;
 	return 0;
@@ -418,8 +426,10 @@ int walk_run(struct walk *w)
 
 		if (error)
 			return error;
-		if (w->is_last && (w->flags & WALK_PARENT))
+		if (w->is_last && (w->flags & WALK_PARENT)) {
+			note_use(w);
 			return 0;
+		}
 		error = walk_step(w);
 		if (error)
 			return error;
