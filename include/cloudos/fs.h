@@ -315,9 +315,10 @@ struct mount {
 	struct peer_group *group;  /* T: of peers (vfs/mount_peers.c); null: it is not shared */
 	struct peer_group *master; /* T: what it receives from, if it is not shared, or null */
 	struct list peers;	   /* T: in the group's members, or the master's slaves */
-	struct list going;	   /* T: what is unmounted together; then whose unmounting it is */
+	struct list going;	   /* T: what is unmounted together, then by who does it; what a tree is passed to */
 	struct path was;	   /* by the same: what it stood on */
 	struct mount *receiver;	   /* T: of a copy that is passed on: what it is to stand on */
+	bool listens;		   /* T: of what that is passed to: it was not shared before, though it may be in the tree that becomes so */
 	struct dentry *kept_at;	   /* by who takes it from there */
 	struct list kept;	   /* T: locked mounts that stay on it, out of the table, linked by `all` */
 	uint32_t id;		   /* C */

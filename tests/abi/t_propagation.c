@@ -279,8 +279,19 @@ static void move_child(void)
 	NEED(mkdir("d/x", 0755) == 0 && mount("d", "d/x", NULL, MS_MOVE, NULL) == -1 && errno == ELOOP);
 }
 
+/* A slave is moved to what it hears of: it becomes shared by that, and hears of its own coming. */
+static void own_master_child(void)
+{
+	own_tree();
+	NEED(put("a") == 0 && change("a", MS_SHARED) == 0 && mkdir("a/in", 0755) == 0 && bind("a", "b") == 0 && change("b", MS_SLAVE) == 0);
+	NEED(mount("b", "a/in", NULL, MS_MOVE, NULL) == 0 && count_at("b") == 0);
+	NEED(line_of("a/in").shared != 0 && line_of("a/in").master == line_of("a").shared);
+	NEED(count_at("a/in/in") == 1 && line_of("a/in/in").master == line_of("a/in").shared && line_of("a/in/in").shared == 0);
+}
+
 static void moves(void)
 {
+	EXPECT(ends(own_master_child) == 0);
 	EXPECT(ends(move_child) == 0);
 }
 

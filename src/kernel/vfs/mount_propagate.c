@@ -75,7 +75,7 @@ int mount_place_check_locked(const struct path *on, uint32_t size, struct mount_
 /* What a receiver's copy is made from: what its group, or else the nearest group that it hears of, was given. */
 static struct mount *pattern_for(const struct mount *m, bool *ret_peer)
 {
-	const struct peer_group *g = m->group;
+	const struct peer_group *g = m->listens ? NULL : m->group;
 
 	*ret_peer = g && g->copy;
 	if (!*ret_peer)
@@ -84,10 +84,16 @@ static struct mount *pattern_for(const struct mount *m, bool *ret_peer)
 	return g->copy;
 }
 
+static void forget_copies(struct mount *tree)
+{
+	for (struct mount *m = tree; m; m = mount_tree_next(m, tree))
+		m->copy = NULL;
+}
+
 static struct mount *copy_for(const struct mount *receiver, struct mount_blanks *blanks)
 {
 	bool peer;
-	struct mount *pattern = pattern_for(receiver, &peer), *m;
+	struct mount *pattern = pattern_for(receiver, &peer), *m, *top;
 
 	for (m = pattern; m; m = mount_tree_next(m, pattern)) {
 		struct mount *copy = mount_copy_locked(m, m->root, blanks);
@@ -97,7 +103,7 @@ static struct mount *copy_for(const struct mount *receiver, struct mount_blanks 
 			mount_peers_join_locked(copy, m);
 		else
 			mount_peers_follow_locked(copy, m);
-		if (!peer && receiver->group)
+		if (!peer && !receiver->listens)
 			mount_peers_share_locked(copy, blanks);
 		if (namespace_owner(&receiver->ns->base) != namespace_owner(&mount_namespace_of_thread()->base))
 			mount_restrict_copy_locked(copy);
@@ -106,13 +112,9 @@ static struct mount *copy_for(const struct mount *receiver, struct mount_blanks 
 		if (m != pattern)
 			mount_attach_locked(copy, &(struct path){ m->parent->copy, m->point });
 	}
-	return pattern->copy;
-}
-
-static void forget_copies(struct mount *tree)
-{
-	for (struct mount *m = tree; m; m = mount_tree_next(m, tree))
-		m->copy = NULL;
+	top = pattern->copy;
+	forget_copies(pattern);
+	return top;
 }
 
 /* ---- attaching ---- */
@@ -134,26 +136,38 @@ static void settle(struct mount *tree, const struct path *on)
 	mount_reattach_locked(under, &top);
 }
 
+/* What the tree is passed to, in the order in which it is: before the tree becomes shared, which may change what hears of what. */
+static void list_receivers(const struct path *on, struct list *receivers)
+{
+	const struct peer_group *top = on->mount->group;
+	struct mount *m;
+
+	for (m = mount_receiver_first(top); m; m = mount_receiver_next(m, top))
+		if (receives(m, on)) {
+			m->listens = !m->group;
+			list_add_tail(receivers, &m->going);
+		}
+}
+
 static void pass_on(struct mount *tree, const struct path *on, struct mount_blanks *blanks, struct list *made)
 {
+	struct list receivers = LIST_INIT(receivers);
 	struct peer_group *top = on->mount->group, *g;
 	struct mount *m;
 
+	list_receivers(on, &receivers);
 	for (m = tree; m; m = mount_tree_next(m, tree))
 		mount_peers_share_locked(m, blanks);
 	top->copy = tree;
-	for (m = mount_receiver_first(top); m; m = mount_receiver_next(m, top)) {
-		struct mount *copy, *pattern;
-		bool peer;
+	while (!list_empty(&receivers)) {
+		struct mount *copy;
 
-		if (!receives(m, on))
-			continue;
-		pattern = pattern_for(m, &peer);
+		m = list_first(&receivers, struct mount, going);
+		list_del(&m->going);
 		copy = copy_for(m, blanks);
-		forget_copies(pattern);
 		copy->receiver = m;
 		list_add_tail(made, &copy->all);
-		if (m->group)
+		if (!m->listens)
 			m->group->copy = copy;
 	}
 	for (g = top; g; g = mount_group_next(g, top))

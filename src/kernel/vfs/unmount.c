@@ -70,6 +70,16 @@ static void take_back_marks(struct list *maybe)
 
 /* ---- going ---- */
 
+static struct mount *staying_at(const struct path *at)
+{
+	struct mount *on;
+
+	list_for_each (on, &at->mount->children, siblings)
+		if (on->point == at->dentry && on->fate == FATE_STAYS)
+			return on;
+	return NULL;
+}
+
 /* What covers one that goes comes to stand where that stood, or on what stays there already. */
 static void move_down(struct mount *m)
 {
@@ -78,22 +88,34 @@ static void move_down(struct mount *m)
 
 	while (at.mount->fate != FATE_STAYS)
 		at = (struct path){ at.mount->parent, at.mount->point };
-again:
-	list_for_each (on, &at.mount->children, siblings)
-		if (on != m && on->point == at.dentry && on->fate == FATE_STAYS) {
-			at = (struct path){ on, on->root };
-			goto again;
-		}
+	while ((on = staying_at(&at)))
+		at = (struct path){ on, on->root };
 	mount_reattach_locked(m, &at);
 }
 
-static void uncover(struct mount *m)
+static bool is_covered(const struct mount *m)
 {
-	struct mount *on, *next;
+	const struct mount *on;
 
-	list_for_each_safe (on, next, &m->children, siblings)
+	list_for_each (on, &m->children, siblings)
 		if (on->fate == FATE_STAYS)
-			move_down(on);
+			return true;
+	return false;
+}
+
+/* Several may come to stand in one place: the older ones below. */
+static void uncover(const struct list *maybe)
+{
+	bool covered = false;
+	struct mount *m;
+
+	list_for_each (m, maybe, going)
+		covered |= is_covered(m);
+	if (!covered)
+		return;
+	list_for_each (m, &all_mounts, all)
+		if (m->fate == FATE_STAYS && m->parent && m->parent->fate != FATE_STAYS)
+			move_down(m);
 }
 
 /* Out of the table: to *going, with what was below each in `was`. */
@@ -106,8 +128,7 @@ static void unmount_locked(struct mount *top, struct list *going)
 	list_for_each (m, going, going)
 		mark_others(m, &maybe);
 	take_back_marks(&maybe);
-	list_for_each (m, &maybe, going)
-		uncover(m);
+	uncover(&maybe);
 	list_splice_tail(going, &maybe);
 	list_for_each (m, going, going)
 		m->was = mount_remove_locked(m);
