@@ -248,7 +248,6 @@ enum super_flags {
 	SB_PINNED = 1,	 /* the dentries are the folders                              */
 	SB_SINGLE = 2,	 /* one instance for all mounts; never destroyed             */
 	SB_UNCACHED = 4, /* dentries that lookup() fills are not kept                */
-	SB_RDONLY = 8,
 	SB_DEVICES = 32, /* its device nodes are good, whoever mounted it */
 	SB_XATTR = 16,	 /* extended attributes in memory: inodes stay while they have names */
 };
@@ -259,6 +258,7 @@ struct super_block {
 	const struct super_ops *ops;
 	uint64_t dev;	      /* st_dev */
 	uint32_t flags;	      /* SB_* */
+	bool readonly;	      /* A: nothing in it may be changed, whatever its mounts say */
 	uint64_t next_ino;    /* A */
 	uint64_t max_bytes;   /* largest file: EFBIG beyond */
 	struct dentry *root;  /* with a reference */
@@ -284,6 +284,8 @@ struct fs_type {
 	bool in_user_namespaces; /* who has CAP_SYS_ADMIN over his mount namespace may mount it, wherever that is */
 	/* Makes (or finds, SB_SINGLE) an instance with a reference. `options`: the text of mount(2)'s data, or "". */
 	int (*mount)(const struct fs_type *type, const char *source, const char *options, struct super_block **ret);
+	/* Would one option be taken (value null: it has none)? 0, -ENOENT: it is none, -EINVAL. Null: there are none. */
+	int (*check)(const char *key, const char *value);
 };
 
 /* Makes a type known to mount(2). 0, -EEXIST, -ENOSPC. The type stays. */

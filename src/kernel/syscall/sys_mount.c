@@ -11,6 +11,7 @@
 #define TYPE_MAX 32
 #define MS_MGC      0xc0ed0000u /* magic that old programs put into the upper half */
 #define MS_CHANGE   ((unsigned)(MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE))
+#define MS_TIMES    (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 #define UMOUNT_FORCE	 1u
 #define UMOUNT_DETACH	 2u
 #define UMOUNT_EXPIRE	 4u
@@ -55,6 +56,14 @@ static int set_propagation(const struct path *on, unsigned flags)
 	return vfs_mount_change(on, type, flags & MS_REC);
 }
 
+/* Times of access are MS_RELATIME's unless something else is asked for. */
+static unsigned with_times(unsigned flags)
+{
+	if (flags & MS_STRICTATIME)
+		return flags & ~(unsigned)(MS_RELATIME | MS_NOATIME);
+	return flags & MS_NOATIME ? flags : flags | MS_RELATIME;
+}
+
 static int mount_new(const struct path *on, const char *source, uaddr_t type, unsigned flags, uaddr_t data)
 {
 	char type_name[TYPE_MAX], *options;
@@ -67,7 +76,7 @@ static int mount_new(const struct path *on, const char *source, uaddr_t type, un
 		return -ENOMEM;
 	error = copy_text(options, data, PAGE_SIZE);
 	if (!error)
-		error = vfs_mount(on, type_name, source, options, flags);
+		error = vfs_mount(on, type_name, source, options, with_times(flags));
 	kfree(options);
 	return error;
 }
@@ -75,7 +84,7 @@ static int mount_new(const struct path *on, const char *source, uaddr_t type, un
 static int mount_on(const struct path *on, const char *source, uaddr_t type, unsigned flags, uaddr_t data)
 {
 	if ((flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND) || (flags & MS_REMOUNT))
-		return vfs_remount(on, flags, flags & MS_BIND);
+		return vfs_remount(on, flags & MS_TIMES ? with_times(flags) : flags, flags & MS_BIND);
 	if (flags & MS_BIND)
 		return mount_from_path(on, source, flags & ~(unsigned)MS_MOVE);
 	if (flags & MS_CHANGE)

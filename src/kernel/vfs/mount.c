@@ -13,8 +13,6 @@
 #include "vfs_internal.h"
 
 #define MOUNT_BUCKETS 1024
-/* What an existing mount's flags can be changed to by mount(2). */
-#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 
 static struct hash_head by_point[MOUNT_BUCKETS];
 struct list all_mounts = LIST_INIT(all_mounts);
@@ -75,7 +73,7 @@ static struct mount_source *source_create(const char *text)
 void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, struct mount_source *source, uint32_t flags)
 {
 	refcount_init(&m->refs, 1);
-	m->flags = flags & MOUNT_FLAGS;
+	m->flags = flags & (MOUNT_FLAGS | MOUNT_HIDDEN);
 	m->sb = sb;
 	m->root = root;
 	dentry_get(root);
@@ -88,8 +86,7 @@ void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, st
 	list_init(&m->going);
 }
 
-/* Takes over a reference of sb, if it succeeds; takes its own of root. */
-static struct mount *mount_create(struct super_block *sb, struct dentry *root, const char *text, uint32_t flags)
+struct mount *mount_create(struct super_block *sb, struct dentry *root, const char *text, uint32_t flags)
 {
 	struct mount *m = kzalloc(sizeof(*m));
 	struct mount_source *source = m ? source_create(text) : NULL;
@@ -273,7 +270,12 @@ int mount_check_place_locked(const struct dentry *root, const struct path *on)
 
 /* ---- what mount(2) does ---- */
 
-int mount_make(const char *type_name, const char *source, const char *options, uint32_t flags, struct mount **ret)
+bool fs_type_allowed(const struct fs_type *type)
+{
+	return type->in_user_namespaces || cred_capable(thread_current()->cred, CAP_SYS_ADMIN);
+}
+
+int vfs_mount(const struct path *on, const char *type_name, const char *source, const char *options, uint32_t flags)
 {
 	const struct fs_type *type = fs_find(type_name);
 	struct super_block *sb;
@@ -282,30 +284,30 @@ int mount_make(const char *type_name, const char *source, const char *options, u
 
 	if (!type)
 		return -ENODEV;
-	if (!type->in_user_namespaces && !cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+	if (!fs_type_allowed(type))
 		return -EPERM;
 	error = type->mount(type, source, options, &sb);
 	if (error)
 		return error;
-	m = mount_create(sb, sb->root, source, flags);
-	if (!m) {
-		super_put(sb);
+	error = mount_make(sb, source, flags, &m);
+	super_put(sb);
+	return error ? error : mount_graft(m, on);
+}
+
+int mount_make(struct super_block *sb, const char *source, uint32_t flags, struct mount **ret)
+{
+	struct mount *m = mount_create(sb, sb->root, source, flags);
+	int error;
+
+	if (!m)
 		return -ENOMEM;
-	}
-	error = mount_restrict_new(m, type, flags);
+	refcount_get(&sb->refs);
+	error = mount_restrict_new(m, sb->type, flags);
 	if (error)
 		mount_put(m);
 	else
 		*ret = m;
 	return error;
-}
-
-int vfs_mount(const struct path *on, const char *type, const char *source, const char *options, uint32_t flags)
-{
-	struct mount *m;
-	int error = mount_make(type, source, options, flags, &m);
-
-	return error ? error : mount_graft(m, on);
 }
 
 struct mount *mount_create_hidden(struct super_block *sb, const char *source)
@@ -351,34 +353,6 @@ struct mount *mount_topmost_locked(struct mount *m)
 	while (!list_empty(&m->children))
 		m = list_first(&m->children, struct mount, siblings);
 	return m;
-}
-
-/* The same under the tree lock. */
-static bool in_tree(const struct mount *m)
-{
-	bool in;
-
-	tree_read_enter();
-	in = mount_in_tree_locked(m);
-	tree_read_leave();
-	return in;
-}
-
-int vfs_remount(const struct path *at, uint32_t flags, bool bind)
-{
-	struct mount *m = at->mount;
-
-	if (at->dentry != m->root || !in_tree(m))
-		return -EINVAL;
-	if (!bind && !cred_capable_over(thread_current()->cred, m->sb->user_ns, CAP_SYS_ADMIN))
-		return -EPERM;
-	flags &= MOUNT_FLAGS;
-	if (!(flags & MOUNT_TIMES))
-		flags |= READ_ONCE(m->flags) & MOUNT_TIMES;
-	if ((m->flags ^ flags) & m->locked_flags & (MOUNT_TIMES | ~flags))
-		return -EPERM;
-	WRITE_ONCE(m->flags, flags);
-	return 0;
 }
 
 int vfs_statfs(const struct path *path, struct fs_statistics *ret)

@@ -36,6 +36,8 @@ void mount_namespace_leave(struct fs_context *c);
 /* ---- the table (mount.c) ---- */
 
 #define MOUNT_TIMES (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME) /* stay as they are unless one is given */
+/* What an existing mount's flags can be changed to. */
+#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MOUNT_TIMES)
 #define MOUNT_HIDDEN (1u << 31) /* beside MS_*: of a mount that is in no tree */
 
 /* How many mounts a namespace may have: /proc/sys/fs/mount-max. */
@@ -66,8 +68,12 @@ struct mount *mount_find(const struct mount *m, const struct dentry *d);
 void mount_cross(struct path *p);
 void mount_put(struct mount *m);
 int mount_set_root(struct mount_namespace *ns, struct super_block *sb, const char *source);
-/* A mount of a fresh or found instance, in no table: -ENODEV, -EPERM, ... */
-int mount_make(const char *type, const char *source, const char *options, uint32_t flags, struct mount **ret);
+/* Takes over a reference of sb, if it succeeds; takes its own of root. Null: out of memory. */
+struct mount *mount_create(struct super_block *sb, struct dentry *root, const char *text, uint32_t flags);
+/* A mount of an instance for the running thread, in no table; takes a reference of sb. -EPERM, -ENOMEM. */
+int mount_make(struct super_block *sb, const char *source, uint32_t flags, struct mount **ret);
+/* May it mount that? */
+bool fs_type_allowed(const struct fs_type *type);
 
 /* ---- copies (mount_copy.c) ---- */
 
@@ -161,6 +167,11 @@ int mount_place_check_locked(const struct path *on, uint32_t size, struct mount_
 void mount_place_locked(struct mount *tree, const struct path *on, struct mount_blanks *blanks);
 /* Puts a fresh mount where a path leads, or frees it. */
 int mount_graft(struct mount *m, const struct path *on);
+
+/* ---- trees that a descriptor holds (mount_detached.c) ---- */
+
+/* Takes over a mount that is in no table, also when it fails. */
+int mount_detached_file(struct mount *m, struct file **ret);
 
 /* ---- unmounting (unmount.c) ---- */
 

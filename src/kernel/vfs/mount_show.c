@@ -20,7 +20,8 @@ static void show_flags(struct text_out *o, uint32_t flags)
 		uint32_t flag;
 		const char *text;
 	} names[] = { { MS_NOSUID, ",nosuid" }, { MS_NODEV, ",nodev" },	    { MS_NOEXEC, ",noexec" },
-		      { MS_NOATIME, ",noatime" }, { MS_NODIRATIME, ",nodiratime" }, { MS_RELATIME, ",relatime" } };
+		      { MS_NOATIME, ",noatime" }, { MS_NODIRATIME, ",nodiratime" }, { MS_RELATIME, ",relatime" },
+		      { MS_NOSYMFOLLOW, ",nosymfollow" } };
 
 	out_printf(o, "%s", flags & MS_RDONLY ? "ro" : "rw");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -94,7 +95,7 @@ static void show_info_head(struct text_out *o, struct mount *m, struct fs_contex
 	out_printf(o, " ");
 	show_escaped(o, where);
 	out_printf(o, " ");
-	show_flags(o, m->flags);
+	show_flags(o, READ_ONCE(m->flags));
 	show_relations(o, &r);
 	out_printf(o, " - %s ", m->sb->type->name);
 	show_escaped(o, m->source->text);
@@ -106,13 +107,13 @@ static void show_mount(struct text_out *o, struct mount *m, struct fs_context *f
 {
 	if (root) {
 		show_info_head(o, m, fs, root, where);
-		show_flags(o, m->sb->flags & SB_RDONLY ? MS_RDONLY : 0);
+		show_flags(o, READ_ONCE(m->sb->readonly) ? MS_RDONLY : 0);
 	} else {
 		show_escaped(o, m->source->text);
 		out_printf(o, " ");
 		show_escaped(o, where);
 		out_printf(o, " %s ", m->sb->type->name);
-		show_flags(o, m->flags);
+		show_flags(o, READ_ONCE(m->flags) | (READ_ONCE(m->sb->readonly) ? MS_RDONLY : 0));
 	}
 	if (m->sb->ops->show_options)
 		m->sb->ops->show_options(m->sb, o);

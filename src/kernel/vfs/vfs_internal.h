@@ -68,7 +68,7 @@ int path_string_in_super(const struct dentry *d, char *buf, size_t size);
 /* -EROFS where nothing may be written. */
 static inline int mount_want_write(const struct mount *m)
 {
-	return unlikely((m->flags & MS_RDONLY) || (m->sb->flags & SB_RDONLY)) ? -EROFS : 0;
+	return unlikely((READ_ONCE(m->flags) & MS_RDONLY) || READ_ONCE(m->sb->readonly)) ? -EROFS : 0;
 }
 
 /* The i-th registered type, or null. */

@@ -338,7 +338,7 @@ static int follow_link(struct walk *w, struct dentry *d)
 	struct inode *link = d->inode;
 	int error;
 
-	if (++w->links > LINKS_FOLLOWED_MAX || (w->resolve & RESOLVE_NO_SYMLINKS))
+	if (++w->links > LINKS_FOLLOWED_MAX || (w->resolve & RESOLVE_NO_SYMLINKS) || (READ_ONCE(w->at.mount->flags) & MS_NOSYMFOLLOW))
 		return -ELOOP;
 	if (w->is_last && w->trailing_slash)
 		w->flags |= LOOKUP_DIRECTORY;
