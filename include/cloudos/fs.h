@@ -34,6 +34,7 @@
 #define LINKS_FOLLOWED_MAX 40  /* symbolic links in one walk: ELOOP beyond                        */
 #define LINK_COUNT_MAX	  UINT32_C(65000) /* names of one file: EMLINK beyond                     */
 #define MOUNTS_MAX	  4096 /* of a namespace, unless /proc/sys/fs/mount-max says otherwise: ENOSPC beyond */
+#define MOUNTS_LIMIT	  100000 /* which can say no more                                     */
 #define DENTRY_UNUSED_MAX 8192 /* unused dentries kept; the oldest goes when one more comes       */
 #define DENTRY_NAME_INLINE 32  /* a longer name has storage of its own                            */
 

@@ -293,6 +293,13 @@ struct text_out;
 void out_printf(struct text_out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void out_bytes(struct text_out *o, const void *data, size_t len);
 int procfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
+/* Files that are a number between two bounds; the array stays. What is outside is EINVAL. */
+struct procfs_limit {
+	const char *name;
+	uint32_t *value; /* A */
+	uint32_t least, most;
+};
+int procfs_add_limits(const struct procfs_limit *limits, size_t count);
 int sysfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
 
 /*

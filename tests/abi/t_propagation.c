@@ -394,6 +394,33 @@ static void pivot_child(void)
 	NEED(change("a", MS_PRIVATE) == 0 && syscall(SYS_pivot_root, "a", "a/old") == 0);
 }
 
+/* A namespace has a bound, and nothing is passed on in part. */
+static void bound_child(void)
+{
+	char before[32] = "", small[32], line[1024];
+	int fd = open("/proc/sys/fs/mount-max", O_RDONLY), made = 0, count = 0;
+	FILE *f;
+
+	own_tree();
+	NEED(fd >= 0 && read(fd, before, sizeof(before) - 1) > 0);
+	NEED(put("a") == 0 && change("a", MS_SHARED) == 0 && mkdir("a/in", 0755) == 0 && bind("a", "b") == 0);
+	f = fopen("/proc/self/mountinfo", "r");
+	while (f && fgets(line, sizeof(line), f))
+		count++;
+	snprintf(small, sizeof(small), "%d\n", count + 9); /* four times two, and one too few for more */
+	NEED(write_file("/proc/sys/fs/mount-max", small) == 0);
+	while (made < 20 && put("a/in") == 0)
+		made++;
+	NEED(write_file("/proc/sys/fs/mount-max", "0") == -1 && write_file("/proc/sys/fs/mount-max", before) == 0);
+	NEED(made == 4 && count_at("a/in") == 4 && count_at("b/in") == 4);
+	NEED(put("a/in") == 0 && count_at("b/in") == 5);
+}
+
+static void bound(void)
+{
+	EXPECT(ends(bound_child) == 0);
+}
+
 static void across_namespaces(void)
 {
 	EXPECT(ends(namespaces_child) == 0);
@@ -411,6 +438,7 @@ int main(void)
 		CASE(unmounts);
 		CASE(moves);
 		CASE(across_namespaces);
+		CASE(bound);
 	}
 	rmdir(base);
 	return abi_result();
