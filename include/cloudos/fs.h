@@ -207,6 +207,7 @@ struct dentry {
 	uint32_t hash;		  /* T: of (parent, name) */
 	uint32_t name_len;	  /* T */
 	struct hash_link by_name; /* T */
+	struct hash_link by_ino;  /* T: where SB_HANDLES is set, until it is freed */
 	struct dentry *parent;	  /* T: with a reference; a root is its own parent, without */
 	struct inode *inode;	  /* T: with a reference; null: negative */
 	const char *name;	  /* T: NUL terminated */
@@ -249,6 +250,7 @@ enum super_flags {
 	SB_PINNED = 1,	 /* the dentries are the folders                              */
 	SB_SINGLE = 2,	 /* one instance for all mounts; never destroyed             */
 	SB_UNCACHED = 4, /* dentries that lookup() fills are not kept                */
+	SB_HANDLES = 8,	 /* pinned, and its files can be found by number (name_to_handle_at(2)) */
 	SB_DEVICES = 32, /* its device nodes are good, whoever mounted it */
 	SB_XATTR = 16,	 /* extended attributes in memory: inodes stay while they have names */
 };
@@ -258,6 +260,7 @@ struct super_block {
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	uint64_t dev;	      /* st_dev */
+	uint32_t generation;  /* C: tells its files from those of another instance; numbers of inodes are used once in each */
 	uint32_t flags;	      /* SB_* */
 	bool readonly;	      /* A: nothing in it may be changed, whatever its mounts say */
 	uint64_t next_ino;    /* A */
@@ -292,6 +295,9 @@ struct fs_type {
 /* Makes a type known to mount(2). 0, -EEXIST, -ENOSPC. The type stays. */
 int fs_register(const struct fs_type *type);
 const struct fs_type *fs_find(const char *name);
+/* Types are numbered in the order in which they came: the i-th, or null; a name's number, or -EINVAL. */
+const struct fs_type *fs_type_at(unsigned i);
+int fs_type_index(const char *name);
 
 /* ---- mounts ---- */
 
@@ -364,7 +370,16 @@ int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret)
 int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred);
 ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size);
 int vfs_statfs(const struct path *path, struct fs_statistics *ret);
+int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret); /* by st_dev, of what is mounted: -EINVAL */
 int vfs_sync_all(void);
+
+/* What stands for a file of a file system with SB_HANDLES, whatever its name (vfs/handle.c). */
+struct fs_handle {
+	uint32_t generation, ino_low, ino_high;
+};
+int vfs_handle(const struct path *path, struct fs_handle *ret); /* -EOPNOTSUPP */
+/* Opens it on a mount of its file system, by its permissions: -ESTALE: it is gone, or never was. */
+int vfs_open_handle(struct mount *m, const struct fs_handle *h, uint32_t flags, struct file **ret);
 void vfs_getattr(const struct path *path, struct file_stat *ret);
 void file_getattr(struct file *f, struct file_stat *ret); /* also of a file without a path */
 int vfs_setattr(const struct path *path, const struct file_attr *attr); /* changes ctime; no permission check */

@@ -102,6 +102,7 @@ static int number(struct tty *t)
 static const struct session_tty_ops session_ops = {
 	.get = reference,
 	.put = reference,
+	.hang_up = tty_hangup,
 	.leader_exit = tty_hangup,
 	.number = number,
 };

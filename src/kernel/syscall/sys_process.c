@@ -11,11 +11,12 @@
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include <asm/fcntl.h>
+#include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/wait.h>
-#include "call_usage.h"
 #include "call_struct.h"
+#include "call_usage.h"
 #include "syscalls_gen.h"
 
 /* ---- making ---- */
@@ -275,6 +276,14 @@ int64_t sys_setpgid(int pid, int pgid)
 int64_t sys_getsid(int pid)
 {
 	return process_related_id(pid, true);
+}
+
+int64_t sys_vhangup(void)
+{
+	if (!cred_capable(thread_current()->cred, CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	session_hang_up();
+	return 0;
 }
 
 int64_t sys_setsid(void)

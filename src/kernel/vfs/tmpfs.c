@@ -446,7 +446,7 @@ static int tmpfs_mount(const struct fs_type *type, const char *source, const cha
 	}
 	error = parse_options(s, options);
 	if (!error)
-		error = memfs_super_create(type, &tmpfs_super_ops, SB_PINNED | SB_XATTR, &tmpfs_dir_ops, s->mode, &sb);
+		error = memfs_super_create(type, &tmpfs_super_ops, SB_PINNED | SB_XATTR | SB_HANDLES, &tmpfs_dir_ops, s->mode, &sb);
 	if (error) {
 		kfree(s);
 		return error;

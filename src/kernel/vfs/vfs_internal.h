@@ -42,6 +42,9 @@ struct name name_of(const char *text); /* of a whole NUL terminated string */
 /* The tree lock held, either side; borrowed. */
 struct dentry *dentry_find(const struct dentry *parent, const struct name *name);
 
+/* A dentry of a file of a super block with SB_HANDLES, one that can be found by name if there is such, or null; the same. */
+struct dentry *dentry_find_ino(const struct super_block *sb, uint64_t ino);
+
 /* A negative dentry outside the cache, with one reference, that holds one of `parent`. Null: out of memory. */
 struct dentry *dentry_create(struct dentry *parent, const struct name *name);
 
@@ -71,8 +74,6 @@ static inline int mount_want_write(const struct mount *m)
 	return unlikely((READ_ONCE(m->flags) & MS_RDONLY) || READ_ONCE(m->sb->readonly)) ? -EROFS : 0;
 }
 
-/* The i-th registered type, or null. */
-const struct fs_type *fs_type_at(unsigned i);
 
 /* ---- walk.c ---- */
 
