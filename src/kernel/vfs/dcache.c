@@ -293,6 +293,7 @@ void dentry_move(struct dentry *from, struct dentry *to, bool exchange, struct d
 	bool pinned = dentry_pinned(from), to_hashed = to->flags & DENTRY_HASHED;
 
 	ASSERT(tree_write_held());
+	tree_moves++;
 	ret_drop[0] = ret_drop[1] = ret_drop[2] = NULL;
 	dentry_unlink(from);
 	if (to_hashed)

@@ -160,6 +160,7 @@ void mount_put(struct mount *m)
 
 void mount_attach_locked(struct mount *m, const struct path *on)
 {
+	tree_moves++;
 	m->parent = on->mount;
 	m->point = on->dentry;
 	refcount_get(&on->mount->refs);
@@ -174,6 +175,7 @@ struct path mount_detach_locked(struct mount *m)
 {
 	struct path on = { m->parent, m->point };
 
+	tree_moves++;
 	hash_remove(&m->by_point);
 	list_del(&m->siblings);
 	mount_point_leave_locked(m);

@@ -96,6 +96,7 @@ struct walk {
 	bool is_last, trailing_slash, root_held, reading;
 	unsigned flags;	       /* LOOKUP_*, WALK_*                                         */
 	unsigned resolve;      /* RESOLVE_* of openat2(2)                                  */
+	uint64_t moves;	       /* tree_moves, when it was confined                         */
 };
 
 enum walk_kind { WALK_NONE, WALK_NAME, WALK_DOT, WALK_DOTDOT };

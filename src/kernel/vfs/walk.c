@@ -137,6 +137,7 @@ int walk_begin(struct walk *w, int dirfd, const char *name, unsigned flags)
 int walk_confine(struct walk *w, unsigned resolve)
 {
 	w->resolve = resolve;
+	w->moves = tree_moves;
 	return resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) ? confine(w, w->rest) : 0;
 }
 
@@ -248,6 +249,9 @@ static bool mount_shows(const struct mount *m, const struct dentry *d)
 
 static int walk_up(struct walk *w)
 {
+	/* What was below the root when it was passed may be elsewhere now, and lead up past it. */
+	if (unlikely(w->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) && w->moves != tree_moves)
+		return -EAGAIN;
 	for (;;) {
 		if (w->at.dentry == w->root.dentry && w->at.mount == w->root.mount)
 			return w->resolve & RESOLVE_BENEATH ? -EXDEV : 0;
