@@ -33,7 +33,8 @@
 #define PATH_LEN_MAX	  4096 /* PATH_MAX: bytes of a path with its NUL                          */
 #define LINKS_FOLLOWED_MAX 40  /* symbolic links in one walk: ELOOP beyond                        */
 #define LINK_COUNT_MAX	  UINT32_C(65000) /* names of one file: EMLINK beyond                     */
-#define MOUNTS_MAX	  4096 /* ENOSPC beyond                                                   */
+#define MOUNTS_MAX	  4096 /* of a namespace, unless /proc/sys/fs/mount-max says otherwise: ENOSPC beyond */
+#define MOUNTS_LIMIT	  100000 /* which can say no more                                     */
 #define DENTRY_UNUSED_MAX 8192 /* unused dentries kept; the oldest goes when one more comes       */
 #define DENTRY_NAME_INLINE 32  /* a longer name has storage of its own                            */
 
@@ -207,6 +208,7 @@ struct dentry {
 	uint32_t hash;		  /* T: of (parent, name) */
 	uint32_t name_len;	  /* T */
 	struct hash_link by_name; /* T */
+	struct hash_link by_ino;  /* T: where SB_HANDLES is set, until it is freed */
 	struct dentry *parent;	  /* T: with a reference; a root is its own parent, without */
 	struct inode *inode;	  /* T: with a reference; null: negative */
 	const char *name;	  /* T: NUL terminated */
@@ -249,7 +251,7 @@ enum super_flags {
 	SB_PINNED = 1,	 /* the dentries are the folders                              */
 	SB_SINGLE = 2,	 /* one instance for all mounts; never destroyed             */
 	SB_UNCACHED = 4, /* dentries that lookup() fills are not kept                */
-	SB_RDONLY = 8,
+	SB_HANDLES = 8,	 /* pinned, and its files can be found by number (name_to_handle_at(2)) */
 	SB_DEVICES = 32, /* its device nodes are good, whoever mounted it */
 	SB_XATTR = 16,	 /* extended attributes in memory: inodes stay while they have names */
 };
@@ -259,7 +261,9 @@ struct super_block {
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	uint64_t dev;	      /* st_dev */
+	uint32_t generation;  /* C: tells its files from those of another instance; numbers of inodes are used once in each */
 	uint32_t flags;	      /* SB_* */
+	bool readonly;	      /* A: nothing in it may be changed, whatever its mounts say */
 	uint64_t next_ino;    /* A */
 	uint64_t max_bytes;   /* largest file: EFBIG beyond */
 	struct dentry *root;  /* with a reference */
@@ -285,16 +289,22 @@ struct fs_type {
 	bool in_user_namespaces; /* who has CAP_SYS_ADMIN over his mount namespace may mount it, wherever that is */
 	/* Makes (or finds, SB_SINGLE) an instance with a reference. `options`: the text of mount(2)'s data, or "". */
 	int (*mount)(const struct fs_type *type, const char *source, const char *options, struct super_block **ret);
+	/* Would one option be taken (value null: it has none)? 0, -ENOENT: it is none, -EINVAL. Null: there are none. */
+	int (*check)(const char *key, const char *value);
 };
 
 /* Makes a type known to mount(2). 0, -EEXIST, -ENOSPC. The type stays. */
 int fs_register(const struct fs_type *type);
 const struct fs_type *fs_find(const char *name);
+/* Types are numbered in the order in which they came: the i-th, or null; a name's number, or -EINVAL. */
+const struct fs_type *fs_type_at(unsigned i);
+int fs_type_index(const char *name);
 
 /* ---- mounts ---- */
 
 /* Flags are mount(2)'s: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME. */
 struct mount_namespace; /* vfs/mount_namespace.c */
+struct peer_group;	/* vfs/mount_peers.c */
 
 /* Where mounts come from, as /proc/mounts shows it; shared by copies. */
 struct mount_source {
@@ -309,6 +319,16 @@ struct mount {
 	uint32_t flags;		   /* A */
 	uint32_t locked_flags;	   /* C: of these none may be taken away: somebody with more rights has set them */
 	bool locked;		   /* T: nor may it be, which would show what it hides */
+	bool unbindable;	   /* T: no bind copies it */
+	bool expiring;		   /* A: MNT_EXPIRE of umount(2) has marked it, and no walk has ended in it since */
+	uint8_t fate;		   /* T: while something is unmounted (vfs/unmount.c) */
+	struct peer_group *group;  /* T: of peers (vfs/mount_peers.c); null: it is not shared */
+	struct peer_group *master; /* T: what it receives from, if it is not shared, or null */
+	struct list peers;	   /* T: in the group's members, or the master's slaves */
+	struct list going;	   /* T: what is unmounted together, then by who does it; what a tree is passed to */
+	struct path was;	   /* by the same: what it stood on */
+	struct mount *receiver;	   /* T: of a copy that is passed on: what it is to stand on */
+	bool listens;		   /* T: of what that is passed to: it was not shared before, though it may be in the tree that becomes so */
 	struct dentry *kept_at;	   /* by who takes it from there */
 	struct list kept;	   /* T: locked mounts that stay on it, out of the table, linked by `all` */
 	uint32_t id;		   /* C */
@@ -329,7 +349,9 @@ int vfs_mount(const struct path *on, const char *type, const char *source, const
 int vfs_mount_bind(const struct path *on, const struct path *from, bool recursive);
 int vfs_remount(const struct path *at, uint32_t flags, bool bind); /* bind: of the mount alone, not of what it shows */
 int vfs_mount_move(const struct path *on, const struct path *from);
+int vfs_mount_change(const struct path *at, uint32_t type, bool recursive); /* MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE */
 int vfs_unmount(const struct path *at, bool detach);
+int vfs_unmount_expired(const struct path *at); /* -EAGAIN: not yet, but next time if nobody comes there until then */
 
 /* What is mounted on *p, if anything is, takes its place, with references. */
 void path_cross(struct path *p);
@@ -349,7 +371,16 @@ int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret)
 int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred);
 ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size);
 int vfs_statfs(const struct path *path, struct fs_statistics *ret);
+int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret); /* by st_dev, of what is mounted: -EINVAL */
 int vfs_sync_all(void);
+
+/* What stands for a file of a file system with SB_HANDLES, whatever its name (vfs/handle.c). */
+struct fs_handle {
+	uint32_t generation, ino_low, ino_high;
+};
+int vfs_handle(const struct path *path, struct fs_handle *ret); /* -EOPNOTSUPP */
+/* Opens it on a mount of its file system, by its permissions: -ESTALE: it is gone, or never was. */
+int vfs_open_handle(struct mount *m, const struct fs_handle *h, uint32_t flags, struct file **ret);
 void vfs_getattr(const struct path *path, struct file_stat *ret);
 void file_getattr(struct file *f, struct file_stat *ret); /* also of a file without a path */
 int vfs_setattr(const struct path *path, const struct file_attr *attr); /* changes ctime; no permission check */

@@ -72,10 +72,12 @@ struct tty;
 struct tty *session_get_tty(void);
 int session_set_tty(struct tty *t, bool steal);
 void session_clear_tty(struct tty *t);
+void session_hang_up(void); /* the running process's terminal, if it has one */
 /* How proc keeps terminals without knowing them; filled by tty. */
 struct session_tty_ops {
 	void (*get)(struct tty *t);
 	void (*put)(struct tty *t);
+	void (*hang_up)(struct tty *t);
 	void (*leader_exit)(struct tty *t); /* SIGHUP to the foreground group, detach */
 	int (*number)(struct tty *t);	    /* tty_nr of /proc/pid/stat */
 };

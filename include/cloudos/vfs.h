@@ -245,7 +245,8 @@ int vfs_enter_mounts(struct mount_namespace *ns, struct fs_context **ret);
  */
 int vfs_pivot_root(const struct path *new, const struct path *old);
 
-enum { LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4 };
+/* PASSING: it does not count as a use of the mount in which it ends (MNT_EXPIRE). */
+enum { LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4, LOOKUP_PASSING = 8 };
 /* dirfd: AT_FDCWD or a descriptor. `name` is kernel memory. */
 int path_lookup(int dirfd, const char *name, unsigned flags, struct path *ret);
 
@@ -298,6 +299,13 @@ struct text_out;
 void out_printf(struct text_out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void out_bytes(struct text_out *o, const void *data, size_t len);
 int procfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
+/* Files that are a number between two bounds; the array stays. What is outside is EINVAL. */
+struct procfs_limit {
+	const char *name;
+	uint32_t *value; /* A */
+	uint32_t least, most;
+};
+int procfs_add_limits(const struct procfs_limit *limits, size_t count);
 int sysfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);
 /* A link of /sys to `target`, which is copied. 0, -EEXIST, -ENOMEM. It stays. */
 int sysfs_add_link(const char *name, const char *target);

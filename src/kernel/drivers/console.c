@@ -64,14 +64,7 @@ static int console_open(struct file *f)
 static const struct file_ops console_ops = { .open = console_open };
 
 /* /dev/tty: the terminal of the process that opens it. */
-static int own_tty_open(struct file *f)
-{
-	struct tty *t = process_current() ? session_get_tty() : NULL;
-
-	return t ? tty_open_file(t, f, false) : -ENXIO;
-}
-
-static const struct file_ops own_tty_ops = { .open = own_tty_open };
+static const struct file_ops own_tty_ops = { .open = tty_open_own };
 
 static int add_nodes(void)
 {
@@ -102,6 +95,7 @@ static int number(struct tty *t)
 static const struct session_tty_ops session_ops = {
 	.get = reference,
 	.put = reference,
+	.hang_up = tty_hangup,
 	.leader_exit = tty_hangup,
 	.number = number,
 };

@@ -364,6 +364,16 @@ void session_clear_tty(struct tty *tty)
 		session_tty_ops->put(tty);
 }
 
+void session_hang_up(void)
+{
+	struct tty *tty = session_get_tty();
+
+	if (!tty)
+		return;
+	session_tty_ops->hang_up(tty);
+	session_tty_ops->put(tty);
+}
+
 void session_leader_exit(struct process *p)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);

@@ -70,7 +70,7 @@ static int do_truncate(const struct path *path, const void *arg)
 	if (!S_ISREG(inode_mode(inode)) || !inode->data)
 		return -EINVAL;
 	error = inode_permission(inode, MAY_WRITE, thread_current()->cred);
-	if (!error && ((path->mount->flags & MS_RDONLY) || (inode->sb->flags & SB_RDONLY)))
+	if (!error && ((READ_ONCE(path->mount->flags) & MS_RDONLY) || READ_ONCE(inode->sb->readonly)))
 		error = -EROFS;
 	if (!error && READ_ONCE(inode->write_count) < 0)
 		error = -ETXTBSY;

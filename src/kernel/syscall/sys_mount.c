@@ -10,7 +10,8 @@
 
 #define TYPE_MAX 32
 #define MS_MGC      0xc0ed0000u /* magic that old programs put into the upper half */
-#define MS_CHANGE   (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
+#define MS_CHANGE   ((unsigned)(MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE))
+#define MS_TIMES    (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 #define UMOUNT_FORCE	 1u
 #define UMOUNT_DETACH	 2u
 #define UMOUNT_EXPIRE	 4u
@@ -45,12 +46,22 @@ static int mount_from_path(const struct path *on, const char *source, unsigned f
 	return error;
 }
 
-/* Every mount is private: only that can be asked for. */
+/* One of the four, alone. */
 static int set_propagation(const struct path *on, unsigned flags)
 {
-	if (on->dentry != on->mount->root || (flags & MS_CHANGE & (MS_SHARED | MS_UNBINDABLE)))
+	unsigned type = flags & ~(unsigned)(MS_REC | MS_SILENT);
+
+	if ((type & ~MS_CHANGE) || (type & (type - 1)))
 		return -EINVAL;
-	return 0;
+	return vfs_mount_change(on, type, flags & MS_REC);
+}
+
+/* Times of access are MS_RELATIME's unless something else is asked for. */
+static unsigned with_times(unsigned flags)
+{
+	if (flags & MS_STRICTATIME)
+		return flags & ~(unsigned)(MS_RELATIME | MS_NOATIME);
+	return flags & MS_NOATIME ? flags : flags | MS_RELATIME;
 }
 
 static int mount_new(const struct path *on, const char *source, uaddr_t type, unsigned flags, uaddr_t data)
@@ -65,7 +76,7 @@ static int mount_new(const struct path *on, const char *source, uaddr_t type, un
 		return -ENOMEM;
 	error = copy_text(options, data, PAGE_SIZE);
 	if (!error)
-		error = vfs_mount(on, type_name, source, options, flags);
+		error = vfs_mount(on, type_name, source, options, with_times(flags));
 	kfree(options);
 	return error;
 }
@@ -73,10 +84,12 @@ static int mount_new(const struct path *on, const char *source, uaddr_t type, un
 static int mount_on(const struct path *on, const char *source, uaddr_t type, unsigned flags, uaddr_t data)
 {
 	if ((flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND) || (flags & MS_REMOUNT))
-		return vfs_remount(on, flags, flags & MS_BIND);
+		return vfs_remount(on, flags & MS_TIMES ? with_times(flags) : flags, flags & MS_BIND);
+	if (flags & MS_BIND)
+		return mount_from_path(on, source, flags & ~(unsigned)MS_MOVE);
 	if (flags & MS_CHANGE)
 		return set_propagation(on, flags);
-	if (flags & (MS_BIND | MS_MOVE))
+	if (flags & MS_MOVE)
 		return mount_from_path(on, source, flags);
 	return mount_new(on, source, type, flags, data);
 }
@@ -116,19 +129,22 @@ int64_t sys_umount2(uaddr_t name, unsigned flags)
 	struct path at;
 	int error;
 
-	if (flags & ~(UMOUNT_FORCE | UMOUNT_DETACH | UMOUNT_NOFOLLOW))
-		return flags & UMOUNT_EXPIRE ? -EAGAIN : -EINVAL;
+	if (flags & ~(UMOUNT_FORCE | UMOUNT_DETACH | UMOUNT_EXPIRE | UMOUNT_NOFOLLOW))
+		return -EINVAL;
 	if (!vfs_mounts_capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	error = name_get(&n, name);
 	if (error)
 		return error;
-	error = path_lookup(AT_FDCWD, n.text, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &at);
+	error = path_lookup(AT_FDCWD, n.text, LOOKUP_PASSING | (flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW), &at);
 	name_put(&n);
 	if (error)
 		return error;
 	path_cross(&at); /* from "." it does not lead there */
-	error = vfs_unmount(&at, flags & UMOUNT_DETACH);
+	if (flags & UMOUNT_EXPIRE)
+		error = flags & (UMOUNT_FORCE | UMOUNT_DETACH) ? -EINVAL : vfs_unmount_expired(&at);
+	else
+		error = vfs_unmount(&at, flags & UMOUNT_DETACH);
 	path_put(&at);
 	return error;
 }

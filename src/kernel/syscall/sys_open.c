@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include "call_name.h"
 #include "call_open.h"
+#include "call_struct.h"
 #include "syscalls_gen.h"
 
 #define OPEN_FLAGS                                                                                                      \
@@ -57,28 +58,10 @@ int64_t sys_creat(uaddr_t name, uint32_t mode)
 	return sys_openat(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
-/* A structure that may be longer than ours, if the rest is zero. */
-static int copy_how(struct open_how *how, uaddr_t from, size_t size)
-{
-	if (size < sizeof(*how))
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	for (size_t at = sizeof(*how); at < size; at++) {
-		uint8_t byte;
-
-		if (get_user(byte, from + at))
-			return -EFAULT;
-		if (byte)
-			return -E2BIG;
-	}
-	return copy_from_user(how, from, sizeof(*how));
-}
-
 int call_open_how(uaddr_t how_at, size_t size, struct open_request *ret)
 {
 	struct open_how how;
-	int error = copy_how(&how, how_at, size);
+	int error = size < sizeof(how) ? -EINVAL : call_copy_struct(&how, sizeof(how), how_at, size);
 
 	if (error)
 		return error;

@@ -11,9 +11,11 @@
 #include <cloudos/uaccess.h>
 #include <cloudos/vfs.h>
 #include <asm/fcntl.h>
+#include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/wait.h>
+#include "call_struct.h"
 #include "call_usage.h"
 #include "syscalls_gen.h"
 
@@ -48,35 +50,11 @@ int64_t sys_vfork(void)
 	return task_clone(&r);
 }
 
-/* A struct that grows from version to version: what the kernel does not know must be zero (E2BIG). */
-static int copy_versioned(void *dst, size_t known, uaddr_t src, size_t size, size_t least)
-{
-	char rest[64];
-
-	if (size < least)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	memset(dst, 0, known);
-	if (copy_from_user(dst, src, min(size, known)) < 0)
-		return -EFAULT;
-	for (size_t at = known; at < size; at += sizeof(rest)) {
-		size_t n = min(size - at, sizeof(rest));
-
-		if (copy_from_user(rest, src + at, n) < 0)
-			return -EFAULT;
-		for (size_t i = 0; i < n; i++)
-			if (rest[i])
-				return -E2BIG;
-	}
-	return 0;
-}
-
 int64_t sys_clone3(uaddr_t args, size_t size)
 {
 	struct clone_args a;
 	struct clone_request r;
-	int err = copy_versioned(&a, sizeof(a), args, size, CLONE_ARGS_SIZE_VER0);
+	int err = size < CLONE_ARGS_SIZE_VER0 ? -EINVAL : call_copy_struct(&a, sizeof(a), args, size);
 
 	if (err < 0)
 		return err;
@@ -298,6 +276,14 @@ int64_t sys_setpgid(int pid, int pgid)
 int64_t sys_getsid(int pid)
 {
 	return process_related_id(pid, true);
+}
+
+int64_t sys_vhangup(void)
+{
+	if (!cred_capable(thread_current()->cred, CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	session_hang_up();
+	return 0;
 }
 
 int64_t sys_setsid(void)

@@ -320,27 +320,11 @@ static int show(struct text_out *o, void *arg)
 	return 0;
 }
 
-static int store(const char *text, size_t len, void *arg)
-{
-	uint64_t n = 0;
-
-	while (len > 0 && text[len - 1] == '\n')
-		len--;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9' || n > REQUESTS_MOST)
-			return -EINVAL;
-		n = n * 10 + (uint64_t)(text[i] - '0');
-	}
-	if (!len || n > REQUESTS_MOST)
-		return -EINVAL;
-	WRITE_ONCE(*(uint32_t *)arg, (uint32_t)n);
-	return 0;
-}
-
 static int start(void)
 {
+	static const struct procfs_limit most = { "sys/fs/aio-max-nr", &requests_max, 0, REQUESTS_MOST };
 	int err = procfs_add("sys/fs/aio-nr", 0444, show, NULL, &requests_now);
 
-	return err ? err : procfs_add("sys/fs/aio-max-nr", 0644, show, store, &requests_max);
+	return err ? err : procfs_add_limits(&most, 1);
 }
 SERVICE_DEFINE(aio, .requires = SERVICE_REQUIRES("procfs"), .start = start);

@@ -29,7 +29,7 @@
 #define PAGES_PER_BUCKET 8 /* RAM pages for which a bucket is spent */
 
 static struct slab_cache *dentry_cache;
-static struct hash_head *buckets;
+static struct hash_head *buckets, *ino_buckets;
 static uint32_t bucket_mask, hash_seed;
 
 /* Guarded by the tree's writing side; newest first. */
@@ -41,6 +41,11 @@ static inline struct hash_head *bucket_of(const struct dentry *parent, uint32_t 
 	uint64_t key = (uintptr_t)parent ^ (uint64_t)(hash ^ hash_seed) << 12;
 
 	return &buckets[hash_u64(key) & bucket_mask];
+}
+
+static struct hash_head *ino_bucket_of(const struct super_block *sb, uint64_t ino)
+{
+	return &ino_buckets[hash_u64((uintptr_t)sb ^ ino << 32 ^ ino) & bucket_mask];
 }
 
 struct name name_of(const char *text)
@@ -61,6 +66,18 @@ struct dentry *dentry_find(const struct dentry *parent, const struct name *name)
 		    memcmp(d->name, name->text, name->len) == 0)
 			return d;
 	return NULL;
+}
+
+struct dentry *dentry_find_ino(const struct super_block *sb, uint64_t ino)
+{
+	struct dentry *d, *found = NULL;
+
+	if (sb->root->inode->ino == ino)
+		return sb->root;
+	hash_for_each (d, ino_bucket_of(sb, ino), by_ino)
+		if (d->inode->sb == sb && d->inode->ino == ino && (!found || (d->flags & DENTRY_HASHED)))
+			found = d;
+	return found;
 }
 
 void dentry_get(struct dentry *d)
@@ -87,7 +104,7 @@ static struct dentry *dentry_alloc(const struct name *name)
 	d->hash = name->hash;
 	d->refs = 1;
 	d->flags = 0;
-	d->by_name.at = NULL;
+	d->by_name.at = d->by_ino.at = NULL;
 	d->inode = NULL;
 	d->next_cookie = 3;
 	list_init(&d->siblings);
@@ -139,6 +156,8 @@ static void dentry_link(struct dentry *d)
 {
 	d->flags |= DENTRY_HASHED;
 	hash_insert(bucket_of(d->parent, d->hash), &d->by_name);
+	if (d->inode && (d->inode->sb->flags & SB_HANDLES) && !hash_linked(&d->by_ino))
+		hash_insert(ino_bucket_of(d->inode->sb, d->inode->ino), &d->by_ino);
 	if (d->inode && dentry_pinned(d)) {
 		d->cookie = d->parent->next_cookie;
 		ADD_ONCE(d->parent->next_cookie, 1);
@@ -221,6 +240,7 @@ static struct dentry *dentry_drop_last(struct dentry *d)
 		return NULL;
 	}
 	if (!(d->flags & DENTRY_HASHED)) {
+		hash_remove(&d->by_ino);
 		dead = d;
 	} else if (!(d->flags & DENTRY_LRU)) {
 		d->flags |= DENTRY_LRU;
@@ -273,6 +293,7 @@ void dentry_move(struct dentry *from, struct dentry *to, bool exchange, struct d
 	bool pinned = dentry_pinned(from), to_hashed = to->flags & DENTRY_HASHED;
 
 	ASSERT(tree_write_held());
+	tree_moves++;
 	ret_drop[0] = ret_drop[1] = ret_drop[2] = NULL;
 	dentry_unlink(from);
 	if (to_hashed)
@@ -337,7 +358,8 @@ int dentry_cache_init(void)
 		n *= 2;
 	dentry_cache = slab_cache_create("dentry", sizeof(struct dentry), 0);
 	buckets = kcalloc(n, sizeof(*buckets));
-	if (!dentry_cache || !buckets)
+	ino_buckets = kcalloc(n, sizeof(*ino_buckets));
+	if (!dentry_cache || !buckets || !ino_buckets)
 		return -ENOMEM;
 	bucket_mask = n - 1;
 	hash_seed = (uint32_t)random_u64();

@@ -3,6 +3,7 @@
  * devpts: each mount is an instance of its own, with a ptmx; pairs that are made by opening that have their slaves in it and nowhere else.
  * Slaves are numbered through all instances. Options: ptmxmode, mode, uid, gid; newinstance says what is so anyway.
  */
+#include <cloudos/format.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
 #include <cloudos/user_namespace.h>
@@ -10,6 +11,7 @@
 #include "vfs_internal.h"
 
 #define PTMX_DEVICE dev_make(5, 2)
+#define OPTION_TEXT_MAX 32
 
 struct instance {
 	uint32_t mode, uid, gid; /* of slaves; ID_NONE: those of who opens the master */
@@ -114,7 +116,7 @@ static int parse_option(struct instance *i, char *option)
 
 static int parse_options(struct instance *i, const char *options)
 {
-	char option[32];
+	char option[OPTION_TEXT_MAX];
 
 	while (*options) {
 		const char *end = strchr(options, ',');
@@ -129,6 +131,23 @@ static int parse_options(struct instance *i, const char *options)
 		options += len + (end ? 1 : 0);
 	}
 	return 0;
+}
+
+static int devpts_check(const char *key, const char *value)
+{
+	static const char *const keys[] = { "newinstance", "ptmxmode", "mode", "uid", "gid" };
+	char option[OPTION_TEXT_MAX];
+	struct instance scratch;
+	bool known = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		known |= str_equal(key, keys[i]);
+	if (!known)
+		return -ENOENT;
+	if (strlen(key) + (value ? strlen(value) : 0) + 2 > sizeof(option))
+		return -EINVAL;
+	fmt_string(option, sizeof(option), "%s%s%s", key, value ? "=" : "", value ? value : "");
+	return parse_option(&scratch, option);
 }
 
 static int devpts_mount(const struct fs_type *type, const char *source, const char *options, struct super_block **ret)
@@ -162,6 +181,7 @@ const struct fs_type devpts_type = {
 	.name = "devpts",
 	.magic = DEVPTS_SUPER_MAGIC,
 	.mount = devpts_mount,
+	.check = devpts_check,
 	.in_user_namespaces = true,
 };
 

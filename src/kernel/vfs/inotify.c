@@ -292,45 +292,14 @@ int inotify_unwatch(struct file *f, int wd)
 
 /* ---- limits ---- */
 
-static int show_limit(struct text_out *o, void *arg)
-{
-	out_printf(o, "%u\n", READ_ONCE(*(uint32_t *)arg));
-	return 0;
-}
-
-static int store_limit(const char *text, size_t len, void *arg)
-{
-	uint64_t n = 0;
-
-	if (len > 0 && text[len - 1] == '\n')
-		len--;
-	if (len == 0 || len > 10)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return -EINVAL;
-		n = n * 10 + (uint64_t)(text[i] - '0');
-	}
-	if (n > INT32_MAX)
-		return -EINVAL;
-	WRITE_ONCE(*(uint32_t *)arg, (uint32_t)n);
-	return 0;
-}
-
 static int inotify_start(void)
 {
-	static const struct {
-		const char *name;
-		uint32_t *limit;
-	} files[] = {
-		{ "sys/fs/inotify/max_user_instances", &inotify_instances_max },
-		{ "sys/fs/inotify/max_user_watches", &inotify_watches_max },
-		{ "sys/fs/inotify/max_queued_events", &inotify_queue_max },
+	static const struct procfs_limit limits[] = {
+		{ "sys/fs/inotify/max_user_instances", &inotify_instances_max, 0, INT32_MAX },
+		{ "sys/fs/inotify/max_user_watches", &inotify_watches_max, 0, INT32_MAX },
+		{ "sys/fs/inotify/max_queued_events", &inotify_queue_max, 0, INT32_MAX },
 	};
-	int error = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(files) && !error; i++)
-		error = procfs_add(files[i].name, 0644, show_limit, store_limit, files[i].limit);
-	return error;
+	return procfs_add_limits(limits, ARRAY_SIZE(limits));
 }
 SERVICE_DEFINE(inotify, .requires = SERVICE_REQUIRES("procfs"), .start = inotify_start);

@@ -364,8 +364,10 @@ int memfs_remove(struct super_block *sb, const char *path)
 		dentry_delete(d);
 	}
 	mutex_unlock(&dir->inode->lock);
-	if (d)
+	if (d) {
+		mount_point_deleted(d);
 		dentry_put(d);
+	}
 	dentry_put(dir);
 	return d ? 0 : -ENOENT;
 }

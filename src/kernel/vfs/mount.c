@@ -13,12 +13,11 @@
 #include "vfs_internal.h"
 
 #define MOUNT_BUCKETS 1024
-/* What an existing mount's flags can be changed to by mount(2). */
-#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 
 static struct hash_head by_point[MOUNT_BUCKETS];
 struct list all_mounts = LIST_INIT(all_mounts);
 static uint32_t last_id;
+uint32_t mounts_max = MOUNTS_MAX;
 
 static struct hash_head *bucket_of(const struct mount *m, const struct dentry *d)
 {
@@ -74,7 +73,7 @@ static struct mount_source *source_create(const char *text)
 void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, struct mount_source *source, uint32_t flags)
 {
 	refcount_init(&m->refs, 1);
-	m->flags = flags & MOUNT_FLAGS;
+	m->flags = flags & (MOUNT_FLAGS | MOUNT_HIDDEN);
 	m->sb = sb;
 	m->root = root;
 	dentry_get(root);
@@ -83,10 +82,11 @@ void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, st
 	list_init(&m->kept);
 	list_init(&m->children);
 	list_init(&m->siblings);
+	list_init(&m->peers);
+	list_init(&m->going);
 }
 
-/* Takes over a reference of sb, if it succeeds; takes its own of root. */
-static struct mount *mount_create(struct super_block *sb, struct dentry *root, const char *text, uint32_t flags)
+struct mount *mount_create(struct super_block *sb, struct dentry *root, const char *text, uint32_t flags)
 {
 	struct mount *m = kzalloc(sizeof(*m));
 	struct mount_source *source = m ? source_create(text) : NULL;
@@ -160,6 +160,7 @@ void mount_put(struct mount *m)
 
 void mount_attach_locked(struct mount *m, const struct path *on)
 {
+	tree_moves++;
 	m->parent = on->mount;
 	m->point = on->dentry;
 	refcount_get(&on->mount->refs);
@@ -174,12 +175,25 @@ struct path mount_detach_locked(struct mount *m)
 {
 	struct path on = { m->parent, m->point };
 
+	tree_moves++;
 	hash_remove(&m->by_point);
 	list_del(&m->siblings);
 	mount_point_leave_locked(m);
 	m->parent = NULL;
 	m->point = NULL;
 	return on;
+}
+
+/* What it stood on is kept by others, too, so nothing dies here. */
+void mount_reattach_locked(struct mount *m, const struct path *on)
+{
+	struct path old = mount_detach_locked(m);
+	bool last;
+
+	mount_attach_locked(m, on);
+	dentry_put(old.dentry);
+	last = refcount_put(&old.mount->refs);
+	ASSERT(!last);
 }
 
 /*
@@ -211,7 +225,9 @@ void mount_put_below(const struct path *below)
 
 int mount_check_room_locked(const struct mount_namespace *ns, uint32_t wanted)
 {
-	return wanted > MOUNTS_MAX - ns->count ? -ENOSPC : 0;
+	uint32_t there = ns->count + ns->coming, most = READ_ONCE(mounts_max);
+
+	return there > most || wanted > most - there ? -ENOSPC : 0;
 }
 
 void mount_enlist_locked(struct mount *m, struct mount_namespace *ns)
@@ -223,11 +239,17 @@ void mount_enlist_locked(struct mount *m, struct mount_namespace *ns)
 	list_add_tail(&all_mounts, &m->all);
 }
 
-void mount_delist_locked(struct mount *m)
+void mount_withdraw_locked(struct mount *m)
 {
 	list_del(&m->all);
 	m->ns->count--;
 	m->ns = NULL;
+}
+
+void mount_delist_locked(struct mount *m)
+{
+	mount_withdraw_locked(m);
+	mount_peers_leave_locked(m);
 }
 
 /*
@@ -248,26 +270,12 @@ int mount_check_place_locked(const struct dentry *root, const struct path *on)
 	return mount_in_tree_locked(on->mount) ? 0 : -EINVAL;
 }
 
-/* Puts a fresh mount on a place, or frees it. */
-static int graft(struct mount *m, const struct path *on)
-{
-	int error;
-
-	tree_write_enter();
-	error = mount_check_place_locked(m->root, on);
-	if (!error)
-		error = mount_check_room_locked(on->mount->ns, 1);
-	if (!error) {
-		mount_enlist_locked(m, on->mount->ns);
-		mount_attach_locked(m, on);
-	}
-	tree_write_leave();
-	if (error)
-		mount_put(m);
-	return error;
-}
-
 /* ---- what mount(2) does ---- */
+
+bool fs_type_allowed(const struct fs_type *type)
+{
+	return type->in_user_namespaces || cred_capable(thread_current()->cred, CAP_SYS_ADMIN);
+}
 
 int vfs_mount(const struct path *on, const char *type_name, const char *source, const char *options, uint32_t flags)
 {
@@ -278,22 +286,30 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 
 	if (!type)
 		return -ENODEV;
-	if (!type->in_user_namespaces && !cred_capable(thread_current()->cred, CAP_SYS_ADMIN))
+	if (!fs_type_allowed(type))
 		return -EPERM;
 	error = type->mount(type, source, options, &sb);
 	if (error)
 		return error;
-	m = mount_create(sb, sb->root, source, flags);
-	if (!m) {
-		super_put(sb);
+	error = mount_make(sb, source, flags, &m);
+	super_put(sb);
+	return error ? error : mount_graft(m, on);
+}
+
+int mount_make(struct super_block *sb, const char *source, uint32_t flags, struct mount **ret)
+{
+	struct mount *m = mount_create(sb, sb->root, source, flags);
+	int error;
+
+	if (!m)
 		return -ENOMEM;
-	}
-	error = mount_restrict_new(m, type, flags);
-	if (error) {
+	refcount_get(&sb->refs);
+	error = mount_restrict_new(m, sb->type, flags);
+	if (error)
 		mount_put(m);
-		return error;
-	}
-	return graft(m, on);
+	else
+		*ret = m;
+	return error;
 }
 
 struct mount *mount_create_hidden(struct super_block *sb, const char *source)
@@ -333,60 +349,6 @@ struct mount *mount_next(uint32_t id, const struct mount_namespace *ns)
 	return found;
 }
 
-/* The same under the tree lock. */
-static bool in_tree(const struct mount *m)
-{
-	bool in;
-
-	tree_read_enter();
-	in = mount_in_tree_locked(m);
-	tree_read_leave();
-	return in;
-}
-
-int vfs_remount(const struct path *at, uint32_t flags, bool bind)
-{
-	struct mount *m = at->mount;
-
-	if (at->dentry != m->root || !in_tree(m))
-		return -EINVAL;
-	if (!bind && !cred_capable_over(thread_current()->cred, m->sb->user_ns, CAP_SYS_ADMIN))
-		return -EPERM;
-	flags &= MOUNT_FLAGS;
-	if (!(flags & MOUNT_TIMES))
-		flags |= READ_ONCE(m->flags) & MOUNT_TIMES;
-	if ((m->flags ^ flags) & m->locked_flags & (MOUNT_TIMES | ~flags))
-		return -EPERM;
-	WRITE_ONCE(m->flags, flags);
-	return 0;
-}
-
-int vfs_mount_move(const struct path *on, const struct path *from)
-{
-	struct mount *m = from->mount, *up;
-	struct path old = { NULL, NULL };
-	int error = 0;
-
-	tree_write_enter();
-	if (from->dentry != m->root || !m->parent || m->locked || !mount_in_tree_locked(m))
-		error = -EINVAL;
-	else
-		error = mount_check_place_locked(m->root, on);
-	for (up = on->mount; up && !error; up = up->parent)
-		if (up == m)
-			error = -ELOOP;
-	if (!error) {
-		old = mount_detach_locked(m);
-		mount_attach_locked(m, on);
-	}
-	tree_write_leave();
-	if (!error)
-		path_put(&old);
-	return error;
-}
-
-/* ---- umount ---- */
-
 /* A mount with nothing mounted on it, at or below m. Tree lock held. */
 struct mount *mount_topmost_locked(struct mount *m)
 {
@@ -395,69 +357,29 @@ struct mount *mount_topmost_locked(struct mount *m)
 	return m;
 }
 
-/* Takes the mount and all on it out of the table; what is still in use goes when its users do. -EINVAL: it is out already. */
-static int unmount_tree(struct mount *m)
-{
-	struct mount *top;
-	struct path below;
-	bool begun = false;
-
-	do {
-		tree_write_enter();
-		if (!m->ns || m == m->ns->root) { /* somebody else was faster, or exchanged the root */
-			tree_write_leave();
-			return begun ? 0 : -EINVAL;
-		}
-		top = mount_topmost_locked(m);
-		begun = true;
-		below = mount_remove_locked(top);
-		tree_write_leave();
-		mount_put_below(&below);
-		if (top != m)
-			mount_put(top);
-	} while (top != m);
-	mount_put(m);
-	return 0;
-}
-
-int vfs_unmount(const struct path *at, bool detach)
-{
-	struct mount *m = at->mount;
-	struct path below = { NULL, NULL };
-	int error = 0;
-
-	tree_read_enter();
-	if (at->dentry != m->root || !mount_in_tree_locked(m) || m->locked)
-		error = -EINVAL;
-	else if (m == m->ns->root)
-		error = -EBUSY;
-	tree_read_leave();
-	if (error)
-		return error;
-	if (m->sb->ops->sync)
-		m->sb->ops->sync(m->sb);
-	if (detach)
-		return unmount_tree(m);
-	tree_write_enter();
-	if (!m->parent || m->locked || !mount_in_tree_locked(m))
-		error = -EINVAL;
-	else if (!list_empty(&m->children) || refcount_read(&m->refs) > 2) /* the table's and the caller's */
-		error = -EBUSY;
-	if (!error) {
-		below = mount_detach_locked(m);
-		mount_delist_locked(m);
-	}
-	tree_write_leave();
-	if (error)
-		return error;
-	path_put(&below);
-	mount_put(m);
-	return 0;
-}
-
 int vfs_statfs(const struct path *path, struct fs_statistics *ret)
 {
 	return path->mount->sb->ops->statfs(path->mount->sb, ret);
+}
+
+int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret)
+{
+	struct mount *m, *found = NULL;
+	int error;
+
+	tree_read_enter();
+	list_for_each (m, &all_mounts, all)
+		if (m->sb->dev == dev) {
+			refcount_get(&m->refs);
+			found = m;
+			break;
+		}
+	tree_read_leave();
+	if (!found)
+		return -EINVAL;
+	error = found->sb->ops->statfs(found->sb, ret);
+	mount_put(found);
+	return error;
 }
 
 int vfs_sync_all(void)

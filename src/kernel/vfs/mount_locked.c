@@ -23,6 +23,12 @@ bool mount_has_locked(const struct path *at)
 	return false;
 }
 
+void mount_restrict_copy_locked(struct mount *copy)
+{
+	copy->locked_flags |= MOUNT_TIMES | (copy->flags & (MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC));
+	copy->locked = true;
+}
+
 /*
  * What shows the system as a whole is shown in another user namespace only to whom it is shown already, with nothing hidden, and with the
  * same restrictions. A mount of the type that says so, or null. Tree lock held.

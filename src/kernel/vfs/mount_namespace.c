@@ -8,7 +8,7 @@
  * tree: so a context that is not the running thread's is only changed with the tree's writing side.
  *
  * A copy for another user namespace must not show what was hidden from it: its mounts keep their places and their restrictions ("locked"),
- * and only the tree as a whole can be left behind.
+ * and only the tree as a whole can be left behind. Nor is what is mounted in it passed on: it has slaves where another has peers.
  *
  * Locking: a namespace's mounts by the tree lock. Its contexts by `lock` (RANK_MOUNT_USERS), in which a context's own lock nests. A
  * namespace is held by its contexts and by files of /proc/PID/ns; its mounts go with the last of them.
@@ -119,8 +119,11 @@ static void copy_mount_locked(struct mount *m, struct mount_namespace *to, struc
 
 	copy->locked = m->locked;
 	if (namespace_owner(&to->base) != namespace_owner(&m->ns->base)) {
-		copy->locked_flags |= MOUNT_TIMES | (m->flags & (MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC));
+		mount_restrict_copy_locked(copy);
 		copy->locked = m->parent != NULL;
+		mount_peers_follow_locked(copy, m);
+	} else {
+		mount_peers_join_locked(copy, m);
 	}
 	mount_enlist_locked(copy, to);
 	m->copy = copy;
@@ -158,18 +161,18 @@ static void copy_tree_locked(struct mount_namespace *from, struct mount_namespac
 
 static int copy_tree(struct mount_namespace *from, struct mount_namespace *to, struct fs_context *c)
 {
-	struct mount_blanks blanks = { .list = LIST_INIT(blanks.list) };
+	struct mount_blanks blanks = MOUNT_BLANKS(blanks);
 	struct path old[2];
 
 	for (;;) {
-		int error = mount_blanks_add(&blanks, READ_ONCE(from->count));
+		int error = mount_blanks_add(&blanks, &(struct mount_want){ READ_ONCE(from->count), 0 });
 
 		if (error) {
 			mount_blanks_free(&blanks);
 			return error;
 		}
 		tree_write_enter();
-		if (from->count <= blanks.count)
+		if (from->count <= blanks.have.mounts)
 			break;
 		tree_write_leave(); /* more were mounted meanwhile */
 	}
@@ -182,31 +185,15 @@ static int copy_tree(struct mount_namespace *from, struct mount_namespace *to, s
 	return 0;
 }
 
-static void remove_top(struct mount_namespace *ns)
-{
-	struct path below;
-	struct mount *top;
-
-	tree_write_enter();
-	top = mount_topmost_locked(ns->root);
-	if (top == ns->root)
-		ns->root = NULL;
-	below = mount_remove_locked(top);
-	tree_write_leave();
-	mount_put_below(&below);
-	mount_put(top);
-}
-
 static void destroy(struct namespace *base)
 {
 	struct mount_namespace *ns = mount_namespace_of(base);
 
-	while (ns->root)
-		remove_top(ns);
+	mount_dissolve(ns);
 	kfree(ns);
 }
 
-static int create(struct user_namespace *owner, struct mount_namespace **ret)
+int mount_namespace_create(struct user_namespace *owner, struct mount_namespace **ret)
 {
 	struct mount_namespace *ns = kzalloc(sizeof(*ns));
 	int error;
@@ -228,7 +215,7 @@ int vfs_unshare_mounts(struct fs_context *from, struct user_namespace *owner, st
 {
 	struct mount_namespace *ns;
 	struct fs_context *c;
-	int error = create(owner, &ns);
+	int error = mount_namespace_create(owner, &ns);
 
 	if (error)
 		return error;
@@ -292,6 +279,8 @@ static int check_pivot_locked(const struct path *root, const struct path *new, c
 
 	if (new->mount->ns != ns || old->mount->ns != ns || root->mount->ns != ns)
 		return -EINVAL;
+	if (old->mount->group || (new->mount->parent && new->mount->parent->group) || (root->mount->parent && root->mount->parent->group))
+		return -EINVAL; /* it would have to be passed on */
 	if (new->mount == root->mount || old->mount == root->mount)
 		return -EBUSY;
 	if (new->mount->locked || new->dentry != new->mount->root || root->dentry != root->mount->root || !new->mount->parent)
@@ -349,14 +338,15 @@ static void pivot_locked(struct mount_namespace *ns, const struct path *root, co
 	mount_attach_locked(root->mount, old);
 }
 
-int vfs_pivot_root(const struct path *new, const struct path *old)
+int vfs_pivot_root(const struct path *new, const struct path *put_old)
 {
 	struct fs_context *fs = thread_current()->fs;
-	struct path root, stood[2] = { { NULL, NULL }, { NULL, NULL } };
+	struct path top = *put_old, *old = &top, root, stood[2] = { { NULL, NULL }, { NULL, NULL } };
 	unsigned moved = 0;
 	int error;
 
 	tree_write_enter();
+	mount_cross(old);
 	spin_lock(&fs->lock);
 	root = fs->root;
 	path_get(&root);

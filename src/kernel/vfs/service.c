@@ -41,9 +41,12 @@ SERVICE_DEFINE(devfs, .requires = SERVICE_REQUIRES("vfs"), .start = devfs_start,
 
 static int procfs_start(void)
 {
+	static const struct procfs_limit mounts = { "sys/fs/mount-max", &mounts_max, 1, MOUNTS_LIMIT };
 	int error = procfs_init();
 
-	return error ? error : procfs_add_files();
+	if (!error)
+		error = procfs_add_files();
+	return error ? error : procfs_add_limits(&mounts, 1);
 }
 SERVICE_DEFINE(procfs, .requires = SERVICE_REQUIRES("vfs"), .start = procfs_start);
 

@@ -2,6 +2,7 @@
 /* File-system types, and the super blocks that they make. Types are registered at boot and stay; the table is only appended to. */
 #include <cloudos/inotify.h>
 #include <cloudos/mm.h>
+#include <cloudos/random.h>
 #include <cloudos/string.h>
 #include <cloudos/user_namespace.h>
 #include "vfs_internal.h"
@@ -35,14 +36,21 @@ const struct fs_type *fs_type_at(unsigned i)
 	return i < __atomic_load_n(&type_count, __ATOMIC_ACQUIRE) ? types[i] : NULL;
 }
 
-const struct fs_type *fs_find(const char *name)
+int fs_type_index(const char *name)
 {
 	const struct fs_type *type;
 
 	for (unsigned i = 0; (type = fs_type_at(i)); i++)
 		if (str_equal(type->name, name))
-			return type;
-	return NULL;
+			return (int)i;
+	return -EINVAL;
+}
+
+const struct fs_type *fs_find(const char *name)
+{
+	int i = fs_type_index(name);
+
+	return i < 0 ? NULL : fs_type_at((unsigned)i);
 }
 
 void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags)
@@ -55,6 +63,7 @@ void super_init(struct super_block *sb, const struct fs_type *type, const struct
 		.ops = ops,
 		.flags = flags,
 		.next_ino = 1,
+		.generation = (uint32_t)random_u64(),
 		.max_bytes = INT64_MAX,
 		.dev = dev_make(0, __atomic_add_fetch(&last_minor, 1, __ATOMIC_RELAXED)),
 	};

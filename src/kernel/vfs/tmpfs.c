@@ -8,6 +8,7 @@
  *     frees both, so a mapping may outlive the file.
  * T3  `inodes` counts the super block too: who brings it to 0 frees struct tmpfs_super.
  */
+#include <cloudos/format.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
 #include <cloudos/user_namespace.h>
@@ -412,6 +413,23 @@ static int parse_options(struct tmpfs_super *s, const char *options)
 	return 0;
 }
 
+static int tmpfs_check(const char *key, const char *value)
+{
+	static const char *const keys[] = { "size", "nr_blocks", "nr_inodes", "mode", "uid", "gid" };
+	char option[OPTION_TEXT_MAX];
+	struct tmpfs_super scratch;
+	bool known = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		known |= str_equal(key, keys[i]);
+	if (!known)
+		return -ENOENT;
+	if (!value || strlen(key) + strlen(value) + 2 > sizeof(option))
+		return -EINVAL;
+	fmt_string(option, sizeof(option), "%s=%s", key, value);
+	return parse_option(&scratch, option, PAGE_SIZE);
+}
+
 static int tmpfs_mount(const struct fs_type *type, const char *source, const char *options, struct super_block **ret)
 {
 	struct tmpfs_super *s = kzalloc(sizeof(*s));
@@ -428,7 +446,7 @@ static int tmpfs_mount(const struct fs_type *type, const char *source, const cha
 	}
 	error = parse_options(s, options);
 	if (!error)
-		error = memfs_super_create(type, &tmpfs_super_ops, SB_PINNED | SB_XATTR, &tmpfs_dir_ops, s->mode, &sb);
+		error = memfs_super_create(type, &tmpfs_super_ops, SB_PINNED | SB_XATTR | SB_HANDLES, &tmpfs_dir_ops, s->mode, &sb);
 	if (error) {
 		kfree(s);
 		return error;
@@ -441,7 +459,13 @@ static int tmpfs_mount(const struct fs_type *type, const char *source, const cha
 	return 0;
 }
 
-const struct fs_type tmpfs_type = { .name = "tmpfs", .magic = TMPFS_MAGIC, .mount = tmpfs_mount, .in_user_namespaces = true };
+const struct fs_type tmpfs_type = {
+	.name = "tmpfs",
+	.magic = TMPFS_MAGIC,
+	.mount = tmpfs_mount,
+	.check = tmpfs_check,
+	.in_user_namespaces = true,
+};
 
 int tmpfs_init(void)
 {

@@ -5,6 +5,7 @@
 
 DEFINE_PER_CPU(uint32_t, tree_reading);
 uint32_t tree_writing;
+uint64_t tree_moves;
 static struct spinlock tree_spin = SPINLOCK_INIT(RANK_DENTRY);
 
 /* Called with this CPU's flag up; returns with it up and no writer inside. */

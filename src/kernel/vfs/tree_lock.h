@@ -24,6 +24,11 @@
 DECLARE_PER_CPU(uint32_t, tree_reading);
 extern uint32_t tree_writing;
 
+/*
+ * Counts what changes where ".." leads: renames of folders, mounts that come, go or move. Written by the writing side, read by either.
+ */
+extern uint64_t tree_moves;
+
 void tree_read_wait(void);
 
 static inline void tree_read_enter(void)

@@ -12,6 +12,7 @@
 #include <linux/mount.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
+#include "mount_internal.h"
 #include "tree_lock.h"
 
 #define MODE_PERMISSIONS 07777u
@@ -41,6 +42,9 @@ struct name name_of(const char *text); /* of a whole NUL terminated string */
 /* The tree lock held, either side; borrowed. */
 struct dentry *dentry_find(const struct dentry *parent, const struct name *name);
 
+/* A dentry of a file of a super block with SB_HANDLES, one that can be found by name if there is such, or null; the same. */
+struct dentry *dentry_find_ino(const struct super_block *sb, uint64_t ino);
+
 /* A negative dentry outside the cache, with one reference, that holds one of `parent`. Null: out of memory. */
 struct dentry *dentry_create(struct dentry *parent, const struct name *name);
 
@@ -61,96 +65,15 @@ void dentry_drop_tree(struct dentry *root);
 int dentry_cache_init(void);
 uint64_t dentry_unused_count(void);
 
-/* ---- mount.c, mount_namespace.c ---- */
-
-#define MOUNT_TIMES (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME) /* stay as they are unless one is given */
-
-struct mount_namespace {
-	struct namespace base; /* first */
-	struct mount *root;    /* T: the table has a reference; null: before the first mount, and when it goes */
-	uint32_t count;	       /* T: its mounts */
-	struct spinlock lock;  /* RANK_MOUNT_USERS */
-	struct list contexts;  /* by lock: fs_context.of_namespace */
-};
-
-extern struct mount_namespace *const mount_namespace_initial;
-extern struct list all_mounts; /* T: of all namespaces, by id */
-
-/* That of the running thread, which has an fs context. */
-struct mount_namespace *mount_namespace_of_thread(void);
-/* The system's first mount: takes over a reference of sb. 0 or -ENOMEM. */
-int mount_namespace_first(struct super_block *sb, const char *source);
-/* A context enters a namespace; or takes over another's, root, cwd and umask with it; and leaves it when it goes. */
-void mount_namespace_enter(struct mount_namespace *ns, struct fs_context *c);
-void mount_namespace_join(struct fs_context *from, struct fs_context *c);
-void mount_namespace_leave(struct fs_context *c);
-
-/* Fills a cleared mount. Takes over references of sb and source; takes its own of root. */
-void mount_fill(struct mount *m, struct super_block *sb, struct dentry *root, struct mount_source *source, uint32_t flags);
-/* Is a mount in the running thread's tree? May one with that root be put on a place; has a namespace room for so many? 0, or why not. Tree lock. */
-bool mount_in_tree_locked(const struct mount *m);
-int mount_check_place_locked(const struct dentry *root, const struct path *on);
-int mount_check_room_locked(const struct mount_namespace *ns, uint32_t wanted);
-/* Into a namespace's table, which has room, and out of it; onto a place and off it. The tree's writing side. */
-void mount_enlist_locked(struct mount *m, struct mount_namespace *ns);
-void mount_delist_locked(struct mount *m);
-void mount_attach_locked(struct mount *m, const struct path *on);
-struct path mount_detach_locked(struct mount *m);
-struct path mount_remove_locked(struct mount *m);
-void mount_put_below(const struct path *below);
-/* The next mount after `id` in namespace `ns` (null: any), with a reference. */
-struct mount *mount_next(uint32_t id, const struct mount_namespace *ns);
-
-/* mount_copy.c. Mounts to be filled, linked by `all`: so many at least, or -ENOMEM; those that are left are freed. */
-struct mount_blanks {
-	struct list list;
-	uint32_t count;
-};
-
-int mount_blanks_add(struct mount_blanks *b, uint32_t wanted);
-void mount_blanks_free(struct mount_blanks *b);
-/* A blank becomes another mount of the same file system, of the same source and with the same restrictions. The tree's writing side. */
-struct mount *mount_copy_locked(const struct mount *m, struct dentry *root, struct mount_blanks *blanks);
-
 /* The path of a dentry in its file system, with what Linux marks a deleted one by; its length, or -ENAMETOOLONG. */
 int path_string_in_super(const struct dentry *d, char *buf, size_t size);
-
-/* mount_point.c. A mount comes to its point, and leaves it; the tree's writing side. */
-void mount_point_enter_locked(struct mount *m);
-void mount_point_leave_locked(struct mount *m);
-/* Is something mounted on a dentry in the running thread's namespace? */
-bool mount_point_is_own(const struct dentry *d);
-/* Takes away what is mounted on a dentry if its name is gone. May sleep: no lock of an inode is held. */
-void mount_point_deleted(struct dentry *d);
-
-/* mount_locked.c */
-bool mount_is_below(const struct dentry *d, const struct dentry *top);
-/* Is something mounted below that must not be shown without? Tree lock held. */
-bool mount_has_locked(const struct path *at);
-/* Restricts a new mount of a type for a user namespace: 0, or -EPERM. */
-int mount_restrict_new(struct mount *m, const struct fs_type *type, uint32_t flags); /* the references that it had become the caller's */
-struct mount *mount_topmost_locked(struct mount *m); /* a mount with nothing mounted on it, at or below m */
-
-/* What is mounted on (m, d), or null; borrowed. Tree lock held. */
-struct mount *mount_find(const struct mount *m, const struct dentry *d);
-/* Goes down into what is mounted on *p, all the way. Tree reading side; borrowed. */
-void mount_cross(struct path *p);
-void mount_put(struct mount *m);
-/* The flag of such a mount, beside MS_*. */
-#define MOUNT_HIDDEN (1u << 31)
-int mount_init(void);
-int mount_set_root(struct mount_namespace *ns, struct super_block *sb, const char *source);
-/* Lines of /proc/mounts, or mountinfo, of the namespace that `fs` is in, as seen from its root. */
-void mount_show(struct text_out *o, struct fs_context *fs, bool info);
 
 /* -EROFS where nothing may be written. */
 static inline int mount_want_write(const struct mount *m)
 {
-	return unlikely((m->flags & MS_RDONLY) || (m->sb->flags & SB_RDONLY)) ? -EROFS : 0;
+	return unlikely((READ_ONCE(m->flags) & MS_RDONLY) || READ_ONCE(m->sb->readonly)) ? -EROFS : 0;
 }
 
-/* The i-th registered type, or null. */
-const struct fs_type *fs_type_at(unsigned i);
 
 /* ---- walk.c ---- */
 
@@ -173,6 +96,7 @@ struct walk {
 	bool is_last, trailing_slash, root_held, reading;
 	unsigned flags;	       /* LOOKUP_*, WALK_*                                         */
 	unsigned resolve;      /* RESOLVE_* of openat2(2)                                  */
+	uint64_t moves;	       /* tree_moves, when it was confined                         */
 };
 
 enum walk_kind { WALK_NONE, WALK_NAME, WALK_DOT, WALK_DOTDOT };

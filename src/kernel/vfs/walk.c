@@ -137,6 +137,7 @@ int walk_begin(struct walk *w, int dirfd, const char *name, unsigned flags)
 int walk_confine(struct walk *w, unsigned resolve)
 {
 	w->resolve = resolve;
+	w->moves = tree_moves;
 	return resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) ? confine(w, w->rest) : 0;
 }
 
@@ -248,6 +249,9 @@ static bool mount_shows(const struct mount *m, const struct dentry *d)
 
 static int walk_up(struct walk *w)
 {
+	/* What was below the root when it was passed may be elsewhere now, and lead up past it. */
+	if (unlikely(w->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) && w->moves != tree_moves)
+		return -EAGAIN;
 	for (;;) {
 		if (w->at.dentry == w->root.dentry && w->at.mount == w->root.mount)
 			return w->resolve & RESOLVE_BENEATH ? -EXDEV : 0;
@@ -338,7 +342,7 @@ static int follow_link(struct walk *w, struct dentry *d)
 	struct inode *link = d->inode;
 	int error;
 
-	if (++w->links > LINKS_FOLLOWED_MAX || (w->resolve & RESOLVE_NO_SYMLINKS))
+	if (++w->links > LINKS_FOLLOWED_MAX || (w->resolve & RESOLVE_NO_SYMLINKS) || (READ_ONCE(w->at.mount->flags) & MS_NOSYMFOLLOW))
 		return -ELOOP;
 	if (w->is_last && w->trailing_slash)
 		w->flags |= LOOKUP_DIRECTORY;
@@ -404,8 +408,16 @@ static int searchable(struct walk *w)
 	return inode_permission(dir, MAY_EXEC, w->cred);
 }
 
+/* Who comes to a mount keeps it from expiring. */
+static void note_use(const struct walk *w)
+{
+	if (unlikely(READ_ONCE(w->at.mount->expiring)) && !(w->flags & LOOKUP_PASSING))
+		WRITE_ONCE(w->at.mount->expiring, false);
+}
+
 static int check_end(const struct walk *w)
 {
+	note_use(w);
 	if ((w->trailing_slash || (w->flags & LOOKUP_DIRECTORY)) && !inode_is_dir(w->at.dentry->inode))
 		return -ENOTDIR;
 	return 0;
@@ -418,8 +430,10 @@ int walk_run(struct walk *w)
 
 		if (error)
 			return error;
-		if (w->is_last && (w->flags & WALK_PARENT))
+		if (w->is_last && (w->flags & WALK_PARENT)) {
+			note_use(w);
 			return 0;
+		}
 		error = walk_step(w);
 		if (error)
 			return error;

@@ -115,7 +115,16 @@ bool tty_file_dead(const struct file *f, const struct tty *t)
 
 /* ---- opening ---- */
 
-static int join(struct tty *t, bool may_break_in)
+static void attach(struct tty *t, struct file *f, int64_t generation)
+{
+	f->private = t;
+	f->pos = generation;
+	f->mode = (f->mode & ~(uint32_t)FILE_SEEKABLE) | FILE_STREAM;
+	f->ops = &tty_file_ops;
+}
+
+/* One more has it open; sid: only while it is that session's. *ret: which of its lives that is. */
+static int join(struct tty *t, bool may_break_in, int sid, int64_t *ret)
 {
 	unsigned long flags = spin_lock_irq(&t->lock);
 	int error = 0;
@@ -124,24 +133,40 @@ static int join(struct tty *t, bool may_break_in)
 		error = -EBUSY;
 	else if (t->peer_gone)
 		error = -EIO;
+	else if (sid && t->session != sid)
+		error = -ENXIO; /* it was hung up since it was looked up */
 	else
 		ADD_ONCE(t->opens, 1);
+	*ret = (int64_t)t->generation;
 	spin_unlock_irq(&t->lock, flags);
+	return error;
+}
+
+int tty_open_own(struct file *f)
+{
+	struct process *p = process_current();
+	struct tty *t = p ? session_get_tty() : NULL;
+	int64_t generation;
+	int error;
+
+	if (!t)
+		return -ENXIO;
+	error = join(t, cred_capable(thread_current()->cred, CAP_SYS_ADMIN), process_sid(p), &generation);
+	if (!error)
+		attach(t, f, generation);
+	session_tty_ops->put(t);
 	return error;
 }
 
 int tty_open_file(struct tty *t, struct file *f, bool immune)
 {
 	const struct cred *cred = thread_current()->cred;
-	int error = join(t, cred && cred_capable(cred, CAP_SYS_ADMIN));
+	int64_t generation;
+	int error = join(t, cred && cred_capable(cred, CAP_SYS_ADMIN), 0, &generation);
 
-	if (error)
-		return error;
-	f->private = t;
-	f->pos = immune ? IMMUNE : (int64_t)__atomic_load_n(&t->generation, __ATOMIC_ACQUIRE);
-	f->mode = (f->mode & ~(uint32_t)FILE_SEEKABLE) | FILE_STREAM;
-	f->ops = &tty_file_ops;
-	return 0;
+	if (!error)
+		attach(t, f, immune ? IMMUNE : generation);
+	return error;
 }
 
 static int tty_open(struct file *f)

@@ -64,6 +64,8 @@ size_t tty_receive(struct tty *t, const char *buf, size_t len);
 void tty_hangup(struct tty *t);
 /* Gives *f to the terminal as open(2) does: 0, -EBUSY, -EIO. `immune`: hang-ups do not reach this file (/dev/console). */
 int tty_open_file(struct tty *t, struct file *f, bool immune);
+/* The same for the terminal of the running process, while it is that: /dev/tty. -ENXIO. */
+int tty_open_own(struct file *f);
 bool tty_file_dead(const struct file *f, const struct tty *t);
 extern const struct file_ops tty_device_ops; /* of a device node: private is the tty */
 
