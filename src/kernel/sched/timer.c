@@ -207,7 +207,7 @@ static void check_slice(struct timers *q)
 	if (q->wanted_ns > hal_clock_ns())
 		return;
 	q->wanted_ns = HAL_TIMER_NEVER;
-	if (READ_ONCE(rq->queued) > 0)
+	if (READ_ONCE(rq->queued) > 0 || READ_ONCE(rq->current->group)) /* which may have a limit */
 		__atomic_fetch_or(&rq->current->work, THREAD_WORK_RESCHEDULE, __ATOMIC_RELEASE);
 }
 

@@ -273,6 +273,7 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 {
 	const struct fs_type *type = fs_find(type_name);
 	struct super_block *sb;
+	struct dentry *part = NULL;
 	struct mount *m;
 	int error;
 
@@ -283,7 +284,14 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 	error = type->mount(type, source, options, &sb);
 	if (error)
 		return error;
-	m = mount_create(sb, sb->root, source, flags);
+	error = type->mount_root ? type->mount_root(sb, &part) : 0;
+	if (error) {
+		super_put(sb);
+		return error;
+	}
+	m = mount_create(sb, part ? part : sb->root, source, flags);
+	if (part)
+		dentry_put(part);
 	if (!m) {
 		super_put(sb);
 		return -ENOMEM;
