@@ -68,7 +68,7 @@ def abi() -> list[Job]:
 # ---- Debian's own programs, dynamic, from their packages (docs/rootfs.md) ----
 
 DEBIAN_FOLDER = ROOT / "tests" / "debian"        # programs that print `ok`
-DEBIAN_PACKAGES = ("bash", "bubblewrap", "coreutils", "fio", "gdb", "git", "hostname", "perl", "procps", "python3", "redis-server", "sqlite3",
+DEBIAN_PACKAGES = ("bash", "bubblewrap", "coreutils", "crun", "fio", "gdb", "git", "hostname", "perl", "procps", "python3", "redis-server", "sqlite3",
                    "strace", "util-linux")
 
 
