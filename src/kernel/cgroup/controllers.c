@@ -25,7 +25,8 @@ void cgroup_show_controllers(struct text_out *o, uint32_t set)
 			out_printf(o, "%s%s", space, cgroup_controllers[i]->name);
 			space = " ";
 		}
-	out_printf(o, "\n");
+	if (*space)
+		out_printf(o, "\n");
 }
 
 /* ---- what is asked for ---- */

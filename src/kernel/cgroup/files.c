@@ -11,9 +11,9 @@ int cgroup_parse_limit(const char *text, uint64_t most, uint64_t *ret)
 		*ret = UINT64_MAX;
 		return 0;
 	}
-	if (str_to_u64(text, 10, &value) < 0)
+	if (str_to_u64(text + (*text == '-'), 10, &value) < 0)
 		return -EINVAL;
-	if (value > most)
+	if (value > most || *text == '-')
 		return -ERANGE;
 	*ret = value;
 	return 0;

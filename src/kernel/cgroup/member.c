@@ -300,7 +300,7 @@ int cgroup_open_for_child(int fd, struct cgroup **ret)
 		cgroup_get(to);
 		mutex_lock(&cgroup_mutex);
 		procs = cgroup_procs_inode_locked(to);
-		err = procs ? inode_permission(procs, MAY_WRITE, thread_current()->cred) : -ENODEV;
+		err = procs ? inode_permission(procs, MAY_WRITE, thread_current()->cred) : -ENOENT;
 		if (procs)
 			inode_put(procs);
 		if (err == 0)
