@@ -53,6 +53,9 @@ void thread_set_group(struct thread *t, struct sched_group *g);
 /* The running thread's groups may have used what they are allowed: it waits until they may go on, or it has other work to see to. */
 void sched_throttle(void);
 
+/* t looks again whether it may go on, if it waits for that. */
+void sched_unthrottle(struct thread *t);
+
 /* Figures of those who run on and on become what they are now. */
 void sched_charge_running(void);
 

@@ -63,6 +63,7 @@ struct thread {
 	uint32_t state;		      /* Q: enum thread_state */
 	uint32_t cpu;		      /* Q: where it runs, or last ran */
 	bool on_queue;		      /* Q: runnable or running there  */
+	bool throttled;		      /* O, read freely: it waits for its group to have time again */
 	uint8_t policy;		      /* Q */
 	int8_t nice;		      /* Q: -20 .. 19 */
 	uint8_t rt_priority;	      /* Q: 1 .. 99 for FIFO and RR */

@@ -85,7 +85,7 @@ struct cgroup {
 
 	struct wait_queue changed;
 	uint32_t events[CGROUP_EVENTS];	     /* A: changes so far, from 1 */
-	uint32_t events_told[CGROUP_EVENTS]; /* by the work alone: of these inotify has heard */
+	uint32_t events_told[CGROUP_EVENTS]; /* A: of these inotify has heard */
 	struct work tell;		     /* with a reference while it is queued */
 	char name[];			     /* C */
 };
@@ -118,7 +118,7 @@ int cgroup_move(struct cgroup *to, const char *text, const struct file *writer, 
 int cgroup_list(struct cgroup *cg, bool threads, struct text_out *o);
 /* May `who` move what is in `from` to `to`? M. */
 int cgroup_may_move_locked(struct cgroup *from, struct cgroup *to, const struct cred *who);
-/* Calls fn for each process in cg, T held; some may come and go meanwhile. `below`: and in the groups below. M. */
+/* Calls fn for each process in cg that has threads, T held; some may be born and end meanwhile. `below`: and in the groups below. M. */
 void cgroup_each_process(struct cgroup *cg, bool below, void (*fn)(struct process *p, void *arg), void *arg);
 /* fn for each living thread of a process. T. */
 void cgroup_each_task_locked(struct process *p, void (*fn)(struct task *t, void *arg), void *arg);

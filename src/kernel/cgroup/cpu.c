@@ -44,7 +44,7 @@ static void cpu_stop(struct cgroup *cg)
 static void wake_task(struct task *t, void *unused)
 {
 	(void)unused;
-	thread_wake_state(&t->thread, THREAD_INTERRUPTIBLE);
+	sched_unthrottle(&t->thread);
 }
 
 static void wake_process(struct process *p, void *unused)

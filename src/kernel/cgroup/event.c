@@ -29,9 +29,8 @@ static void tell(struct work *w)
 		uint32_t now = READ_ONCE(cg->events[event]);
 		struct dentry *d;
 
-		if (now == cg->events_told[event])
+		if (__atomic_exchange_n(&cg->events_told[event], now, __ATOMIC_ACQ_REL) == now)
 			continue;
-		cg->events_told[event] = now;
 		d = file_of(cg, names[event]);
 		if (!d)
 			continue;

@@ -63,7 +63,7 @@ void cgroup_freeze(struct cgroup *top, bool on)
 	assert_mutex_held(&cgroup_mutex);
 	if (top->freeze == on)
 		return;
-	top->freeze = on;
+	WRITE_ONCE(top->freeze, on);
 	cgroup_for_each(cg, top)
 		changed |= settle_group(cg);
 	if (changed)

@@ -117,9 +117,13 @@ static void select_process(struct process *p, void *arg)
 void cgroup_each_process(struct cgroup *cg, bool below, void (*fn)(struct process *p, void *arg), void *arg)
 {
 	struct selection s = { cg, below, fn, arg };
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	bool any = below ? cg->populated > 0 : cg->tasks > 0;
 
+	spin_unlock_irq(&proc_lock, flags);
 	assert_mutex_held(&cgroup_mutex);
-	process_for_each(select_process, &s);
+	if (any)
+		process_for_each(select_process, &s);
 }
 
 static struct cgroup *group_of_process(struct process *p, bool *ret_lives)

@@ -115,7 +115,7 @@ void cgroup_link_locked(struct cgroup *cg, struct dentry *folder)
 	cg->folder = folder;
 	list_add_tail(&cg->parent->children, &cg->siblings);
 	for (struct cgroup *a = cg->parent; a; a = a->parent)
-		a->descendants++;
+		ADD_ONCE(a->descendants, 1);
 	inherit_locked(cg);
 }
 
@@ -129,7 +129,7 @@ int cgroup_unlink_locked(struct cgroup *cg)
 	flags = spin_lock_irq(&proc_lock);
 	busy = cg->tasks > 0 || !list_empty(&cg->children);
 	if (!busy) {
-		cg->dead = true;
+		WRITE_ONCE(cg->dead, true);
 		parent->live_children--;
 		if (cg->frozen)
 			parent->frozen_children--;
@@ -141,7 +141,7 @@ int cgroup_unlink_locked(struct cgroup *cg)
 	cg->folder = NULL;
 	list_del(&cg->siblings);
 	for (struct cgroup *a = parent; a; a = a->parent)
-		a->descendants--;
+		ADD_ONCE(a->descendants, -1);
 	cpu_stat_keep_locked(cg);
 	count_dying(cg, 1);
 	return 0;

@@ -203,10 +203,18 @@ uint64_t group_deadline(struct thread *t, uint64_t now)
 	return deadline;
 }
 
+void sched_unthrottle(struct thread *t)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* it says that it waits, and then looks at the limit */
+	if (READ_ONCE(t->throttled))
+		thread_wake_state(t, THREAD_INTERRUPTIBLE);
+}
+
 void sched_throttle(void)
 {
 	struct thread *t = thread_current();
 
+	WRITE_ONCE(t->throttled, true);
 	for (;;) {
 		unsigned long irq;
 		struct run_queue *rq;
@@ -227,6 +235,7 @@ void sched_throttle(void)
 		(void)thread_sleep(min(until, now + WAIT_MOST_NS));
 	}
 	thread_cancel_sleep();
+	WRITE_ONCE(t->throttled, false);
 }
 
 /* ---- changes ---- */
