@@ -58,7 +58,7 @@ run run box || [ $? -gt 0 ]
 write_config 'while :; do :; done & while :; do :; done'
 run run --detach box </dev/null >/dev/null
 group=/sys/fs/cgroup/box
-[ "$(wc -l < $group/cgroup.procs)" = 2 ]
+until [ "$(wc -l < $group/cgroup.procs)" = 2 ]; do sleep 0.1; done
 sleep 0.3
 from=$(field $group/cpu.stat usage_usec) began=$(date +%s%N)
 sleep 2
