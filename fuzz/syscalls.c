@@ -56,6 +56,8 @@ static const char strings[][STRING_SIZE] = {
     "/dev/ptmx", "/dev/kmsg", "/proc",	    "/proc/self/fd",  "/proc/self/stat", "/proc/self/maps",
     "/proc/1",	 "/sys",      "/dev/pts/0", "/dev/urandom",   "/init",		 "tmpfs",
     "proc",	 "user.a",    "a",	    "/proc/self/exe", "/dev/full",	 "/proc/self/mem",
+    "cgroup2",	 "/sys/fs/cgroup",	    "/sys/fs/cgroup/a",		    "/sys/fs/cgroup/a/cgroup.procs",
+    "+pids +cpu", "cgroup.subtree_control", "/sys/fs/cgroup/a/cgroup.events", "/sys/fs/cgroup/a/cgroup.kill",
     "sysfs",	 "devtmpfs",  "/dev",	    "devpts",	      "/tmp/s",		 "/proc/cloudos/services",
     "/dev/zram0", "/sys/block/zram0/disksize", "/sys/block/zram0/reset", "/proc/swaps",
 };
@@ -294,9 +296,12 @@ static bool setup_step(struct hal_user *u)
 		call(u, SYS_mount, (uint64_t[6]){string("devtmpfs"), string("/dev"), string("devtmpfs")});
 		return false;
 	case 3:
-		call(u, SYS_prlimit64, (uint64_t[6]){0, 6 /* RLIMIT_NPROC */, LIMIT});
+		call(u, SYS_mount, (uint64_t[6]){string("cgroup2"), string("/sys/fs/cgroup"), string("cgroup2")});
 		return false;
 	case 4:
+		call(u, SYS_prlimit64, (uint64_t[6]){0, 6 /* RLIMIT_NPROC */, LIMIT});
+		return false;
+	case 5:
 		call(u, SYS_rt_sigprocmask, (uint64_t[6]){SIG_BLOCK, MASK, 0, 8});
 		return false;
 	}

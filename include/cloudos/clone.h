@@ -13,13 +13,14 @@ struct clone_request {
 	int exit_signal;
 	uaddr_t stack;	/* the child's stack pointer; 0: its parent's */
 	uaddr_t tls, parent_tid, child_tid, pidfd;
+	int cgroup; /* a folder's descriptor (CLONE_INTO_CGROUP) */
 	unsigned set_tid_count;
 	int set_tid[SET_TIDS_MAX]; /* numbers that the child is to have, in its own namespace first, then in those above */
 };
 
 /*
  * clone(2) of the running task: the child's id, or -EINVAL, -EAGAIN, -ENOMEM, -ERESTARTNOINTR; of CLONE_PIDFD -EFAULT, -EMFILE; of set_tid
- * -EPERM, -EEXIST; of namespaces -EPERM, -ENOSPC.
+ * -EPERM, -EEXIST; of namespaces -EPERM, -ENOSPC; of CLONE_INTO_CGROUP -EBADF, -EACCES, -EBUSY, -ENODEV, -ENOENT.
  */
 int64_t task_clone(const struct clone_request *r);
 

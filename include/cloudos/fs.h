@@ -244,6 +244,8 @@ struct super_ops {
 	int (*statfs)(struct super_block *sb, struct fs_statistics *ret);
 	int (*sync)(struct super_block *sb);			   /* null: nothing to do */
 	void (*show_options)(struct super_block *sb, struct text_out *o); /* ",size=..." for /proc/mounts; null: none */
+	/* What part of it a mount shows, for mountinfo: a length, or -ENAMETOOLONG. Null: the path from its root. */
+	int (*show_root)(const struct dentry *root, char *buf, size_t size);
 	void (*destroy)(struct super_block *sb);		   /* frees the storage; the tree is gone */
 };
 
@@ -291,6 +293,8 @@ struct fs_type {
 	int (*mount)(const struct fs_type *type, const char *source, const char *options, struct super_block **ret);
 	/* Would one option be taken (value null: it has none)? 0, -ENOENT: it is none, -EINVAL. Null: there are none. */
 	int (*check)(const char *key, const char *value);
+	/* What of it the running thread mounts, with a reference: 0 or an errno. Null: its root. */
+	int (*mount_root)(struct super_block *sb, struct dentry **ret);
 };
 
 /* Makes a type known to mount(2). 0, -EEXIST, -ENOSPC. The type stays. */
@@ -451,10 +455,32 @@ uint64_t kmsg_unread(void);
 int memfs_super_create(const struct fs_type *type, const struct super_ops *ops, uint32_t flags, const struct inode_ops *dir_ops,
 		       uint32_t mode, struct super_block **ret);
 void memfs_inode_free(struct inode *inode);
+void memfs_inode_init(struct inode *inode, struct super_block *sb, uint32_t mode, const struct inode_ops *ops, const struct file_ops *file_ops);
+/* A name in a folder whose lock is held, or which nobody can find yet. Takes over the inode on success: 0, -EEXIST, -ENOMEM. */
+int memfs_add_child(struct dentry *dir, const char *name, struct inode *inode);
+void memfs_remove_child(struct dentry *dir, const char *name); /* of a file; likewise */
+struct dentry *memfs_child(struct dentry *dir, const char *name); /* with a reference; null: there is none */
 /* inode_ops.unlink. */
 int memfs_unlink(struct inode *dir, struct dentry *dentry);
 /* A folder's books when a name comes (+1) or goes (-1). */
 void memfs_dir_count(struct inode *dir, int names, int folders);
+
+/* ---- files whose text a function makes (vfs/textfile.c) ---- */
+
+struct text_out {
+	char *buf;
+	size_t len, size;
+	int error;     /* -ENOMEM: what was written since is lost */
+	uint32_t seen; /* A: the maker's: which state it was made of; 0 at first */
+};
+extern const struct inode_ops text_inode_ops; /* their size cannot be set, which is no error */
+/* The operations of an open file with made text: f->private is theirs. */
+ssize_t text_serve(struct file *f, struct io_iter *to, int64_t *pos, int (*make)(struct text_out *o, struct inode *inode));
+int64_t text_seek(struct file *f, int64_t offset, int whence);
+void text_release(struct file *f);
+uint32_t text_seen(const struct file *f); /* text_out.seen; 0: nothing was read yet. No lock */
+/* Hands the text that is written to `store`: its length, or what that returned. */
+ssize_t text_store(struct io_iter *from, int (*store)(const char *text, size_t len, void *arg), void *arg);
 
 /* A mount that no path leads to; takes over the reference of sb, but not when it fails. Null: out of memory. */
 struct mount *mount_create_hidden(struct super_block *sb, const char *source);

@@ -36,6 +36,7 @@ enum lock_rank {
 	RANK_RENAME = 44,
 	RANK_INODE = 48,
 	RANK_INODE_CHILD = 49,
+	RANK_CGROUP = 50, /* the tree of cgroups and what is set in it */
 	RANK_PIPE = 52,
 	RANK_SOCKET_GARBAGE = 54,
 	RANK_SOCKET = 56,

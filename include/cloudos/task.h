@@ -31,6 +31,8 @@
 #define PID_NAMESPACE_DEPTH 32 /* levels below the first, as on Linux: ENOSPC beyond */
 #define POSIX_TIMERS_MAX  256	/* timers of a process: EAGAIN beyond */
 
+struct cgroup;
+struct cgroup_namespace;
 struct inherit_waiter;
 struct user_account;
 struct sem_undo_list;
@@ -162,6 +164,7 @@ struct process {
 	struct pid_entry *left_id;
 	struct task *traced_leader;	/* T: its main thread, which has exited and whose tracer has not waited for it; or null */
 	struct wait_queue child_wait;	/* threads in wait() */
+	struct cgroup *cgroup;		/* T: the group that it is in, also as a zombie; with a reference; null: in none yet */
 	struct process_handle *handle;	/* T: what pidfds stand for, with a reference; null: there has been none */
 
 	struct spinlock signal_lock;
@@ -241,6 +244,7 @@ struct task {
 	bool no_new_privs;	     /* A */
 	struct uts_namespace *uts;   /* O; others with proc_lock: LOAD_ACQUIRE. With a reference; null: it is exiting */
 	struct ipc_namespace *ipc;   /* likewise */
+	struct cgroup_namespace *cgroup_ns; /* likewise */
 	struct pid_namespace *pid_ns_children; /* likewise: that of children to come */
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
@@ -260,6 +264,9 @@ struct task {
 	struct list tracees;	     /* T: their trace.link */
 	bool traces_no_more;	     /* T: it is exiting */
 	uint32_t stop_seen;	     /* S: process.stops of a stop that it took part in and that its tracer ended for it */
+	bool freeze;		     /* A, written under T: it is to stand still (proc/freeze.c) */
+	bool frozen;		     /* T: it does */
+	bool halted;		     /* A: it sleeps where no signal reaches it */
 	uint32_t sample;	     /* O: kernel entries until the next that is timed */
 };
 
@@ -343,6 +350,11 @@ static inline struct cred *task_own_cred(const struct task *t)
 /* How many there are now, and how many there have been. */
 uint32_t task_total(void);
 uint64_t task_started(void);
+
+/* The process with the next number above `after` that the running process sees, with a reference; null: there is none. */
+struct process *process_next(int after, int *ret_number);
+/* Calls fn for each process, zombies too, with proc_lock held; it is released between them, and some may come and go. */
+void process_for_each(void (*fn)(struct process *p, void *arg), void *arg);
 
 /* With a reference, or null. */
 struct task *task_find(int tid);

@@ -41,9 +41,11 @@ enum thread_work {
 	THREAD_WORK_TRACE = 8,	 /* system-call tracing                    */
 	THREAD_WORK_RESTORE_MASK = 16, /* a saved signal mask is to be restored  */
 	THREAD_WORK_RSEQ = 32,	 /* it may be in a restartable sequence    */
+	THREAD_WORK_THROTTLE = 64, /* its group may have used up its time    */
 };
 
 struct mutex;
+struct sched_group;
 struct vm_space;
 struct fs_context;
 struct fd_table;
@@ -61,6 +63,7 @@ struct thread {
 	uint32_t state;		      /* Q: enum thread_state */
 	uint32_t cpu;		      /* Q: where it runs, or last ran */
 	bool on_queue;		      /* Q: runnable or running there  */
+	bool throttled;		      /* O, read freely: it waits for its group to have time again */
 	uint8_t policy;		      /* Q */
 	int8_t nice;		      /* Q: -20 .. 19 */
 	uint8_t rt_priority;	      /* Q: 1 .. 99 for FIFO and RR */
@@ -68,6 +71,8 @@ struct thread {
 	uint8_t urgency;	      /* Q: that it runs with: its own or the lent one */
 	uint8_t level;		      /* Q: the real-time priority that goes with that; 0: it shares by weight ... */
 	uint32_t weight;	      /* Q: ... this one */
+	struct sched_group *group;    /* Q: with whom it shares; null: nobody */
+	struct sched_group *counted_in; /* Q: whose load has its weight; null: none */
 	struct hal_user *user;	      /* C: null for a kernel thread */
 	uint32_t switch_work;	      /* O: bits of work that switching away from it sets */
 	struct sched_space *space;    /* O: null for a kernel thread */
@@ -194,6 +199,7 @@ static inline unsigned thread_urgency(const struct thread *t)
 	return READ_ONCE(t->urgency);
 }
 int thread_set_affinity(struct thread *t, uint64_t mask); /* moves it at once if it must; may sleep */
+int thread_post_affinity(struct thread *t, uint64_t mask); /* a running thread moves at its next switch; any context below RUN_QUEUE */
 uint64_t sched_slice_ns(void);
 void sched_set_slice_ns(uint64_t ns); /* the quantum of one of the fair class: 100 µs .. 1 s; "cloudos.quantum_us=" */
 

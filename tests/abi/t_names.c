@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Names: walking paths, making, removing, linking and moving files and folders, and what is refused. */
 #include <limits.h>
+#include <linux/openat2.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include "cases.h"
 #include "scratch.h"
@@ -269,6 +271,43 @@ static void many_in_one_folder(void)
 	EXPECT(fine);
 }
 
+static int open_within(int root, const char *name, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = flags, .mode = flags & (O_CREAT | __O_TMPFILE) ? 0600 : 0, .resolve = resolve };
+
+	return (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+}
+
+static ino_t ino_within(int root, const char *name, uint64_t flags, uint64_t resolve)
+{
+	int fd = open_within(root, name, flags, resolve);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return 0;
+	close(fd);
+	return st.st_ino;
+}
+
+/* RESOLVE_IN_ROOT: an absolute name begins in the root that was given, and no kind of opening leads out of it. */
+static void in_a_root(void)
+{
+	int root, fd;
+
+	EXPECT(mkdir("root", 0755) == 0 && mkdir("root/tmp", 0755) == 0 && touch("root/tmp/file") == 0 && symlink("/tmp", "root/link") == 0);
+	root = open("root", O_PATH | O_DIRECTORY);
+	EXPECT(ino_within(root, "/", O_PATH, RESOLVE_IN_ROOT) == ino("root"));
+	EXPECT(ino_within(root, "//../tmp/file", O_RDONLY, RESOLVE_IN_ROOT) == ino("root/tmp/file"));
+	EXPECT(ino_within(root, "/link/file", O_RDONLY, RESOLVE_IN_ROOT) == ino("root/tmp/file"));
+	EXPECT(ino_within(root, "/tmp/new", O_WRONLY | O_CREAT, RESOLVE_IN_ROOT) == ino("root/tmp/new") && exists("root/tmp/new"));
+	EXPECT_ERRNO(open_within(root, "/root", O_RDONLY, RESOLVE_IN_ROOT), ENOENT);
+	EXPECT_ERRNO(open_within(root, "/root", O_RDWR | O_TMPFILE, RESOLVE_IN_ROOT), ENOENT);
+	EXPECT_ERRNO(open_within(root, "..", O_RDWR | O_TMPFILE, RESOLVE_BENEATH), EXDEV);
+	EXPECT_ERRNO(open_within(root, "/tmp", O_RDONLY, RESOLVE_BENEATH), EXDEV);
+	fd = open_within(root, "/tmp", O_RDWR | O_TMPFILE, RESOLVE_IN_ROOT);
+	EXPECT(fd >= 0 && close(fd) == 0 && close(root) == 0);
+}
+
 int main(void)
 {
 	if (scratch_enter("names"))
@@ -281,6 +320,7 @@ int main(void)
 	CASE(moving);
 	CASE(moving_with_flags);
 	CASE(whiteout);
+	CASE(in_a_root);
 	CASE(where_am_i);
 	CASE(many_in_one_folder);
 	scratch_leave();

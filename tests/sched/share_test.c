@@ -2,6 +2,7 @@
 /* Who gets the CPU, and how much: weights, real time, affinity, parameters. Shares are compared by the scheduler's own clock. */
 #include "unit.h"
 #include <cloudos/errno.h>
+#include <cloudos/sched_group.h>
 #include <cloudos/thread.h>
 #include <hal/hal.h>
 #include <linux/sched.h>
@@ -80,6 +81,73 @@ static void nice_weighs(void **state)
 	run_b = spinner_stop(&b);
 	run_a = spinner_stop(&a);
 	assert_in_range(run_a * 100 / run_b, 200, 450);
+}
+
+/* Starts one on CPU 1 in a group. */
+static void spinner_start_in(struct spinner *s, struct sched_group *g)
+{
+	*s = (struct spinner){ 0 };
+	assert_int_equal(thread_init(&s->thread, "spinner", spin, s), 0);
+	s->thread.release = gone;
+	s->thread.affinity = 2;
+	thread_set_group(&s->thread, g);
+	thread_start(&s->thread);
+}
+
+static void group_start(struct sched_group *g, struct sched_group *parent, uint32_t weight)
+{
+	sched_group_init(g, parent);
+	sched_group_set_shares(g, true);
+	sched_group_set_weight(g, weight);
+}
+
+/* A group has its share however many threads it has; one outside of groups competes with it as one more. */
+static void groups_share_as_one(void **state)
+{
+	static struct sched_group many, one;
+	static struct spinner in_many[3], in_one, outside;
+	uint64_t run[3];
+
+	(void)state;
+	group_start(&many, NULL, 100);
+	group_start(&one, NULL, 300);
+	for (size_t i = 0; i < 3; i++)
+		spinner_start_in(&in_many[i], &many);
+	spinner_start_in(&in_one, &one);
+	spinner_start_in(&outside, NULL);
+	thread_delay(300 * NSEC_PER_MSEC);
+	run[2] = spinner_stop(&outside);
+	run[1] = spinner_stop(&in_one);
+	run[0] = 0;
+	for (size_t i = 0; i < 3; i++)
+		run[0] += spinner_stop(&in_many[i]);
+	assert_in_range(run[1] * 100 / run[2], 200, 420); /* 3 : 1 */
+	assert_in_range(run[0] * 100 / run[2], 60, 180);  /* 1 : 1, and a little while the others are being stopped */
+	assert_int_equal(many.load, 0);
+	assert_int_equal(one.load, 0);
+}
+
+static void groups_in_a_group_share_what_it_has(void **state)
+{
+	static struct sched_group top, a, b;
+	static struct spinner in_a, in_b, outside;
+	uint64_t run_a, run_b, run_outside;
+
+	(void)state;
+	group_start(&top, NULL, 200);
+	group_start(&a, &top, 100);
+	group_start(&b, &top, 100);
+	spinner_start_in(&in_a, &a);
+	spinner_start_in(&in_b, &b);
+	spinner_start_in(&outside, NULL);
+	thread_delay(300 * NSEC_PER_MSEC);
+	run_outside = spinner_stop(&outside);
+	run_a = spinner_stop(&in_a);
+	run_b = spinner_stop(&in_b);
+	assert_in_range(run_a * 100 / run_outside, 65, 150);
+	assert_in_range(run_b * 100 / run_outside, 65, 160);
+	assert_int_equal(top.load, 0);
+	assert_false(a.active || b.active);
 }
 
 static void the_weakest_still_runs(void **state)
@@ -246,6 +314,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		UNIT_TEST(equal_threads_share_equally),
 		UNIT_TEST(nice_weighs),
+		UNIT_TEST(groups_share_as_one),
+		UNIT_TEST(groups_in_a_group_share_what_it_has),
 		UNIT_TEST(the_weakest_still_runs),
 		UNIT_TEST(real_time_goes_first),
 		UNIT_TEST(who_was_real_time_shares_again),

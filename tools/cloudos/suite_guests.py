@@ -68,8 +68,8 @@ def abi() -> list[Job]:
 # ---- Debian's own programs, dynamic, from their packages (docs/rootfs.md) ----
 
 DEBIAN_FOLDER = ROOT / "tests" / "debian"        # programs that print `ok`
-DEBIAN_PACKAGES = ("bash", "bubblewrap", "coreutils", "fio", "gdb", "git", "hostname", "libcap2-bin", "perl", "procps", "python3",
-                   "python3-seccomp", "redis-server", "sqlite3", "strace", "util-linux")
+DEBIAN_PACKAGES = ("bash", "bubblewrap", "coreutils", "crun", "fio", "gdb", "git", "hostname", "libcap2-bin", "perl", "procps",
+                   "python3", "python3-seccomp", "redis-server", "sqlite3", "strace", "util-linux")
 
 
 def debian_programs() -> list[Job]:

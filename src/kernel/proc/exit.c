@@ -9,6 +9,7 @@
  */
 #define LOG_SUBSYSTEM "proc"
 #include "proc_internal.h"
+#include <cloudos/cgroup.h>
 #include <cloudos/child.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
@@ -143,6 +144,7 @@ static bool tell_parent_locked(struct process *p)
 void process_reap_locked(struct process *p)
 {
 	p->state = PROCESS_REAPED;
+	cgroup_reaped_locked(p);
 	process_handle_reaped_locked(p);
 	list_del(&p->sibling);
 	group_leave_locked(p, &p->left);
@@ -275,6 +277,7 @@ static void unlink_task(struct task *t, int status)
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
 	leave_process_locked(t);
+	cgroup_ends_locked(p, t, p->task_count == 0);
 	t->id->task = NULL;
 	if (!trace_exits_locked(t, status)) {
 		id = pid_drop_locked(t->id);

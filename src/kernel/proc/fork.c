@@ -6,6 +6,7 @@
  * A half-made task is undone by dropping what its pointers hold: each is null or a reference.
  */
 #include "proc_internal.h"
+#include <cloudos/cgroup.h>
 #include <cloudos/clone.h>
 #include <cloudos/pidfd.h>
 #include <cloudos/ptrace.h>
@@ -18,7 +19,8 @@
 #define CLONE_KNOWN                                                                                         \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |    \
 	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED |       \
-	 CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND | CLONE_PIDFD)
+	 CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND | CLONE_PIDFD |          \
+	 CLONE_INTO_CGROUP)
 
 static int check_flags(const struct clone_request *r)
 {
@@ -37,6 +39,8 @@ static int check_flags(const struct clone_request *r)
 		return -EINVAL;
 	if ((flags & CLONE_PARENT) && process_self()->is_init)
 		return -EINVAL;
+	if ((flags & CLONE_INTO_CGROUP) && (flags & CLONE_THREAD))
+		return -EOPNOTSUPP; /* a thread is in its process's group */
 	if ((flags & CLONE_PIDFD) && (flags & (CLONE_DETACHED | CLONE_THREAD)))
 		return -EINVAL;
 	if ((flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID) && r->pidfd == r->parent_tid)
@@ -277,12 +281,26 @@ static int link_process_locked(struct task *t, struct process *p, struct process
 	return 0;
 }
 
-static int link_locked(struct task *t, struct pid_entry *id, struct task *from, const struct clone_request *r, unsigned event)
+/* Its numbers, and room in its group. */
+static int assign_locked(struct pid_entry *id, struct cgroup *cg, const struct clone_request *r)
+{
+	int err = pid_assign_locked(id, r->set_tid, r->set_tid_count);
+
+	if (err == 0) {
+		err = cgroup_charge_locked(cg);
+		if (err < 0)
+			(void)pid_drop_locked(id);
+	}
+	return err;
+}
+
+/* `into`: the group that the child is born into, null: its parent's. */
+static int link_locked(struct task *t, struct pid_entry *id, struct task *from, const struct clone_request *r, struct cgroup *into, unsigned event)
 {
 	struct process *parent = r->flags & CLONE_PARENT ? from->process->parent : from->process;
-	int err;
+	struct cgroup *cg = into ? into : from->process->cgroup;
+	int err = assign_locked(id, cg, r);
 
-	err = pid_assign_locked(id, r->set_tid, r->set_tid_count);
 	if (err < 0)
 		return err;
 	t->id = id;
@@ -294,10 +312,16 @@ static int link_locked(struct task *t, struct pid_entry *id, struct task *from, 
 	else
 		err = link_process_locked(t, t->process, parent, from->process);
 	if (err < 0) {
+		cgroup_uncharge_locked(cg);
 		(void)pid_drop_locked(id);
 		return err;
 	}
 	id->task = t;
+	if (!(r->flags & CLONE_THREAD)) {
+		cgroup_get(cg);
+		t->process->cgroup = cg;
+	}
+	cgroup_born_locked(t->process, t, into != NULL);
 	if ((r->flags & CLONE_PTRACE) || event)
 		trace_inherit_locked(t, from);
 	if (r->flags & CLONE_VFORK) {
@@ -336,16 +360,21 @@ static int check_set_tid(const struct clone_request *r, const struct pid_namespa
 static int clone_link(struct task *t, struct task *from, const struct clone_request *r, unsigned event)
 {
 	struct pid_entry *id = pid_entry_alloc(t->process->pid_ns);
+	struct cgroup *into = NULL;
 	unsigned long flags;
-	int err;
+	int err = id ? 0 : -ENOMEM;
 
-	if (!id)
-		return -ENOMEM;
-	flags = spin_lock_irq(&proc_lock);
-	err = link_locked(t, id, from, r, event);
-	if (err == 0)
-		ADD_ONCE(started, 1);
-	spin_unlock_irq(&proc_lock, flags);
+	if (err == 0 && (r->flags & CLONE_INTO_CGROUP))
+		err = cgroup_open_for_child(r->cgroup, &into);
+	if (err == 0) {
+		flags = spin_lock_irq(&proc_lock);
+		err = link_locked(t, id, from, r, into, event);
+		if (err == 0)
+			ADD_ONCE(started, 1);
+		spin_unlock_irq(&proc_lock, flags);
+	}
+	if (into)
+		cgroup_put(into);
 	if (err < 0)
 		pid_entry_free(id);
 	return err;
@@ -354,6 +383,7 @@ static int clone_link(struct task *t, struct task *from, const struct clone_requ
 /* Until the child execs or exits, or this process is killed. THREAD_STOPPED: only SIGKILL and SIGCONT wake it. */
 static void vfork_wait(struct task *t)
 {
+	freeze_halt_begin(t);
 	for (;;) {
 		thread_prepare_sleep(THREAD_STOPPED);
 		if (!__atomic_load_n(&t->vfork_pending, __ATOMIC_ACQUIRE) || (READ_ONCE(t->thread.work) & THREAD_WORK_EXIT))
@@ -361,6 +391,7 @@ static void vfork_wait(struct task *t)
 		(void)thread_sleep(HAL_TIMER_NEVER);
 	}
 	thread_cancel_sleep();
+	freeze_halt_end(t);
 }
 
 void task_vfork_done(struct task *t)

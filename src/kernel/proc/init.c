@@ -5,6 +5,7 @@
  */
 #define LOG_SUBSYSTEM "proc"
 #include "proc_internal.h"
+#include <cloudos/cgroup.h>
 #include <cloudos/clone.h>
 #include <cloudos/service.h>
 #include <cloudos/uts.h>
@@ -119,6 +120,8 @@ static int init_parts(struct task *t, struct process *p)
 	namespace_get(&p->pid_ns->base);
 	t->uts = &uts_initial;
 	namespace_get(uts_as_namespace(&uts_initial));
+	t->cgroup_ns = &cgroup_namespace_first;
+	namespace_get(cgroup_namespace_base(t->cgroup_ns));
 	t->ipc = task_ipc_ops ? task_ipc_ops->first : NULL;
 	if (t->ipc)
 		namespace_get(task_ipc_ops->base(t->ipc));
@@ -143,6 +146,10 @@ static void init_link(struct task *t, struct process *p, struct pid_entry *id, s
 	process_get(p); /* for good: nobody waits for it */
 	list_add_tail(&p->tasks, &t->process_link);
 	p->task_count = p->live = 1;
+	p->cgroup = cgroup_root;
+	cgroup_get(cgroup_root);
+	ASSERT(cgroup_charge_locked(cgroup_root) == 0);
+	cgroup_born_locked(p, t, false);
 	process_init = pid_namespace_first.init = p;
 	spin_unlock_irq(&proc_lock, flags);
 }

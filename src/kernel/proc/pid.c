@@ -161,6 +161,35 @@ int pid_next_in_locked(struct pid_namespace *ns, int after)
 	return -1;
 }
 
+struct process *process_next(int after, int *ret_number)
+{
+	struct pid_namespace *ns = pid_namespace_current();
+	unsigned long flags = spin_lock_irq(&proc_lock);
+	int number = pid_next_in_locked(ns, after);
+	struct process *p = number > 0 ? pid_lookup_in_locked(ns, number)->process : NULL;
+
+	if (p)
+		process_get(p);
+	spin_unlock_irq(&proc_lock, flags);
+	if (p)
+		*ret_number = number;
+	return p;
+}
+
+void process_for_each(void (*fn)(struct process *p, void *arg), void *arg)
+{
+	int pid = 0;
+
+	do {
+		unsigned long flags = spin_lock_irq(&proc_lock);
+
+		pid = pid_next_in_locked(&pid_namespace_first, pid);
+		if (pid > 0)
+			fn(pid_lookup_global_locked(pid)->process, arg);
+		spin_unlock_irq(&proc_lock, flags);
+	} while (pid > 0);
+}
+
 int pid_last(void)
 {
 	struct pid_namespace *ns = pid_namespace_current();

@@ -148,9 +148,17 @@ void signalfd_notify_locked(struct process *p); /* S: a signal has become pendin
 void stop_begin_locked(struct process *p, int signo);
 void stop_continue_locked(struct process *p);
 bool stop_due(const struct task *t); /* the running task is to stop */
+bool stop_spares(const struct task *t); /* a worker that is waited for takes part in no stop */
 void stop_here(struct task *t); /* the running task stops until told to go on */
 void stop_task_left_locked(struct process *p, bool *ret_notify); /* one exits while others stop */
 void stop_notify_parent(struct process *p, bool continued);
+
+/* freeze.c: of the running task */
+bool freeze_due(const struct task *t); /* it is to stand still */
+void freeze_here(struct task *t);      /* and does, until told to go on */
+/* It begins, or ends, to sleep where no signal reaches it: that counts as frozen. */
+void freeze_halt_begin(struct task *t);
+void freeze_halt_end(struct task *t);
 
 /* ---- exec.c, fork.c, exit.c ---- */
 
@@ -184,7 +192,7 @@ int exit_code_of(int status, int *ret_status);
 /* unshare.c */
 #define CLONE_NAMESPACES                                                                                                      \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
-#define CLONE_NAMESPACES_KNOWN (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID)
+#define CLONE_NAMESPACES_KNOWN (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID)
 int task_unshare_files(void); /* 0 or -ENOMEM */
 int task_check_namespaces(uint64_t flags); /* of clone or unshare: 0, -EINVAL, -EPERM */
 /* Parts of a task that is being cloned, credentials first: 0, -EPERM, -ENOSPC, -ENOMEM ...; what it has then is its own to drop. */

@@ -4,6 +4,7 @@
  * with a reference to its address space where it needs that; a process may be gone between two reads.
  */
 #include "procfs.h"
+#include <cloudos/cgroup.h>
 #include <cloudos/inspect.h>
 #include <linux/capability.h>
 
@@ -171,10 +172,8 @@ static int show_coredump_filter(const struct process_look *l, struct vm_space *s
 
 static int show_cgroup(const struct process_look *l, struct vm_space *s, struct text_out *o)
 {
-	(void)l;
 	(void)s;
-	out_printf(o, "0::/\n");
-	return 0;
+	return cgroup_show(l->cgroup, o);
 }
 
 static int show_personality(const struct process_look *l, struct vm_space *s, struct text_out *o)
@@ -261,9 +260,8 @@ static int show(struct namespace *ns, int pid, int tid, const char *file, struct
 			err = file_shows[i](l, s, o);
 		if (s)
 			vm_space_put(s);
-		if (l->cred)
-			cred_put(l->cred);
 	}
+	process_look_end(l);
 	kfree(l);
 	return err;
 }

@@ -32,10 +32,12 @@ struct process_look {
 	unsigned core_filter;
 	uint32_t personality;
 	struct cred *cred; /* with a reference; null: a zombie's */
+	struct cgroup *cgroup; /* with a reference */
 };
 
-/* 0 or -ESRCH. The caller puts ret->cred. */
+/* 0 or -ESRCH; process_look_end() must come, also after that. */
 int process_look(struct pid_namespace *ns, int pid, int tid, struct process_look *ret);
+void process_look_end(struct process_look *l);
 
 int procfs_stat(const struct process_look *l, struct vm_space *s, struct text_out *o);
 int procfs_status(const struct process_look *l, struct vm_space *s, struct text_out *o);

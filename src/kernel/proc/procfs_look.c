@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One look at a process for /proc: everything that locks guard is copied at once. */
 #include "procfs.h"
+#include <cloudos/cgroup.h>
 
 static char state_letter(const struct process *p, const struct task *t)
 {
@@ -97,6 +98,8 @@ static void look_limits(struct process *p, struct process_look *ret)
 static void look_locked(struct process *p, struct task *t, bool one_thread, const struct pid_namespace *ns, struct process_look *ret)
 {
 	look_relations_locked(p, ns, ret);
+	ret->cgroup = p->cgroup;
+	cgroup_get(ret->cgroup);
 	ret->tid = look_id(t ? t->id : p->id, ns, &ret->tids);
 	ret->tracer = t && t->trace.tracer ? pid_number_in(t->trace.tracer->process->id, ns) : 0;
 	ret->state = state_letter(p, t);
@@ -121,6 +124,13 @@ static void look_locked(struct process *p, struct task *t, bool one_thread, cons
 		for (int i = 0; i < 4; i++)
 			ret->uid[i] = p->exit_uid;
 	}
+}
+
+void process_look_end(struct process_look *l)
+{
+	if (l->cred)
+		cred_put(l->cred);
+	cgroup_put(l->cgroup);
 }
 
 int process_look(struct pid_namespace *ns, int pid, int tid, struct process_look *ret)

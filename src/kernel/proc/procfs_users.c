@@ -60,8 +60,7 @@ int procfs_users_store(int pid, int tid, const char *file, const struct cred *op
 	err = process_look(&pid_namespace_first, pid, tid, l);
 	if (err == 0)
 		err = l->cred ? store_in_namespace(l->cred->user_ns, file, opener, text, len) : -EINVAL;
-	if (l->cred)
-		cred_put(l->cred);
+	process_look_end(l);
 	kfree(l);
 	return err;
 }

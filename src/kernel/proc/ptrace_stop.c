@@ -90,8 +90,9 @@ static bool over(const struct task *t, bool dying)
 	       (!dying && told_to_exit(t));
 }
 
-static void sleep_until_over(const struct task *t, bool dying)
+static void sleep_until_over(struct task *t, bool dying)
 {
+	freeze_halt_begin(t);
 	for (;;) {
 		thread_prepare_sleep(THREAD_STOPPED);
 		if (over(t, dying))
@@ -99,6 +100,7 @@ static void sleep_until_over(const struct task *t, bool dying)
 		(void)thread_sleep(HAL_TIMER_NEVER);
 	}
 	thread_cancel_sleep();
+	freeze_halt_end(t);
 }
 
 /* The signal that the tracer resumed it with; what it made of the details, if it is that one, in *ret_info, unless null. */

@@ -6,6 +6,7 @@
  * one instead, since the others are then what belongs to it.
  */
 #include "unshare.h"
+#include <cloudos/cgroup.h>
 #include <cloudos/inspect.h>
 #include <cloudos/pidfd.h>
 #include <cloudos/vfs.h>
@@ -70,8 +71,10 @@ static int enter(struct task *t, struct namespace *ns, struct parts *new)
 	namespace_get(ns);
 	new->uts = uts_of_namespace(ns);
 	if (!new->uts)
+		new->cgroups = cgroup_namespace_of(ns);
+	if (!new->uts && !new->cgroups)
 		new->ipc = task_ipc_ops->of(ns);
-	ASSERT(new->uts || new->ipc);
+	ASSERT(new->uts || new->cgroups || new->ipc);
 	return 0;
 }
 
@@ -94,10 +97,10 @@ int task_set_namespace(struct namespace *ns)
 /* ---- by kind ---- */
 
 /* The name in /proc/PID/ns, and where a task has it. In the order in which they are entered: the first decides what may be done to the rest. */
-enum { KIND_USER, KIND_MNT, KIND_UTS, KIND_IPC, KIND_PID, KINDS };
+enum { KIND_USER, KIND_MNT, KIND_UTS, KIND_IPC, KIND_CGROUP, KIND_PID, KINDS };
 
-static const uint64_t kind_flags[KINDS] = { CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID };
-const char *const task_namespace_names[] = { "ipc", "mnt", "pid", "pid_for_children", "user", "uts", NULL };
+static const uint64_t kind_flags[KINDS] = { CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP, CLONE_NEWPID };
+const char *const task_namespace_names[] = { "cgroup", "ipc", "mnt", "pid", "pid_for_children", "user", "uts", NULL };
 
 /* Borrowed; null: the task is past having one. */
 static struct namespace *namespace_locked(struct task *t, int kind)
@@ -114,6 +117,8 @@ static struct namespace *namespace_locked(struct task *t, int kind)
 		return uts ? uts_as_namespace(uts) : NULL;
 	case KIND_IPC:
 		return ipc_base(LOAD_ACQUIRE(t->ipc));
+	case KIND_CGROUP:
+		return cgroup_base(LOAD_ACQUIRE(t->cgroup_ns));
 	default:
 		return &t->process->pid_ns->base;
 	}
@@ -129,7 +134,7 @@ static struct namespace *children_namespace_locked(struct task *t)
 
 static struct namespace *named_locked(struct task *t, const char *name)
 {
-	static const char *const names[KINDS] = { "user", "mnt", "uts", "ipc", "pid" };
+	static const char *const names[KINDS] = { "user", "mnt", "uts", "ipc", "cgroup", "pid" };
 
 	for (int kind = 0; kind < KINDS; kind++)
 		if (str_equal(name, names[kind]))

@@ -322,6 +322,10 @@ void signal_deliver(struct task *t, bool from_call)
 			stop_here(t);
 			continue;
 		}
+		if (freeze_due(t)) {
+			freeze_here(t);
+			continue;
+		}
 		if (unlikely(READ_ONCE(t->trace.interrupt))) {
 			trace_interrupted(t);
 			continue;

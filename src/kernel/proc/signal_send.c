@@ -126,6 +126,19 @@ static bool spared(const struct process *p, bool above)
 	return p->is_init && (!above || p == process_init);
 }
 
+#define SIGNALS_CORE \
+	(SIGNALS_SYNCHRONOUS | signal_bit(SIGQUIT) | signal_bit(SIGABRT) | signal_bit(SIGXCPU) | signal_bit(SIGXFSZ))
+
+/* What ends a program, and asks neither it nor a tracer, does not wait for a frozen one to go on (as on Linux, where it may leave no core). */
+static bool ends_frozen_locked(const struct process *p, const struct task *target, int signo)
+{
+	if (!READ_ONCE(target->freeze) || p->is_init || p->stop_signal || ptrace_is_traced(target))
+		return false;
+	if ((signal_bit(signo) & (SIGNALS_STOP | SIGNALS_IGNORED_BY_DEFAULT | SIGNALS_CORE)) || (target->waiting_for & signal_bit(signo)))
+		return false;
+	return READ_ONCE(LOAD_ACQUIRE(p->actions)->action[signo - 1].handler) == SIGNAL_ACTION_DEFAULT;
+}
+
 int signal_send_locked(struct process *p, struct task *only, const struct signal_info *info)
 {
 	uint64_t bit = signal_bit(info->signo);
@@ -148,6 +161,10 @@ int signal_send_locked(struct process *p, struct task *only, const struct signal
 	target = only ? (only->blocked & bit ? NULL : only) : choose_locked(p, bit);
 	if (dropped_locked(p, target, info->signo) && (info->signo != SIGSTOP || spared(p, above)))
 		return 0;
+	if (target && unlikely(ends_frozen_locked(p, target, info->signo))) {
+		signal_group_exit_locked(p, info->signo, NULL);
+		return 0;
+	}
 	if (unlikely(p->pid_ns != &pid_namespace_first) && info->code <= 0 && from_above(p, info)) {
 		stranger = *info;
 		stranger.fields._kill._pid = 0;

@@ -72,7 +72,7 @@ void stop_task_left_locked(struct process *p, bool *ret_notify)
 }
 
 /* Whoever waits for a worker to go takes part in no stop until it has gone: the worker, running, does not stop. */
-static bool is_spared(const struct task *t)
+bool stop_spares(const struct task *t)
 {
 	return t->worker && t->async && task_async_ops->leaving(t);
 }
@@ -81,21 +81,23 @@ bool stop_due(const struct task *t)
 {
 	const struct process *p = t->process;
 
-	return READ_ONCE(p->stop_signal) && !is_spared(t) && !(ptrace_is_traced(t) && t->stop_seen == READ_ONCE(p->stops));
+	return READ_ONCE(p->stop_signal) && !stop_spares(t) && !(ptrace_is_traced(t) && t->stop_seen == READ_ONCE(p->stops));
 }
 
 static void sleep_stopped(struct task *t, uint32_t stop)
 {
 	struct process *p = t->process;
 
+	freeze_halt_begin(t);
 	for (;;) {
 		thread_prepare_sleep(THREAD_STOPPED);
-		if (!READ_ONCE(p->stop_signal) || READ_ONCE(p->stops) != stop || ptrace_is_traced(t) || is_spared(t) ||
+		if (!READ_ONCE(p->stop_signal) || READ_ONCE(p->stops) != stop || ptrace_is_traced(t) || stop_spares(t) ||
 		    (READ_ONCE(t->thread.work) & THREAD_WORK_EXIT))
 			break;
 		(void)thread_sleep(HAL_TIMER_NEVER);
 	}
 	thread_cancel_sleep();
+	freeze_halt_end(t);
 }
 
 /* Counts the running thread in, once a stop; the signal of the stop, or 0: it is over. */
@@ -149,7 +151,7 @@ void stop_here(struct task *t)
 		return;
 	if (!ptrace_is_traced(t))
 		sleep_stopped(t, stop);
-	if (is_spared(t)) {
+	if (stop_spares(t)) {
 		leave_stop(t, stop);
 		return;
 	}

@@ -11,6 +11,7 @@
  * object. See proc_settle().
  */
 #include "proc_internal.h"
+#include <cloudos/cgroup.h>
 #include <cloudos/seccomp.h>
 #include <cloudos/vfs.h>
 #include <cloudos/vm.h>
@@ -150,6 +151,8 @@ void process_put(struct process *p)
 		process_handle_put(p->handle);
 	if (p->pid_ns)
 		namespace_put(&p->pid_ns->base);
+	if (p->cgroup)
+		cgroup_put(p->cgroup);
 	group_leftovers_free(&p->left);
 	pid_entry_free(p->left_id);
 	slab_free(process_cache, p);

@@ -3,11 +3,12 @@
  * Leaving what is shared with other tasks: unshare(2), and the namespaces that clone(2) gives to a child. setns.c enters what others have.
  * All that a call makes is made first, and then put in place at once, so that a call that fails has changed nothing.
  *
- * Kinds of namespaces: mounts (an fs context is in one, vfs/mount_namespace.c); UTS (ns/uts.c), IPC (ipc/namespace.c) and the pids of
- * children (pid_namespace.c), of which a task has one each; users (security/user_namespace.c), in which credentials are. A new user
+ * Kinds of namespaces: mounts (an fs context is in one, vfs/mount_namespace.c); UTS (ns/uts.c), IPC (ipc/namespace.c), cgroups
+ * (cgroup/namespace.c) and the pids of children (pid_namespace.c), of which a task has one each; users (security/user_namespace.c), in which credentials are. A new user
  * namespace owns the others that are made by the same call.
  */
 #include "unshare.h"
+#include <cloudos/cgroup.h>
 #include <cloudos/clone.h>
 #include <cloudos/creds.h>
 #include <cloudos/vfs.h>
@@ -37,6 +38,11 @@ static struct namespace *uts_base(struct uts_namespace *ns)
 	return ns ? uts_as_namespace(ns) : NULL;
 }
 
+struct namespace *cgroup_base(struct cgroup_namespace *ns)
+{
+	return ns ? cgroup_namespace_base(ns) : NULL;
+}
+
 static struct namespace *pid_base(struct pid_namespace *ns)
 {
 	return ns ? &ns->base : NULL;
@@ -44,10 +50,11 @@ static struct namespace *pid_base(struct pid_namespace *ns)
 
 void task_namespaces_put(struct task *t)
 {
-	struct namespace *const old[] = { uts_base(t->uts), ipc_base(t->ipc), pid_base(t->pid_ns_children) };
+	struct namespace *const old[] = { uts_base(t->uts), ipc_base(t->ipc), cgroup_base(t->cgroup_ns), pid_base(t->pid_ns_children) };
 
 	STORE_RELEASE(t->uts, NULL);
 	STORE_RELEASE(t->ipc, NULL);
+	STORE_RELEASE(t->cgroup_ns, NULL);
 	STORE_RELEASE(t->pid_ns_children, NULL);
 	proc_settle();
 	for (size_t i = 0; i < ARRAY_SIZE(old); i++)
@@ -73,6 +80,8 @@ static int make_namespaces(struct task *t, uint64_t flags, struct user_namespace
 		err = uts_copy(t->uts, owner, &new->uts);
 	if (err == 0 && (flags & CLONE_NEWIPC))
 		err = task_ipc_ops ? task_ipc_ops->create(owner, &new->ipc) : -EINVAL;
+	if (err == 0 && (flags & CLONE_NEWCGROUP))
+		err = cgroup_namespace_create(owner, &new->cgroups);
 	if (err == 0 && (flags & CLONE_NEWPID))
 		err = t->pid_ns_children == t->process->pid_ns ? pid_namespace_create(t->process->pid_ns, owner, &new->pids) : -EINVAL;
 	return err;
@@ -123,10 +132,13 @@ int task_clone_namespaces(struct task *t, struct task *from, uint64_t flags)
 		hold(uts_base(new.uts = from->uts));
 	if (!new.ipc)
 		hold(ipc_base(new.ipc = from->ipc));
+	if (!new.cgroups)
+		hold(cgroup_base(new.cgroups = from->cgroup_ns));
 	if (!new.pids)
 		hold(pid_base(new.pids = from->pid_ns_children));
 	t->uts = new.uts;
 	t->ipc = new.ipc;
+	t->cgroup_ns = new.cgroups;
 	t->pid_ns_children = new.pids;
 	return err;
 }
@@ -154,6 +166,7 @@ void parts_put(const struct parts *p)
 		fs_context_leave(p->fs);
 	drop(uts_base(p->uts));
 	drop(ipc_base(p->ipc));
+	drop(cgroup_base(p->cgroups));
 	drop(pid_base(p->pids));
 	if (p->cred)
 		cred_put(p->cred);
@@ -181,6 +194,7 @@ void parts_commit(const struct parts *new)
 	EXCHANGE(t->thread.fs, new->fs, old.fs);
 	EXCHANGE(t->uts, new->uts, old.uts);
 	EXCHANGE(t->ipc, new->ipc, old.ipc);
+	EXCHANGE(t->cgroup_ns, new->cgroups, old.cgroups);
 	EXCHANGE(t->pid_ns_children, new->pids, old.pids);
 	proc_settle();
 	parts_put(&old);

@@ -12,6 +12,7 @@ struct parts {
 	struct fs_context *fs;
 	struct uts_namespace *uts;
 	struct ipc_namespace *ipc;
+	struct cgroup_namespace *cgroups;
 	struct pid_namespace *pids; /* of children to come */
 	struct cred *cred;
 };
@@ -20,5 +21,6 @@ void parts_commit(const struct parts *new); /* takes over the references; may sl
 void parts_put(const struct parts *p);
 
 struct namespace *ipc_base(struct ipc_namespace *ns); /* null of null */
+struct namespace *cgroup_base(struct cgroup_namespace *ns); /* likewise */
 
 #endif

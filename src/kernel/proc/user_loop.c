@@ -7,6 +7,7 @@
  */
 #include "proc_internal.h"
 #include <cloudos/ptrace.h>
+#include <cloudos/sched_group.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vm.h>
 
@@ -92,6 +93,8 @@ static __attribute__((noinline)) void see_to_work(struct task *t, bool from_call
 
 	if (work & THREAD_WORK_RESCHEDULE)
 		schedule();
+	if (unlikely(work & THREAD_WORK_THROTTLE))
+		sched_throttle();
 	if (work & (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT | THREAD_WORK_RESTORE_MASK))
 		signal_deliver(t, from_call);
 	if (work & THREAD_WORK_RSEQ)

@@ -274,5 +274,7 @@ void sched_count_system(uint64_t ns)
 	unsigned long irq = spin_lock_irq(&rq->lock);
 
 	rq->stats.system_ns += ns;
+	if (unlikely(rq->current->group))
+		__atomic_fetch_add(&rq->current->group->stats.system_ns, ns, __ATOMIC_RELAXED);
 	spin_unlock_irq(&rq->lock, irq);
 }

@@ -13,13 +13,15 @@
  * what it was ahead when it last shared (V2). A sleeper comes back at most one quantum before the minimum: it gets the CPU soon, but cannot save up.
  * And it comes back at most what it was ahead, less the time that it was away: a short sleep is no way around one's weight.
  *
+ * A thread in a group (group.c) shares by what its group leaves it of its own share, which changes with whoever else in the group can run.
+ *
  * What class, level and weight a thread has follows from its urgency (cloudos/thread.h): its own, or one that is lent to it.
  */
 #include <linux/sched.h>
 #include "sched_internal.h"
 
 /* Linux's weights: each step of nice changes a thread's share by about 10% (sched(7)). */
-static const uint32_t nice_weights[40] = {
+const uint32_t sched_nice_weights[40] = {
 	88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
 	3906,  3121,  2501,  1991,  1586,  1277,  1024,	 820,	655,   526,   423,  335,  272,	215,
 	172,   137,   110,   87,    70,	   56,	  45,	 36,	29,    23,    18,   15,
@@ -40,7 +42,7 @@ void queue_classify(struct thread *t)
 
 	WRITE_ONCE(t->urgency, (uint8_t)urgency);
 	t->level = (uint8_t)(urgency < RT_LEVELS ? RT_LEVELS - 1 - urgency : 0);
-	t->weight = urgency < RT_LEVELS ? WEIGHT_NICE_0 : urgency == URGENCY_IDLE ? WEIGHT_IDLE : nice_weights[urgency - RT_LEVELS];
+	t->weight = urgency < RT_LEVELS ? WEIGHT_NICE_0 : urgency == URGENCY_IDLE ? WEIGHT_IDLE : sched_nice_weights[urgency - RT_LEVELS];
 }
 
 static unsigned rt_level(const struct thread *t)
@@ -100,7 +102,7 @@ static void raise_minimum(struct run_queue *rq)
 		rq->min_vruntime = least;
 }
 
-static void charge_current(struct run_queue *rq, uint64_t now)
+void queue_charge_current(struct run_queue *rq, uint64_t now)
 {
 	if (rq->current && now > rq->current->run_from_ns)
 		queue_charge(rq, rq->current, now);
@@ -112,7 +114,7 @@ static void fair_place(struct run_queue *rq, struct thread *t)
 	int64_t lag = (int64_t)t->vruntime, quantum = (int64_t)sched_slice_ns();
 	uint64_t now = hal_clock_ns();
 
-	charge_current(rq, now);
+	queue_charge_current(rq, now);
 	if (lag > 0) {
 		lag = min(lag, quantum * WEIGHT_NICE_0 / (int64_t)t->weight);
 		lag = max(lag - (int64_t)(now - t->run_from_ns), (int64_t)0);
@@ -132,8 +134,10 @@ void queue_add(struct run_queue *rq, struct thread *t, bool woken)
 			list_add_tail(&rq->rt[rt_level(t)], &t->queue_link);
 		rq->rt_levels[rt_level(t) / 64] |= UINT64_C(1) << (rt_level(t) % 64);
 	} else {
-		if (woken)
+		if (woken) {
 			fair_place(rq, t);
+			group_join(t);
+		}
 		fair_insert(rq, t);
 	}
 	WRITE_ONCE(t->on_queue, true);
@@ -222,7 +226,9 @@ void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now)
 	rq->stats.busy_ns += delta;
 	if (!READ_ONCE(t->space)) /* a kernel thread */
 		rq->stats.system_ns += delta;
-	if (!thread_is_rt(t)) /* V2 */
+	if (unlikely(t->group))
+		group_charge(t, delta, now);
+	else if (!thread_is_rt(t)) /* V2 */
 		t->vruntime += likely(t->weight == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / t->weight;
 	raise_minimum(rq);
 }
@@ -243,12 +249,14 @@ static void make_comparable(const struct run_queue *rq, struct thread *t)
 void queue_leave(struct run_queue *rq, struct thread *t)
 {
 	make_relative(rq, t);
+	group_leave(t);
 	WRITE_ONCE(t->on_queue, false);
 }
 
 void queue_enter(struct run_queue *rq, struct thread *t)
 {
 	make_comparable(rq, t);
+	group_join(t);
 	WRITE_ONCE(t->on_queue, true);
 }
 
@@ -259,8 +267,10 @@ void queue_reclassify(struct run_queue *rq, struct thread *t)
 		return;
 	}
 	if (rq->current == t)
-		charge_current(rq, hal_clock_ns()); /* as what it has been */
+		queue_charge_current(rq, hal_clock_ns()); /* as what it has been */
 	make_relative(rq, t);
+	group_leave(t);
 	queue_classify(t);
+	group_join(t);
 	make_comparable(rq, t);
 }

@@ -7,6 +7,7 @@
 #include <cloudos/lock.h>
 #include <cloudos/percpu.h>
 #include <cloudos/rbtree.h>
+#include <cloudos/sched_group.h>
 #include <cloudos/thread.h>
 #include <linux/sched.h>
 
@@ -67,6 +68,29 @@ void queue_leave(struct run_queue *rq, struct thread *t); /* t goes to sleep or 
 void queue_enter(struct run_queue *rq, struct thread *t); /* t comes from another CPU's queue and runs at once */
 void queue_classify(struct thread *t); /* its parameters have changed, and it is not started */
 void queue_reclassify(struct run_queue *rq, struct thread *t); /* the same; it is rq's, but not in line */
+
+void queue_charge_current(struct run_queue *rq, uint64_t now);
+extern const uint32_t sched_nice_weights[40];
+
+/* ---- group.c; the lock of the thread's queue is held ---- */
+
+/* t becomes runnable, or is that no longer (or changes its weight: leave, change, join). */
+void group_join_slow(struct thread *t);
+void group_leave_slow(struct thread *t);
+static inline void group_join(struct thread *t)
+{
+	if (unlikely(t->group))
+		group_join_slow(t);
+}
+static inline void group_leave(struct thread *t)
+{
+	if (unlikely(t->counted_in))
+		group_leave_slow(t);
+}
+/* t, in a group, has run: its virtual run time grows, and its groups' use. One that has used up all sets THREAD_WORK_THROTTLE. */
+void group_charge(struct thread *t, uint64_t delta, uint64_t now);
+/* When t, in a group, is to be looked at again although nobody waits; HAL_TIMER_NEVER. */
+uint64_t group_deadline(struct thread *t, uint64_t now);
 
 /* ---- schedule.c ---- */
 

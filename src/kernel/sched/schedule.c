@@ -226,6 +226,12 @@ static void begin_slice(struct run_queue *rq, struct thread *t, uint64_t now)
 	} else {
 		rq->slice_deadline_ns = HAL_TIMER_NEVER;
 	}
+	if (unlikely(t->group)) {
+		uint64_t deadline = min(group_deadline(t, now), rq->slice_deadline_ns);
+
+		if (deadline != HAL_TIMER_NEVER)
+			cpu_timer_want(deadline);
+	}
 }
 
 /* The running thread stays runnable or goes; returns with it queued or left. */

@@ -201,6 +201,15 @@ static void move_waiting(struct thread *t, struct run_queue *rq, unsigned long i
 
 int thread_set_affinity(struct thread *t, uint64_t mask)
 {
+	int error = thread_post_affinity(t, mask);
+
+	if (!error && t == thread_current() && !(mask >> t->cpu & 1))
+		schedule();
+	return error;
+}
+
+int thread_post_affinity(struct thread *t, uint64_t mask)
+{
 	unsigned long irq;
 	struct run_queue *rq;
 
@@ -219,8 +228,6 @@ int thread_set_affinity(struct thread *t, uint64_t mask)
 	}
 	thread_unlock_queue(rq, irq);
 	thread_post(t, THREAD_WORK_RESCHEDULE);
-	if (t == thread_current())
-		schedule();
 	return 0;
 }
 

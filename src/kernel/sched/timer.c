@@ -209,7 +209,7 @@ static void check_slice(struct timers *q)
 		return;
 	q->wanted_ns = HAL_TIMER_NEVER;
 	spin_lock(&rq->lock);
-	if (rq->queued > 0)
+	if (rq->queued > 0 || rq->current->group) /* which may have a limit */
 		__atomic_fetch_or(&rq->current->work, THREAD_WORK_RESCHEDULE, __ATOMIC_RELEASE);
 	else
 		rq->slice_deadline_ns = HAL_TIMER_NEVER;

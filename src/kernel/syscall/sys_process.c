@@ -63,7 +63,9 @@ int64_t sys_clone3(uaddr_t args, size_t size)
 		return -EINVAL;
 	if (a.stack && !user_range_ok(a.stack, a.stack_size))
 		return -EINVAL;
-	r = (struct clone_request){ .flags = a.flags, .exit_signal = (int)a.exit_signal, .parent_tid = a.parent_tid,
+	if ((a.flags & CLONE_INTO_CGROUP) && (a.cgroup > INT32_MAX || size < CLONE_ARGS_SIZE_VER2))
+		return -EINVAL;
+	r = (struct clone_request){ .cgroup = (int)a.cgroup, .flags = a.flags, .exit_signal = (int)a.exit_signal, .parent_tid = a.parent_tid,
 				    .child_tid = a.child_tid, .pidfd = a.pidfd, .tls = a.tls, .stack = a.stack + a.stack_size,
 				    .set_tid_count = (unsigned)a.set_tid_size };
 	if (copy_from_user(r.set_tid, a.set_tid, r.set_tid_count * sizeof(r.set_tid[0])) < 0)

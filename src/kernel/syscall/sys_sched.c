@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Scheduling parameters of threads: policy, priority, nice value, affinity (sched(7)). */
+#include <cloudos/cgroup.h>
 #include <cloudos/errno.h>
 #include <cloudos/limits.h>
 #include <cloudos/rseq.h>
@@ -63,7 +64,7 @@ int64_t sys_sched_setaffinity(int pid, size_t size, uaddr_t mask)
 	err = find_any(pid, &t);
 	if (err < 0)
 		return err;
-	cpus &= READ_ONCE(cpus_online);
+	cpus = cgroup_allowed_cpus(t, cpus & READ_ONCE(cpus_online));
 	if (!task_may_schedule(t))
 		err = -EPERM;
 	else

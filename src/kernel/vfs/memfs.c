@@ -16,12 +16,8 @@
 
 static struct slab_cache *inode_cache;
 
-struct inode *memfs_inode_create(struct super_block *sb, uint32_t mode, const struct inode_ops *ops, const struct file_ops *file_ops)
+void memfs_inode_init(struct inode *inode, struct super_block *sb, uint32_t mode, const struct inode_ops *ops, const struct file_ops *file_ops)
 {
-	struct inode *inode = slab_alloc(inode_cache);
-
-	if (!inode)
-		return NULL;
 	inode_init(inode, sb, mode);
 	inode->ops = ops;
 	inode->file_ops = file_ops;
@@ -32,6 +28,14 @@ struct inode *memfs_inode_create(struct super_block *sb, uint32_t mode, const st
 		if (sb->flags & SB_PINNED)
 			inode->flags = INODE_COMPLETE;
 	}
+}
+
+struct inode *memfs_inode_create(struct super_block *sb, uint32_t mode, const struct inode_ops *ops, const struct file_ops *file_ops)
+{
+	struct inode *inode = slab_alloc(inode_cache);
+
+	if (inode)
+		memfs_inode_init(inode, sb, mode, ops, file_ops);
 	return inode;
 }
 
@@ -258,6 +262,24 @@ static int add_locked(struct dentry *dir, const struct name *name, struct inode 
 	else
 		dentry_put(d);
 	return 0;
+}
+
+int memfs_add_child(struct dentry *dir, const char *text, struct inode *inode)
+{
+	struct name name = name_of(text);
+
+	return add_locked(dir, &name, inode, NULL);
+}
+
+void memfs_remove_child(struct dentry *dir, const char *name)
+{
+	struct dentry *d = memfs_child(dir, name);
+
+	if (!d)
+		return;
+	memfs_unlink(dir->inode, d);
+	dentry_delete(d);
+	dentry_put(d);
 }
 
 static int add_entry(struct dentry *dir, const struct name *name, struct inode *inode, struct dentry **ret)

@@ -298,9 +298,15 @@ int vfs_mount(const struct path *on, const char *type_name, const char *source, 
 
 int mount_make(struct super_block *sb, const char *source, uint32_t flags, struct mount **ret)
 {
-	struct mount *m = mount_create(sb, sb->root, source, flags);
-	int error;
+	struct dentry *part = NULL;
+	struct mount *m;
+	int error = sb->type->mount_root ? sb->type->mount_root(sb, &part) : 0;
 
+	if (error)
+		return error;
+	m = mount_create(sb, part ? part : sb->root, source, flags);
+	if (part)
+		dentry_put(part);
 	if (!m)
 		return -ENOMEM;
 	refcount_get(&sb->refs);

@@ -120,6 +120,12 @@ static void show_mount(struct text_out *o, struct mount *m, struct fs_context *f
 	out_printf(o, root ? "\n" : " 0 0\n");
 }
 
+/* What part of its file system a mount shows. */
+static int part_string(const struct mount *m, char *buf, size_t size)
+{
+	return m->sb->ops->show_root ? m->sb->ops->show_root(m->root, buf, size) : path_string_in_super(m->root, buf, size);
+}
+
 void mount_show(struct text_out *o, struct fs_context *fs, bool info)
 {
 	char *buf = kmalloc(PATH_LEN_MAX), *part = info ? kmalloc(PATH_LEN_MAX) : NULL;
@@ -136,7 +142,7 @@ void mount_show(struct text_out *o, struct fs_context *fs, bool info)
 
 		id = m->id;
 		if (path_string_in(fs, &root, true, buf, PATH_LEN_MAX) > 0 && buf[0] == '/' &&
-		    (!info || path_string_in_super(m->root, part, PATH_LEN_MAX) > 0))
+		    (!info || part_string(m, part, PATH_LEN_MAX) > 0))
 			show_mount(o, m, fs, part, buf);
 	}
 	kfree(part);

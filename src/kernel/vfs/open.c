@@ -7,6 +7,7 @@
 #include <cloudos/string.h>
 #include <cloudos/user_namespace.h>
 #include <cloudos/vm.h>
+#include <linux/openat2.h>
 #include "vfs_internal.h"
 
 /* Flags that stay with an open file, as F_GETFL shows them; the access mode is added. */
@@ -279,6 +280,22 @@ static int open_existing(int dirfd, const char *name, const struct open_request 
 	return open_path(path, r->flags, false, ret);
 }
 
+static int find_folder(int dirfd, const char *name, unsigned resolve, struct path *ret)
+{
+	struct walk w;
+	int error = walk_begin(&w, dirfd, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY);
+
+	if (!error && unlikely(resolve))
+		error = walk_confine(&w, resolve);
+	if (!error)
+		error = walk_run(&w);
+	if (error)
+		walk_end(&w);
+	else
+		walk_take(&w, ret);
+	return error;
+}
+
 /* O_TMPFILE: a file without a name, in the folder's file system. */
 static int open_nameless(int dirfd, const char *name, const struct open_request *r, struct file **ret)
 {
@@ -289,7 +306,7 @@ static int open_nameless(int dirfd, const char *name, const struct open_request 
 
 	if (!(access_mode(r->flags) & FILE_WRITE))
 		return -EINVAL;
-	error = path_lookup(dirfd, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir);
+	error = find_folder(dirfd, name, r->resolve, &dir);
 	if (error)
 		return error;
 	inode = dir.dentry->inode;
@@ -312,8 +329,20 @@ static int open_nameless(int dirfd, const char *name, const struct open_request 
 	return error ? error : open_path(path, r->flags & ~(uint32_t)O_TMPFILE, true, ret);
 }
 
+/* In a root of one's own "/" is that root: where the walk starts. */
+static const char *name_in_root(const char *name)
+{
+	if (*name != '/')
+		return name;
+	while (*name == '/')
+		name++;
+	return *name ? name : ".";
+}
+
 int vfs_open_request(int dirfd, const char *name, const struct open_request *r, struct file **ret)
 {
+	if (unlikely(r->resolve & RESOLVE_IN_ROOT))
+		name = name_in_root(name);
 	if (unlikely(r->flags & __O_TMPFILE))
 		return (r->flags & O_TMPFILE) == O_TMPFILE && !(r->flags & O_CREAT) ? open_nameless(dirfd, name, r, ret) : -EINVAL;
 	if (!(r->flags & O_CREAT) || (r->flags & O_PATH))

@@ -7,7 +7,7 @@
 #include <cloudos/user_namespace.h>
 #include "vfs_internal.h"
 
-#define TYPES_MAX 16
+#define TYPES_MAX 24
 
 static struct spinlock types_lock = SPINLOCK_INIT(RANK_LEAF);
 static const struct fs_type *types[TYPES_MAX];

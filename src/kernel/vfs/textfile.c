@@ -108,7 +108,7 @@ static struct text_out *text_of(struct file *f, int64_t pos, int (*make)(struct 
 		if (!o)
 			return NULL;
 		text_out_init(o);
-		f->private = o;
+		STORE_RELEASE(f->private, o);
 	}
 	o->len = 0;
 	o->error = 0;
@@ -179,6 +179,13 @@ void text_release(struct file *f)
 	kfree(f->private);
 }
 
+uint32_t text_seen(const struct file *f)
+{
+	const struct text_out *o = LOAD_ACQUIRE(f->private);
+
+	return o ? READ_ONCE(o->seen) : 0;
+}
+
 int64_t text_seek(struct file *f, int64_t offset, int whence)
 {
 	struct text_out *o = f->private;
@@ -206,7 +213,7 @@ static int text_setattr(struct inode *inode, const struct file_attr *attr)
 	return 0;
 }
 
-static const struct inode_ops text_inode_ops = { .setattr = text_setattr };
+const struct inode_ops text_inode_ops = { .setattr = text_setattr };
 
 int text_add(struct super_block *sb, const char *path, uint32_t mode, const struct text_source *source)
 {

@@ -185,7 +185,6 @@ extern const struct inode_ops memfs_dir_ops_readonly;
 int memfs_init(void);
 struct inode *memfs_inode_create(struct super_block *sb, uint32_t mode, const struct inode_ops *ops, const struct file_ops *file_ops);
 /* Shared by every in-memory file system's inode_ops. */
-struct dentry *memfs_child(struct dentry *dir, const char *name);
 int memfs_link(struct inode *inode, struct inode *dir, struct dentry *dentry);
 int memfs_rmdir(struct inode *dir, struct dentry *dentry);
 int memfs_rename(struct inode *from_dir, struct dentry *from, struct inode *to_dir, struct dentry *to, unsigned flags);
@@ -206,16 +205,6 @@ struct text_source {
 extern const struct file_ops text_file_ops; /* inode->private is a struct text_source */
 int text_add(struct super_block *sb, const char *path, uint32_t mode, const struct text_source *source);
 
-struct text_out {
-	char *buf;
-	size_t len, size;
-	int error; /* -ENOMEM: what was written since is lost */
-};
-/* The operations of an open file with made text: f->private is theirs. */
-ssize_t text_serve(struct file *f, struct io_iter *to, int64_t *pos, int (*make)(struct text_out *o, struct inode *inode));
-int64_t text_seek(struct file *f, int64_t offset, int whence);
-void text_release(struct file *f);
-ssize_t text_store(struct io_iter *from, int (*store)(const char *text, size_t len, void *arg), void *arg);
 void text_out_init(struct text_out *o);
 void text_out_free(struct text_out *o);
 

@@ -23,6 +23,7 @@ static const struct {
 } mounts[] = {
 	{"/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV},
 	{"/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV},
+	{"/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC},
 	{"/dev", "devtmpfs", MS_NOSUID},
 	{"/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV}, /* POSIX shared memory and semaphores */
 	{"/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC},
