@@ -263,6 +263,8 @@ int proc_files_init(void);
 int cpu_clock_read(int clock, uint64_t *ret_ns);
 int cpu_clock_resolution(int clock, uint64_t *ret_ns);
 
+void file_signals_init(void); /* file_signal.c */
+
 /* ---- timers ---- */
 
 void timers_process_init(struct process *p);

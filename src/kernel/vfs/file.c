@@ -6,6 +6,7 @@
  * somebody else could use the file at the same time (sys_rw.c).
  */
 #include <cloudos/epoll.h>
+#include <cloudos/file_signal.h>
 #include <cloudos/inotify.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
@@ -43,7 +44,7 @@ struct file *file_alloc(void)
 	f->cred = t->cred;
 	if (f->cred)
 		cred_get(f->cred);
-	f->owner_pid = 0;
+	f->signals = NULL;
 	f->type = 0;
 	f->ino = 0;
 	return f;
@@ -67,6 +68,8 @@ void file_put(struct file *f)
 		return;
 	if (unlikely(f->epoll_links.next))
 		epoll_file_gone(f);
+	if (unlikely(f->signals))
+		file_signals_free(f);
 	if (!(f->mode & FILE_PATH))
 		notify_file(f, f->mode & FILE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	if (f->inode && unlikely(READ_ONCE(f->inode->locks)))
