@@ -21,7 +21,7 @@ struct file_owner {
 
 /* What proc does for it; filled there. */
 struct file_signal_ops {
-	/* Fills in whom the running process knows by `number`, and its own ids: 0 or -ESRCH. */
+	/* Fills in whom the running process knows by `number` (0: itself), and its own ids: 0 or -ESRCH. */
 	int (*name)(int type, int32_t number, struct file_owner *ret);
 	/* The number by which the running process knows him; 0: it does not. */
 	int32_t (*number)(const struct file_owner *o);
@@ -32,6 +32,7 @@ extern const struct file_signal_ops *file_signal_ops;
 
 /* F_SETOWN_EX, F_GETOWN_EX, F_SETSIG, F_GETSIG. 0, -ESRCH, -ENOMEM; -EINVAL: no such type. The signal is a valid one, or 0. *ret_number: 0: nobody. */
 int file_set_owner(struct file *f, int type, int32_t number);
+int file_set_owner_self(struct file *f); /* the running process */
 void file_get_owner(struct file *f, int *ret_type, int32_t *ret_number);
 int file_set_signal(struct file *f, int signo);
 int file_get_signal(struct file *f);

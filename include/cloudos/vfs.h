@@ -89,6 +89,7 @@ enum file_mode {
 	FILE_PATH = 16,	 /* O_PATH                                  */
 	FILE_WRITER = 32, /* counted in inode->write_count            */
 	FILE_EXEC = 64,	 /* being executed: counted there as well    */
+	FILE_READER = 256, /* counted in inode->read_count            */
 	FILE_UNSENT = 128, /* may hold sockets: it may not be on its way through one (SCM_RIGHTS), lest they hold each other */
 };
 

@@ -17,7 +17,7 @@ static int name(int type, int32_t number, struct file_owner *ret)
 {
 	const struct cred *c = thread_current()->cred;
 	unsigned long flags = spin_lock_irq(&proc_lock);
-	const struct pid_entry *e = pid_lookup_locked(number);
+	const struct pid_entry *e = number ? pid_lookup_locked(number) : process_self()->id;
 	int err = e ? 0 : -ESRCH;
 
 	if (e) {

@@ -313,8 +313,10 @@ static int64_t fcntl_file(int fd, struct file *f, unsigned cmd, uint64_t arg)
 		return pipe_get_capacity(f);
 	case F_SETPIPE_SZ:
 		return pipe_set_capacity(f, (uint32_t)arg);
+	case F_SETLEASE:
+		return arg > INT32_MAX ? -EINVAL : lease_set(f, fd, (int)arg);
 	case F_GETLEASE:
-		return F_UNLCK;
+		return lease_get(f);
 	case F_GET_SEALS:
 		return file_seals(f);
 	case F_ADD_SEALS:

@@ -55,6 +55,8 @@ void file_free(struct file *f)
 {
 	if (f->mode & (FILE_WRITER | FILE_EXEC))
 		__atomic_fetch_add(&f->inode->write_count, f->mode & FILE_WRITER ? -1 : 1, __ATOMIC_RELAXED);
+	if (f->mode & FILE_READER)
+		__atomic_fetch_sub(&f->inode->read_count, 1, __ATOMIC_RELAXED);
 	if (f->path.dentry)
 		path_put(&f->path);
 	if (f->cred)
@@ -68,6 +70,8 @@ void file_put(struct file *f)
 		return;
 	if (unlikely(f->epoll_links.next))
 		epoll_file_gone(f);
+	if (f->inode && unlikely(READ_ONCE(f->inode->leases)))
+		lease_file_gone(f);
 	if (unlikely(f->signals))
 		file_signals_free(f);
 	if (!(f->mode & FILE_PATH))

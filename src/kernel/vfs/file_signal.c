@@ -65,25 +65,36 @@ static struct file_signals *signals_of(struct file *f)
 
 /* ---- whom and which ---- */
 
+static int set_owner(struct file *f, const struct file_owner *owner)
+{
+	struct file_signals *s = signals_of(f);
+	unsigned long flags;
+
+	if (!s)
+		return -ENOMEM;
+	flags = spin_lock_irq(&s->lock);
+	s->owner = *owner;
+	spin_unlock_irq(&s->lock, flags);
+	return 0;
+}
+
 int file_set_owner(struct file *f, int type, int32_t number)
 {
 	struct file_owner owner = { .type = type };
-	struct file_signals *s;
-	unsigned long flags;
 	int err;
 
 	if (type != F_OWNER_TID && type != F_OWNER_PID && type != F_OWNER_PGRP)
 		return -EINVAL;
 	err = number ? file_signal_ops->name(type, number, &owner) : 0;
-	if (err < 0)
-		return err;
-	s = signals_of(f);
-	if (!s)
-		return -ENOMEM;
-	flags = spin_lock_irq(&s->lock);
-	s->owner = owner;
-	spin_unlock_irq(&s->lock, flags);
-	return 0;
+	return err < 0 ? err : set_owner(f, &owner);
+}
+
+int file_set_owner_self(struct file *f)
+{
+	struct file_owner owner;
+	int err = file_signal_ops->name(F_OWNER_PID, 0, &owner);
+
+	return err < 0 ? err : set_owner(f, &owner);
 }
 
 static struct file_owner owner_of(struct file_signals *s, int *ret_signo, int *ret_fd)
