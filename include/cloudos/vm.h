@@ -195,6 +195,7 @@ struct vm_map_request {
 	uint64_t len;	     /* bytes, rounded up */
 	uint32_t prot, flags; /* PROT_*, VM_* */
 	uint32_t may_prot;
+	uaddr_t top; /* not above it, unless fixed; 0: anywhere */
 	bool fixed, noreplace, populate;
 	struct vm_object *object; /* borrowed */
 	uint64_t object_page;
@@ -212,6 +213,8 @@ int vm_unmap_object(struct vm_space *s, uaddr_t start, bool (*is)(const void *fi
 /* What take() makes of the mapping file of an area that begins at `start`: a reference, or null. It may not sleep. Null: there is no such area. */
 void *vm_file_at(struct vm_space *s, uaddr_t start, void *(*take)(void *file));
 int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);
+/* From where the stack begins that `start` is in (PROT_GROWSDOWN); -EINVAL: it is in none. */
+int vm_protect_down(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);
 int vm_remap(struct vm_space *s, uaddr_t old, uint64_t old_len, uint64_t new_len, uint32_t flags, uaddr_t new_addr, uaddr_t *ret);
 uaddr_t vm_brk(struct vm_space *s, uaddr_t wanted); /* the (new or old) break */
 /* madvise(2)'s advice, MADV_*. */
