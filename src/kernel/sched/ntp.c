@@ -49,6 +49,7 @@ static struct {
 	int64_t max_error, estimated_error, constant;
 	int64_t reference;  /* s, wall clock: the last update of the offset */
 	int64_t rate;	    /* scaled: what this second gets */
+	uint64_t ahead;	    /* ns: of the wall clock before hal_clock_ns(), as it should be; kept, so that what setting it takes does not add up */
 	int64_t rest;	    /* scaled: less than a ns, which was not given yet */
 	uint64_t error_ns;  /* clock: up to which max_error has grown */
 	int32_t status, state, tai;
@@ -169,7 +170,9 @@ static void tick(struct timer *t)
 	ntp.rest += ntp.rate / TICKS_A_SECOND;
 	step = shift_right(ntp.rest, SCALE_SHIFT);
 	ntp.rest -= step * (INT64_C(1) << SCALE_SHIFT);
-	hal_wall_set(hal_wall_ns() + (uint64_t)(step + leap * NS));
+	ntp.ahead += (uint64_t)(step + leap * NS);
+	if (step || leap)
+		hal_wall_set(hal_clock_ns() + ntp.ahead);
 	if (leap)
 		STORE_RELEASE(jumps, jumps + 1);
 	if (second)
@@ -187,6 +190,7 @@ static void start_locked(void)
 	if (ntp.running || is_idle_locked())
 		return;
 	ntp.running = true;
+	ntp.ahead = hal_wall_ns() - hal_clock_ns();
 	begin_second_locked();
 	timer_arm(&timer, hal_clock_ns() + NSEC_PER_SEC / TICKS_A_SECOND);
 }
@@ -329,6 +333,7 @@ uint32_t wall_jumps(void)
 static void jump_locked(uint64_t wall_ns)
 {
 	hal_wall_set(wall_ns);
+	ntp.ahead = wall_ns - hal_clock_ns();
 	STORE_RELEASE(jumps, jumps + 1);
 }
 
