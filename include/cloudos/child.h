@@ -26,8 +26,6 @@ int process_wait(struct wait_query *q);
 /* Of the process's threads, dead and living, and of children waited for. */
 void process_usage(struct process *p, struct task_usage *ret, struct task_usage *ret_children);
 void task_usage_now(struct task *t, struct task_usage *ret);
-/* CPU time of a process, of all its threads. */
-uint64_t process_cpu_time(struct process *p, bool user_only);
 
 /* The running process adopts orphans below it (PR_SET_CHILD_SUBREAPER). */
 void process_set_subreaper(bool on);

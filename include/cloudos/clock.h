@@ -13,6 +13,19 @@ int clock_resolution(int clock, uint64_t *ret_ns);
 /* Turns a time on the clock into a deadline on hal_clock_ns()'s scale (0: past); -EINVAL for CPU-time and unknown clocks. */
 int clock_deadline(int clock, uint64_t time_ns, uint64_t *ret_deadline_ns);
 
+/* Is it a clock that goes with the wall clock? Then *ret_wall_ns is the time on that. */
+bool clock_on_wall(int clock, uint64_t time_ns, uint64_t *ret_wall_ns);
+/* One that would wake a sleeping machine? There are none, which is EOPNOTSUPP instead of EINVAL for timers and sleep. */
+bool clock_is_alarm(int clock);
+/* Can one sleep, and set timers, by it? (CPU-time clocks: cpu_clock_sleep().) */
+bool clock_has_timers(int clock);
+
+/*
+ * Sleeps until a CPU-time clock says `target_ns`; it may be late by a few milliseconds. 0, -ERESTARTSYS; -EINVAL: the clock is of nothing that is
+ * there, or of the running thread, which uses no time while it sleeps; -EOPNOTSUPP: it is no CPU-time clock, or CLOCK_THREAD_CPUTIME_ID.
+ */
+int cpu_clock_sleep(int clock, uint64_t target_ns);
+
 /* An absolute deadline that many ns from now; HAL_TIMER_NEVER stays. */
 uint64_t clock_deadline_in(uint64_t ns);
 

@@ -20,8 +20,11 @@ struct timerfd_setting {
 	uint64_t value_ns, interval_ns;
 };
 
-/* -EINVAL: not a timerfd. `absolute`: value_ns is a time of its clock. *ret_old may be null. */
-int timerfd_set(struct file *f, bool absolute, const struct timerfd_setting *setting, struct timerfd_setting *ret_old);
+/*
+ * -EINVAL: not a timerfd. `absolute`: value_ns is a time of its clock; then `cancel`: a step of the wall clock ends the wait. -ECANCELED: it is set, but
+ * there was such a step since it was set before that nobody has heard of. *ret_old may be null.
+ */
+int timerfd_set(struct file *f, bool absolute, bool cancel, const struct timerfd_setting *setting, struct timerfd_setting *ret_old);
 int timerfd_get(struct file *f, struct timerfd_setting *ret);
 
 #endif

@@ -139,6 +139,8 @@ struct inode {
 	struct mutex lock;
 	struct file_locks *locks;	 /* A: POSIX and flock locks; made with the first one */
 	int32_t write_count;		 /* A: > 0 files open for writing; < 0 executions that forbid it (ETXTBSY) */
+	uint32_t read_count;		 /* A: files open for reading alone, of those with data */
+	struct lease *leases;		 /* by lease.c; null: there are none */
 	uint32_t seals;			 /* L: F_SEAL_* of a file with INODE_SEALS */
 	void *private;			 /* the file system's             */
 	struct xattrs *xattrs;		 /* L: extended attributes, or null */
@@ -441,6 +443,19 @@ int lock_range_set(struct inode *inode, const struct lock_request *r, bool wait)
 void lock_range_get(struct inode *inode, struct lock_request *r);
 /* flock(2): the same types and errors. */
 int lock_whole(struct file *f, int type, bool wait);
+
+/* ---- leases (lease.c) ---- */
+
+/* F_SETLEASE by the descriptor fd: 0, -EAGAIN (others have it open, or there is no lease), -EACCES, -EINVAL, -ENOMEM, -ENOLCK. */
+int lease_set(struct file *f, int fd, int type);
+int lease_get(struct file *f); /* F_RDLCK, F_WRLCK, F_UNLCK: what it is, or is to become */
+
+/* Before a file is opened or truncated: waits until no lease is in the way. 0, -EAGAIN (`nonblock`), -ERESTARTSYS. May sleep. */
+int lease_break_slowly(struct inode *inode, bool write, bool nonblock);
+static inline int lease_break(struct inode *inode, bool write, bool nonblock)
+{
+	return unlikely(READ_ONCE(inode->leases)) ? lease_break_slowly(inode, write, nonblock) : 0;
+}
 
 /* ---- the log as syslog(2) shows it: bytes, or an errno ---- */
 

@@ -5,6 +5,7 @@
 
 #include <cloudos/types.h>
 
+struct cred;
 struct task;
 struct vm_space;
 
@@ -13,8 +14,8 @@ enum inspect_ids { INSPECT_REAL, INSPECT_FS };
 
 /* proc_lock held. May the running thread look into t? 0 or -EPERM. */
 int inspect_check_locked(const struct task *t, enum inspect_ids ids);
-/* Likewise: is t's program for all to see who may look into t by their ids, or has the running thread rights where it was executed? */
-bool inspect_dumpable_locked(const struct task *t);
+/* Likewise: is t's program for all to see who may look into t by their ids, or has `c` rights over where it was executed? */
+bool inspect_dumpable_to_locked(const struct task *t, const struct cred *c);
 
 /* Thread `tid` (0: the running one), with a reference: 0, -ESRCH, -EPERM. */
 int inspect_get_task(int tid, enum inspect_ids ids, struct task **ret);

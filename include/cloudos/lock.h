@@ -70,6 +70,8 @@ enum lock_rank {
 	RANK_BLOCK_DONE = 127,
 	RANK_POLL = 128,
 	RANK_CONSOLE_INPUT = 132,
+	RANK_WALL = 136,   /* who waits for a time on the wall clock */
+	RANK_NTP = 137,	   /* setting and slewing that clock    */
 	RANK_WAIT = 140, /* wait queues                       */
 	RANK_ASYNC = 144,  /* a task's asynchronous jobs        */
 	RANK_TIMER = 150,

@@ -248,6 +248,7 @@ struct task {
 	struct pid_namespace *pid_ns_children; /* likewise: that of children to come */
 	uint8_t death_signal;	     /* O: prctl(PR_SET_PDEATHSIG) */
 	uint32_t timer_slack_ns;     /* O */
+	uint8_t mempolicy;	     /* O: of sys_mempolicy.c; 0: none */
 	uint16_t io_priority;	     /* A: ioprio_set(2): class and level; 0: none was set */
 	struct sem_undo_list *sem_undo; /* O: ipc's, or null */
 	uint64_t io_bytes[2], io_calls[2]; /* O, read freely: as in task_usage */

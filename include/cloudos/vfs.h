@@ -22,6 +22,7 @@ struct vm_object;
 struct vm_map_request;
 struct vm_space;
 struct text_out;
+struct file_signals;
 
 struct path {
 	struct mount *mount;
@@ -71,6 +72,7 @@ struct file_ops {
 	void (*flush)(struct file *f);	 /* the running process has closed a descriptor of it; null: nobody asks */
 	int (*set_flags)(struct file *f, uint32_t flags); /* fcntl(F_SETFL); null: fine */
 	uint8_t splice; /* SPLICE_*: may splice(2) read it, or write to it? */
+	bool async;	/* O_ASYNC works: events are announced with their masks, on at most two queues */
 	bool nowait;	/* read and write look at io_iter.nowait, and poll says when to try again */
 	/* Text for /proc/self/fd and fdinfo of files without a path: "pipe:[7]". */
 	int (*name)(struct file *f, char *buf, size_t size);
@@ -87,6 +89,7 @@ enum file_mode {
 	FILE_PATH = 16,	 /* O_PATH                                  */
 	FILE_WRITER = 32, /* counted in inode->write_count            */
 	FILE_EXEC = 64,	 /* being executed: counted there as well    */
+	FILE_READER = 256, /* counted in inode->read_count            */
 	FILE_UNSENT = 128, /* may hold sockets: it may not be on its way through one (SCM_RIGHTS), lest they hold each other */
 };
 
@@ -104,7 +107,7 @@ struct file {
 	struct list epoll_links;    /* by epoll */
 	struct spinlock epoll_lock;
 	struct cred *cred;	    /* C: the opener's, with a reference */
-	int32_t owner_pid;	    /* fcntl(F_SETOWN) */
+	struct file_signals *signals; /* A: of file_signal.c; null: nobody has asked for any */
 	uint32_t type;		    /* C: st_mode of an anonymous file */
 	uint64_t ino;		    /* C: st_ino of an anonymous file; the two ends of a pipe may be given the same */
 };
@@ -296,6 +299,7 @@ void devpts_remove(struct super_block *sb, const char *name);
  * `show` writes text with out_printf(); `store` (may be null) gets what was written, NUL terminated, at most 4095 bytes.
  */
 struct text_out;
+struct file_signals;
 void out_printf(struct text_out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void out_bytes(struct text_out *o, const void *data, size_t len);
 int procfs_add(const char *name, uint32_t mode, int (*show)(struct text_out *o, void *arg), int (*store)(const char *text, size_t len, void *arg), void *arg);

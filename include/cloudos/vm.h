@@ -93,6 +93,7 @@ enum vm_area_flags {
 	VM_SPECIAL = 128, /* vDSO and its data: never copied, never written */
 	VM_NORESERVE = 256,
 	VM_DONTDUMP = 512,
+	/* and a memory policy, eight bits from VM_POLICY_SHIFT on */
 };
 
 /* Fields: S = by the space's lock; X = by the object's lock; SX = written under both, so read under either. */
@@ -120,6 +121,10 @@ struct vm_file_ops {
 	void (*identity)(void *file, uint64_t *ret_dev, uint64_t *ret_ino);
 };
 extern const struct vm_file_ops *vm_file_ops;
+
+#define VM_POLICY_SHIFT 16
+#define VM_POLICY_MASK	0xffu
+#define VM_POLICY_HOME	64u /* one of the eight: a home node was named */
 
 #define VM_AREAS_MAX 65530 /* Linux's default vm.max_map_count: ENOMEM beyond */
 
@@ -197,6 +202,7 @@ struct vm_map_request {
 	uint64_t len;	     /* bytes, rounded up */
 	uint32_t prot, flags; /* PROT_*, VM_* */
 	uint32_t may_prot;
+	uaddr_t top; /* not above it, unless fixed; 0: anywhere */
 	bool fixed, noreplace, populate;
 	struct vm_object *object; /* borrowed */
 	uint64_t object_page;
@@ -214,8 +220,19 @@ int vm_unmap_object(struct vm_space *s, uaddr_t start, bool (*is)(const void *fi
 /* What take() makes of the mapping file of an area that begins at `start`: a reference, or null. It may not sleep. Null: there is no such area. */
 void *vm_file_at(struct vm_space *s, uaddr_t start, void *(*take)(void *file));
 int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);
+/* From where the stack begins that `start` is in (PROT_GROWSDOWN); -EINVAL: it is in none. */
+int vm_protect_down(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);
 int vm_remap(struct vm_space *s, uaddr_t old, uint64_t old_len, uint64_t new_len, uint32_t flags, uaddr_t new_addr, uaddr_t *ret);
 uaddr_t vm_brk(struct vm_space *s, uaddr_t wanted); /* the (new or old) break */
+/*
+ * Memory policies of areas (policy.c). Setting: whole pages; -EFAULT: nothing is mapped there; -ENOMEM. The home node of those that have a policy:
+ * -ENOENT: none has; -EOPNOTSUPP: it may have none. Asking: the policy, or -EFAULT. Is a page mapped at addr? 0, -ENOENT; -EFAULT: no area.
+ */
+int vm_policy_set(struct vm_space *s, uaddr_t start, uaddr_t end, uint32_t policy);
+int vm_policy_set_home(struct vm_space *s, uaddr_t start, uaddr_t end, bool (*may_home)(uint32_t policy));
+int vm_policy_get(struct vm_space *s, uaddr_t addr);
+int vm_page_mapped(struct vm_space *s, uaddr_t addr);
+
 /* madvise(2)'s advice, MADV_*. */
 int vm_advise(struct vm_space *s, uaddr_t start, uint64_t len, int advice);
 /* A byte a page, bit 0: it is in memory; written to the user address vec of the running thread. */

@@ -8,6 +8,7 @@
  *   void hal_cpu_set_area(void *)
  *   void *hal_current(void)           this CPU's second kernel pointer: the running thread
  *   void hal_set_current(void *)
+ *   void hal_cpu_refetch(void)        instructions that others have changed are fetched anew from here on (a core-serialising instruction)
  *   void hal_cpu_relax(void)          in every spin loop; may let another vCPU of the simulator run
  *
  * None of these may be cached by the compiler across a context switch (volatile asm, or an opaque call).

@@ -9,7 +9,7 @@
  *
  * In <hal/arch.h>, inline:
  *
- *   HAL_PT_LEVELS (4), HAL_USER_MIN (lowest mappable user address), HAL_USER_TOP (first address above user space)
+ *   HAL_PT_LEVELS (4), HAL_USER_MIN (lowest mappable user address), HAL_USER_TOP (first address above user space), HAL_MAP_LOW (see there)
  *   HAL_TLB_BROADCAST                 1: hal_tlb_flush_* reach every CPU by themselves; 0: this CPU only
  *   HAL_ASPACE_KEEPS                  1: translations stay cached on a CPU after it has activated another address space (PCIDs, the
  *                                     simulator's stubs), so that later flushes must reach it too; 0: activation drops them

@@ -11,6 +11,8 @@
  *       where there is another lock between the two.
  *   P6  The lock of an owner that ended goes to the next one, which is told; if nobody waited and it is in no robust list, ESRCH.
  *   P7  No time-out is early.
+ *   P8  Who waits for a word and is moved to a lock comes back with that lock, or by a time-out; no call wakes it without. A word gives no more
+ *       waiters than are there.
  */
 #include "program.h"
 
@@ -34,6 +36,7 @@
 #define ENTRY(i)    (64 * (i)) /* of a robust list; the word is behind */
 #define WORD(i)	    (ENTRY(i) + 8)
 #define TRIAL(w, i) (USER_GLOBALS + 0x1000 + 64 * (w) + 16 * (i)) /* words of P5 */
+#define CONDITION   0x900 /* a word, from which waiters are moved to any of the locks of its kind */
 #define TID	    0x800
 #define HEAD	    384 /* of a thread's robust list, in its scratch memory */
 
@@ -240,6 +243,69 @@ static void with_locks(struct model_op *op, unsigned process, uint32_t tid)
 	check_owns_nothing();
 }
 
+/* ---- from a word to a lock ---- */
+
+/* Which lock of which kind a condition is for: the number of both. */
+static struct lock condition_lock(struct model_op *op, unsigned process)
+{
+	return lock_at(process, (unsigned)model_below(op, 2) * LOCKS);
+}
+
+static uaddr_t condition_of(const struct lock *l)
+{
+	return l->domain ? USER_GLOBALS + CONDITION : SHARED + CONDITION;
+}
+
+static void wait_for_lock(struct model_op *op, unsigned process, uint32_t tid)
+{
+	struct lock l = condition_lock(op, process);
+	uaddr_t word = condition_of(&l);
+	uint64_t from = (uint64_t)hal_clock_ns(), ns = 1 + model_below(op, TIMEOUT_MAX);
+	uint32_t value = user_load32(word);
+	int64_t result;
+
+	result = user_call(__NR_futex, word, FUTEX_WAIT_REQUEUE_PI | l.flag, value, store_time(from + ns), l.word, 0);
+	check_lending();
+	if (result == 0) {
+		note_taken(&l, tid); /* P8, P1 */
+		rest(op);
+		unlock(&l, tid);
+	} else if (result == -ETIMEDOUT) {
+		MODEL_CHECK((uint64_t)hal_clock_ns() >= from + ns); /* P7 */
+	} else {
+		MODEL_CHECK(result == -EAGAIN || (programs_may_die() && (result == -ENOMEM || result == -EFAULT)));
+	}
+	check_owns_nothing();
+}
+
+/* As who signals a condition does, with the lock or without it. */
+static void move_to_lock(struct model_op *op, unsigned process, uint32_t tid)
+{
+	struct lock l = condition_lock(op, process);
+	uaddr_t word = condition_of(&l);
+	bool with_lock = model_chance(op, 50);
+	struct attempt a = {.command = FUTEX_LOCK_PI, .fast = true};
+	uint64_t most = 1 + model_below(op, 3);
+	uint32_t value;
+	int64_t result;
+
+	if (with_lock && !lock(&l, &a, tid))
+		return;
+	value = user_load32(word) + 1;
+	user_store32(word, value);
+	if (model_chance(op, 20))
+		MODEL_CHECK(user_call(__NR_futex, word, FUTEX_WAKE | l.flag, 1, 0, 0, 0) <= 0); /* P8 */
+	result = user_call(__NR_futex, word, FUTEX_CMP_REQUEUE_PI | l.flag, 1, most - 1, l.word, value);
+	if (result >= 0)
+		MODEL_CHECK((uint64_t)result <= most && result < (int64_t)WORKERS); /* P8 */
+	else
+		MODEL_CHECK(result == -EAGAIN || result == -ESRCH || (programs_may_die() && (result == -ENOMEM || result == -EFAULT)));
+	check_lending();
+	if (with_lock)
+		unlock(&l, tid);
+	check_owns_nothing();
+}
+
 /* ---- priorities ---- */
 
 static void set_priority(int64_t tid, unsigned real_time, int nice)
@@ -426,7 +492,7 @@ static void inversion(struct model_op *op, unsigned worker)
 
 static void work(struct model_op *op, unsigned worker, uint32_t tid)
 {
-	switch (model_below(op, 12)) {
+	switch (model_below(op, 16)) {
 	case 0:
 	case 1:
 		return change_priority(op);
@@ -434,6 +500,12 @@ static void work(struct model_op *op, unsigned worker, uint32_t tid)
 		return death(op, worker / 2);
 	case 3:
 		return inversion(op, worker);
+	case 4:
+	case 5:
+		return wait_for_lock(op, worker / 2, tid);
+	case 6:
+	case 7:
+		return move_to_lock(op, worker / 2, tid);
 	default:
 		return with_locks(op, worker / 2, tid);
 	}

@@ -65,7 +65,7 @@ static inline int store(struct timespec *ts, uint64_t ns)
 
 int __vdso_clock_gettime(__kernel_clockid_t clock, struct timespec *ts)
 {
-	const unsigned wall = 1u << CLOCK_REALTIME | 1u << CLOCK_REALTIME_COARSE | 1u << CLOCK_TAI;
+	const unsigned wall = 1u << CLOCK_REALTIME | 1u << CLOCK_REALTIME_COARSE;
 	const unsigned boot = 1u << CLOCK_MONOTONIC | 1u << CLOCK_MONOTONIC_RAW |
 			      1u << CLOCK_MONOTONIC_COARSE | 1u << CLOCK_BOOTTIME;
 

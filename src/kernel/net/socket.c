@@ -195,4 +195,5 @@ static const struct file_ops socket_file_ops = {
 	.name = socket_name,
 	.splice = SPLICE_READ | SPLICE_WRITE,
 	.nowait = true,
+	.async = true,
 };

@@ -142,6 +142,7 @@ static void clone_registers(struct task *t, struct task *from, const struct clon
 	if (r->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = r->child_tid;
 	t->timer_slack_ns = from->timer_slack_ns;
+	t->mempolicy = from->mempolicy;
 	t->io_priority = READ_ONCE(from->io_priority);
 }
 

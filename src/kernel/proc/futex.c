@@ -13,6 +13,8 @@
  *     null, and a waiter that wants to leave waits for it to be set.
  * F4. Waiters have numbers, in the order of their coming. FUTEX_CMP_REQUEUE reads its word without the lock, too, and then touches only those that
  *     had come before: as if all of it had been done at the moment of reading.
+ * F5. A waiter of FUTEX_WAIT_REQUEUE_PI (`for_lock`) is taken off by FUTEX_CMP_REQUEUE_PI alone (futex_requeue_pi.c); to the other calls that
+ *     meet it, it is EINVAL.
  */
 #include "proc_internal.h"
 #include "futex_internal.h"
@@ -20,22 +22,6 @@
 #include <linux/futex.h>
 
 #define FUTEX_BUCKETS 256
-
-struct futex_bucket {
-	struct spinlock lock;
-	struct list waiters;
-	uint64_t last; /* the number of the waiter that came last (F4) */
-};
-
-struct futex_waiter {
-	struct list link;
-	struct futex_bucket *bucket; /* changed under the lock of the bucket that it is leaving or entering */
-	struct thread *thread;
-	struct vm_futex_key key;
-	uint64_t number; /* of the bucket in which it is, or was last */
-	uint32_t bits;
-	bool woken;
-};
 
 static struct futex_bucket buckets[FUTEX_BUCKETS];
 
@@ -48,7 +34,7 @@ void futex_init(void)
 	futex_pi_init();
 }
 
-static struct futex_bucket *bucket_of(const struct vm_futex_key *key)
+struct futex_bucket *futex_bucket_of(const struct vm_futex_key *key)
 {
 	return &buckets[futex_hash(key) % FUTEX_BUCKETS];
 }
@@ -71,15 +57,16 @@ int futex_next_try(void)
 	return thread_signal_pending() ? -ERESTARTNOINTR : 0;
 }
 
-static bool woken(const struct futex_waiter *w)
+bool futex_woken(const struct futex_waiter *w)
 {
-	return __atomic_load_n(&w->woken, __ATOMIC_ACQUIRE);
+	return LOAD_ACQUIRE(w->woken);
 }
 
 /* ---- waiting ---- */
 
-static void enqueue(struct futex_waiter *w)
+void futex_enqueue(struct futex_waiter *w)
 {
+	w->bucket = futex_bucket_of(&w->key);
 	spin_lock(&w->bucket->lock);
 	w->number = ++w->bucket->last;
 	list_add_tail(&w->bucket->waiters, &w->link);
@@ -87,8 +74,7 @@ static void enqueue(struct futex_waiter *w)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* F1 */
 }
 
-/* Takes w off, F2; true if it had been woken. */
-static bool dequeue(struct futex_waiter *w)
+bool futex_dequeue(struct futex_waiter *w)
 {
 	for (;;) {
 		struct futex_bucket *b = __atomic_load_n(&w->bucket, __ATOMIC_ACQUIRE);
@@ -113,7 +99,7 @@ static int sleep_until_woken(struct futex_waiter *w, uint64_t deadline_ns)
 
 	for (;;) {
 		thread_prepare_sleep(THREAD_INTERRUPTIBLE);
-		if (woken(w) || err)
+		if (futex_woken(w) || err)
 			break;
 		err = wait_round(THREAD_INTERRUPTIBLE, deadline_ns);
 	}
@@ -161,21 +147,20 @@ int64_t futex_wait(const struct futex_wait *w)
 	err = futex_key_of(w->addr, w->private, &self.key);
 	if (err < 0)
 		return err;
-	self.bucket = bucket_of(&self.key);
-	enqueue(&self);
+	futex_enqueue(&self);
 	err = hal_user_load32(w->addr, &value);
 	if (err == 0 && value != w->value)
 		err = -EAGAIN;
 	if (err == 0)
 		err = sleep_until_woken(&self, w->deadline_ns);
-	if (dequeue(&self))
+	if (futex_dequeue(&self))
 		return 0;
 	return err == -ERESTARTSYS ? interrupted(w) : err;
 }
 
 /* ---- waking ---- */
 
-/* `last`: the number up to which waiters are touched. */
+/* `last`: the number up to which waiters are touched. How many, or -EINVAL (F5). */
 static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, int count, uint32_t bits, uint64_t last)
 {
 	struct futex_waiter *w, *tmp;
@@ -184,7 +169,11 @@ static int wake_locked(struct futex_bucket *b, const struct vm_futex_key *key, i
 	list_for_each_safe(w, tmp, &b->waiters, link) {
 		struct thread *t = w->thread;
 
-		if (!futex_same_key(&w->key, key) || !(w->bits & bits) || w->number > last)
+		if (!futex_same_key(&w->key, key) || w->number > last)
+			continue;
+		if (w->for_lock)
+			return -EINVAL;
+		if (!(w->bits & bits))
 			continue;
 		list_del(&w->link);
 		__atomic_store_n(&w->woken, true, __ATOMIC_RELEASE);
@@ -206,14 +195,14 @@ int64_t futex_wake(uaddr_t addr, bool private, int count, uint32_t bits)
 	err = futex_key_of(addr, private, &key);
 	if (err < 0)
 		return err;
-	b = bucket_of(&key);
+	b = futex_bucket_of(&key);
 	spin_lock(&b->lock);
 	n = wake_locked(b, &key, count, bits, UINT64_MAX);
 	spin_unlock(&b->lock);
 	return n;
 }
 
-/* Takes up to `move` waiters off, in order, for another bucket. */
+/* Takes up to `move` waiters off, in order, for another bucket. How many, or -EINVAL (F5), with those before in `out`. */
 static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key, int move, uint64_t last, struct list *out)
 {
 	struct futex_waiter *w, *tmp;
@@ -224,6 +213,8 @@ static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key
 			break;
 		if (!futex_same_key(&w->key, key) || w->number > last)
 			continue;
+		if (w->for_lock)
+			return -EINVAL;
 		list_del(&w->link);
 		list_add_tail(out, &w->link);
 		__atomic_store_n(&w->bucket, NULL, __ATOMIC_RELEASE);
@@ -234,7 +225,7 @@ static int collect_locked(struct futex_bucket *b, const struct vm_futex_key *key
 
 static void distribute(struct list *moving, const struct vm_futex_key *key)
 {
-	struct futex_bucket *b = bucket_of(key);
+	struct futex_bucket *b = futex_bucket_of(key);
 	struct futex_waiter *w, *tmp;
 
 	spin_lock(&b->lock);
@@ -248,8 +239,7 @@ static void distribute(struct list *moving, const struct vm_futex_key *key)
 	spin_unlock(&b->lock);
 }
 
-/* Who has come so far. */
-static uint64_t last_of(struct futex_bucket *b)
+uint64_t futex_last_of(struct futex_bucket *b)
 {
 	uint64_t last;
 
@@ -266,7 +256,7 @@ int64_t futex_requeue(uaddr_t from, uaddr_t to, bool private, int wake, int move
 	uint64_t last = UINT64_MAX;
 	struct futex_bucket *b;
 	uint32_t value;
-	int n, err;
+	int n, moved = 0, err;
 
 	if (wake < 0 || move < 0)
 		return -EINVAL;
@@ -275,20 +265,21 @@ int64_t futex_requeue(uaddr_t from, uaddr_t to, bool private, int wake, int move
 		err = futex_key_of(to, private, &key_to);
 	if (err < 0)
 		return err;
-	b = bucket_of(&key);
+	b = futex_bucket_of(&key);
 	if (expected) {
-		last = last_of(b);
+		last = futex_last_of(b);
 		err = hal_user_load32(from, &value);
 		if (err < 0 || value != *expected)
 			return err < 0 ? err : -EAGAIN;
 	}
 	spin_lock(&b->lock);
 	n = wake > 0 ? wake_locked(b, &key, wake, FUTEX_BITSET_MATCH_ANY, last) : 0;
-	n += collect_locked(b, &key, move, last, &moving);
+	if (n >= 0)
+		moved = collect_locked(b, &key, move, last, &moving);
 	spin_unlock(&b->lock);
 	if (!list_empty(&moving))
 		distribute(&moving, &key_to);
-	return n;
+	return n < 0 || moved < 0 ? -EINVAL : n + moved;
 }
 
 /* ---- FUTEX_WAKE_OP ---- */

@@ -15,18 +15,12 @@
  * mutex on its way out, so that whoever wakes it finds it there.
  */
 #include "futex_internal.h"
-#include "inherit.h"
 #include <cloudos/uaccess.h>
 #include <cloudos/wait.h>
 #include <linux/futex.h>
 
 #define PI_BUCKETS 64
 #define STALE_TRIES_MAX 64 /* to write a word that others change at the same time; who waits changes it once */
-
-struct pi_bucket {
-	struct mutex lock;
-	struct list states;
-};
 
 /* All by the bucket's lock. */
 struct pi_state {
@@ -35,12 +29,6 @@ struct pi_state {
 	struct inherit_lock lock;
 	uint32_t waiters;
 	bool stale; /* P3 */
-};
-
-/* One who waits. */
-struct pi_party {
-	struct inherit_waiter waiter;
-	bool granted; /* it is the owner; written once, with a release */
 };
 
 static struct pi_bucket buckets[PI_BUCKETS];
@@ -53,7 +41,7 @@ void futex_pi_init(void)
 	}
 }
 
-static struct pi_bucket *bucket_of(const struct vm_futex_key *key)
+struct pi_bucket *pi_bucket_of(const struct vm_futex_key *key)
 {
 	return &buckets[futex_hash(key) % PI_BUCKETS];
 }
@@ -145,25 +133,22 @@ static int change_word(uaddr_t addr, uint32_t *value, uint32_t new)
 	return futex_next_try();
 }
 
-/* What a lock looks like to somebody who wants it. */
-enum look { TAKEN, MINE, MOVED };
-
-/* Takes a word that nobody has, or marks it as waited for; *ret_value is what it was then. TAKEN, MINE or an errno. */
-static int take_or_mark(uaddr_t addr, const struct pi_state *s, bool try, uint32_t *ret_value)
+/* Takes a word that nobody has for the thread `tid`, or marks it as waited for; *ret_value is what it was then. PI_TAKEN, PI_MINE or an errno. */
+static int take_or_mark(uaddr_t addr, const struct pi_state *s, int tid, bool try, uint32_t *ret_value)
 {
-	int self = task_self()->own_tid, done = 0;
+	int done = 0;
 	uint32_t value;
 	int err = hal_user_load32(addr, &value);
 
 	if (err < 0)
 		return err;
 	while (!done) {
-		if (owner_in(value) == self)
+		if (owner_in(value) == tid)
 			return -EDEADLK;
 		if (owner_in(value) == 0 && !s) {
-			done = change_word(addr, &value, (uint32_t)self | (value & FUTEX_OWNER_DIED));
+			done = change_word(addr, &value, (uint32_t)tid | (value & FUTEX_OWNER_DIED));
 			if (done == 1)
-				return MINE;
+				return PI_MINE;
 		} else if (try) {
 			return -EAGAIN;
 		} else {
@@ -171,16 +156,16 @@ static int take_or_mark(uaddr_t addr, const struct pi_state *s, bool try, uint32
 		}
 	}
 	*ret_value = value;
-	return done < 0 ? done : TAKEN;
+	return done < 0 ? done : PI_TAKEN;
 }
 
-/* Has the word another owner than before? MOVED: yes, look again; -ESRCH: no, and that one will never unlock it. */
+/* Has the word another owner than before? PI_MOVED: yes, look again; -ESRCH: no, and that one will never unlock it. */
 static int has_moved(uaddr_t addr, uint32_t before)
 {
 	uint32_t value;
 	int err = hal_user_load32(addr, &value);
 
-	return err < 0 ? err : owner_in(value) == owner_in(before) ? -ESRCH : MOVED;
+	return err < 0 ? err : owner_in(value) == owner_in(before) ? -ESRCH : PI_MOVED;
 }
 
 /* May the state be that of a word with this value? An owner that ends clears its id first, and gives its locks away then. */
@@ -193,7 +178,7 @@ static bool agrees(const struct pi_state *s, uint32_t value)
 
 /* ---- locking ---- */
 
-/* Stands in line for a word that somebody has. TAKEN: it does. */
+/* Stands in line for a word that somebody has. PI_TAKEN: it does. */
 static int stand_in_line(struct pi_bucket *b, const struct vm_futex_key *key, struct pi_state *s, uint32_t value, struct pi_party *self)
 {
 	int err = 0;
@@ -208,34 +193,33 @@ static int stand_in_line(struct pi_bucket *b, const struct vm_futex_key *key, st
 	if (err == 0)
 		s->waiters++;
 	drop_if_unused(s);
-	return err < 0 ? err : TAKEN;
+	return err < 0 ? err : PI_TAKEN;
 }
 
-/* MINE, TAKEN (self stands in line), MOVED, or an errno. The bucket is locked. */
-static int try_locked(struct pi_bucket *b, const struct vm_futex_key *key, uaddr_t addr, bool try, struct pi_party *self)
+int pi_try_locked(struct pi_bucket *b, const struct vm_futex_key *key, uaddr_t addr, bool try, struct pi_party *party)
 {
 	struct pi_state *s = find(b, key);
 	uint32_t value = 0;
-	int result = take_or_mark(addr, s, try, &value);
+	int result = take_or_mark(addr, s, party->waiter.task->own_tid, try, &value);
 
-	if (result != TAKEN)
+	if (result != PI_TAKEN)
 		return result;
-	result = stand_in_line(b, key, s, value, self);
+	result = stand_in_line(b, key, s, value, party);
 	return result == -ESRCH ? has_moved(addr, value) : result;
 }
 
-/* MINE, TAKEN, or an errno. */
+/* PI_MINE, PI_TAKEN, or an errno. */
 static int try_or_wait(struct pi_bucket *b, const struct vm_futex_key *key, uaddr_t addr, bool try, struct pi_party *self)
 {
 	int result, err = 0;
 
 	do {
 		mutex_lock(&b->lock);
-		result = try_locked(b, key, addr, try, self);
+		result = pi_try_locked(b, key, addr, try, self);
 		mutex_unlock(&b->lock);
-		if (result == MOVED)
+		if (result == PI_MOVED)
 			err = futex_next_try();
-	} while (result == MOVED && err == 0);
+	} while (result == PI_MOVED && err == 0);
 	return err < 0 ? err : result;
 }
 
@@ -244,7 +228,7 @@ static bool granted(const struct pi_party *p)
 	return LOAD_ACQUIRE(p->granted);
 }
 
-static int sleep_until_granted(const struct pi_party *self, uint64_t deadline_ns)
+int pi_sleep(const struct pi_party *self, uint64_t deadline_ns)
 {
 	int err = 0;
 
@@ -282,8 +266,7 @@ static int write_stale(struct pi_state *s, uaddr_t addr)
 	return err;
 }
 
-/* The end of a wait. The bucket is locked. */
-static int leave_line(struct pi_bucket *b, const struct vm_futex_key *key, uaddr_t addr, struct pi_party *self, int err)
+int pi_leave_line(struct pi_bucket *b, const struct vm_futex_key *key, uaddr_t addr, struct pi_party *self, int err)
 {
 	struct pi_state *s;
 
@@ -295,7 +278,7 @@ static int leave_line(struct pi_bucket *b, const struct vm_futex_key *key, uaddr
 	inherit_leave(&self->waiter);
 	s->waiters--;
 	drop_if_unused(s);
-	return err == -ERESTARTSYS ? -ERESTARTNOINTR : err;
+	return err;
 }
 
 int64_t futex_lock_pi(uaddr_t addr, bool private, bool try, uint64_t deadline_ns)
@@ -307,15 +290,15 @@ int64_t futex_lock_pi(uaddr_t addr, bool private, bool try, uint64_t deadline_ns
 
 	if (result < 0)
 		return result;
-	b = bucket_of(&key);
+	b = pi_bucket_of(&key);
 	result = try_or_wait(b, &key, addr, try, &self);
-	if (result != TAKEN)
-		return result == MINE ? 0 : result;
-	result = sleep_until_granted(&self, deadline_ns);
+	if (result != PI_TAKEN)
+		return result == PI_MINE ? 0 : result;
+	result = pi_sleep(&self, deadline_ns);
 	mutex_lock(&b->lock);
-	result = leave_line(b, &key, addr, &self, result);
+	result = pi_leave_line(b, &key, addr, &self, result);
 	mutex_unlock(&b->lock);
-	return result;
+	return result == -ERESTARTSYS ? -ERESTARTNOINTR : result;
 }
 
 /* ---- unlocking ---- */
@@ -361,7 +344,7 @@ int64_t futex_unlock_pi(uaddr_t addr, bool private)
 	result = futex_key_of(addr, private, &key);
 	if (result < 0)
 		return result;
-	b = bucket_of(&key);
+	b = pi_bucket_of(&key);
 	mutex_lock(&b->lock);
 	result = unlock_locked(b, &key, addr);
 	mutex_unlock(&b->lock);
@@ -380,7 +363,7 @@ void futex_exit_pi(struct task *t, bool for_ever)
 	struct vm_futex_key key;
 
 	while (!inherit_end(t, for_ever, copy_key, &key)) {
-		struct pi_bucket *b = bucket_of(&key);
+		struct pi_bucket *b = pi_bucket_of(&key);
 		struct pi_state *s;
 
 		mutex_lock(&b->lock);

@@ -199,6 +199,7 @@ static int proc_start(void)
 	oom_init();
 	account_init();
 	fd_limit = limit_fd;
+	file_signals_init();
 	file_size_limit = limit_file_size;
 	return proc_files_init();
 }

@@ -33,12 +33,12 @@ static bool same_ids(const struct cred *own, const struct cred *other, enum insp
 	       gid == other->gid;
 }
 
-bool inspect_dumpable_locked(const struct task *t)
+bool inspect_dumpable_to_locked(const struct task *t, const struct cred *c)
 {
 	const struct vm_space *s = t->gone ? NULL : LOAD_ACQUIRE(t->thread.vm);
 	const struct user_namespace *ns = s && s->user_ns ? user_namespace_of(s->user_ns) : &user_namespace_first;
 
-	return READ_ONCE(t->process->dumpable) == 1 || cred_capable_over(thread_current()->cred, ns, CAP_SYS_PTRACE);
+	return READ_ONCE(t->process->dumpable) == 1 || cred_capable_over(c, ns, CAP_SYS_PTRACE);
 }
 
 int inspect_check_locked(const struct task *t, enum inspect_ids ids)
@@ -48,7 +48,7 @@ int inspect_check_locked(const struct task *t, enum inspect_ids ids)
 
 	if (t->process == process_self())
 		return 0;
-	if (!inspect_dumpable_locked(t))
+	if (!inspect_dumpable_to_locked(t, own))
 		return -EPERM;
 	if (cred_capable_over(own, other->user_ns, CAP_SYS_PTRACE))
 		return 0;

@@ -2,32 +2,13 @@
 /*
  * Interval timers (setitimer(2)) and RLIMIT_CPU.
  *
- * ITIMER_REAL is a kernel timer. CPU time has no timer of its own: a process cannot use up `left` ns of it sooner than in `left` ns divided
- * by the number of its threads, so that a kernel timer looks again then, and arms itself for what is left after that, but not
- * sooner than CPU_LOOK_NS; an expiry is late by that at most.
+ * ITIMER_REAL is a kernel timer. For those of CPU time a kernel timer looks again and again (cpu_clock.c).
  *
  * Locking: S. The functions of timers run in interrupts, on a process that is not reaped before timers_exit() cancelled them.
  */
+#include "cpu_clock.h"
 #include "proc_internal.h"
-#include <cloudos/child.h>
 #include <cloudos/clock.h>
-
-#define CPU_LOOK_NS (4 * NSEC_PER_MSEC)
-
-/* CPU time of the living and the dead threads, S held. */
-static uint64_t cpu_time_locked(struct process *p, bool user_only)
-{
-	struct task_usage sum = p->dead_usage;
-	struct task *t;
-
-	list_for_each(t, &p->tasks, process_link) {
-		struct task_usage one;
-
-		task_usage_now(t, &one);
-		usage_add(&sum, &one);
-	}
-	return user_only ? sum.run_ns - min(sum.system_ns, sum.run_ns) : sum.run_ns;
-}
 
 static void send_locked(struct process *p, int signo)
 {
@@ -65,9 +46,7 @@ static void real_expired(struct timer *timer)
 
 static void cpu_arm_locked(struct process *p, struct timer *timer, uint64_t left)
 {
-	uint64_t threads = max(p->task_count, UINT32_C(1));
-
-	timer_arm(timer, clock_deadline_in(max(left / threads, CPU_LOOK_NS)));
+	timer_arm(timer, cpu_time_look(p, left));
 }
 
 static void cpu_expired(struct process *p, struct interval_timer *it, bool user_only, int signo)
@@ -122,7 +101,7 @@ void cpu_limit_arm(struct process *p)
 	if (READ_ONCE(p->limits[RLIMIT_CPU].rlim_cur) >= UINT64_MAX / NSEC_PER_SEC)
 		return;
 	p->cpu_limit_used = true;
-	timer_arm(&p->cpu_limit, hal_clock_ns() + CPU_LOOK_NS);
+	timer_arm(&p->cpu_limit, cpu_time_look(p, 0));
 }
 
 /* ---- the calls ---- */

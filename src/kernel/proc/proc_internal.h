@@ -292,6 +292,13 @@ void futex_clear_tid(struct task *t);
 
 int proc_files_init(void);
 
+/* ---- clocks of CPU time (cpu_clock.c): 0 or -EINVAL ---- */
+
+int cpu_clock_read(int clock, uint64_t *ret_ns);
+int cpu_clock_resolution(int clock, uint64_t *ret_ns);
+
+void file_signals_init(void); /* file_signal.c */
+
 /* ---- timers ---- */
 
 void timers_process_init(struct process *p);

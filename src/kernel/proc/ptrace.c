@@ -231,7 +231,8 @@ void trace_tracer_exits(struct task *self)
 
 /* ---- set-user-id programs ---- */
 
-bool trace_capable_locked(const struct task *t)
+/* Has its tracer CAP_SYS_PTRACE over it? */
+static bool trace_capable_locked(const struct task *t)
 {
 	return cred_capable_over(t->trace.cred, t->thread.cred->user_ns, CAP_SYS_PTRACE);
 }

@@ -14,7 +14,6 @@ void trace_link_locked(struct task *t, struct task *tracer, struct cred *cred, b
 /* The caller puts the reference that the tie held. */
 void trace_unlink_locked(struct task *t);
 /* t is traced: may its tracer see what is not for all to see, and it get more rights all the same? */
-bool trace_capable_locked(const struct task *t);
 
 /* ---- ptrace_request.c ---- */
 

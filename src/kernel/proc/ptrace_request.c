@@ -112,14 +112,17 @@ int ptrace_set_options(int tid, uint32_t options)
 	return ptrace_with(tid, set_options_locked, &options);
 }
 
-/* A program that is not for all to see is seen by a tracer with CAP_SYS_PTRACE alone, also when it was traced before it became that. */
+/*
+ * A program that is not for all to see is seen by a tracer with CAP_SYS_PTRACE alone, over the namespace that the program was executed in (inspect.c),
+ * also when it was traced before it became that.
+ */
 static int get_vm_locked(struct task *t, void *arg)
 {
 	struct vm_space *s = t->gone ? NULL : LOAD_ACQUIRE(t->thread.vm);
 
 	if (!s)
 		return -ESRCH;
-	if (READ_ONCE(t->process->dumpable) != 1 && !trace_capable_locked(t))
+	if (!inspect_dumpable_to_locked(t, t->trace.cred))
 		return -EPERM;
 	vm_space_get(s);
 	*(struct vm_space **)arg = s;

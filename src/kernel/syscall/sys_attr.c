@@ -75,6 +75,8 @@ static int do_truncate(const struct path *path, const void *arg)
 	if (!error && READ_ONCE(inode->write_count) < 0)
 		error = -ETXTBSY;
 	if (!error)
+		error = lease_break(inode, true, false);
+	if (!error)
 		error = vfs_truncate(inode, *(const uint64_t *)arg);
 	if (!error)
 		notify_path(path, IN_MODIFY);

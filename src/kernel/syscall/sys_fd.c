@@ -8,14 +8,16 @@
 #include <linux/sched.h>
 #include <linux/stat.h>
 #include <cloudos/clone.h>
+#include <cloudos/file_signal.h>
 #include <cloudos/fs.h>
 #include <cloudos/pipe.h>
 #include <cloudos/proc.h>
+#include <cloudos/signal.h>
 #include <cloudos/uaccess.h>
 #include <cloudos/vm.h>
 #include "syscalls_gen.h"
 
-#define SETTABLE_FLAGS ((uint32_t)(O_APPEND | O_NONBLOCK | FASYNC | O_DIRECT | O_NOATIME))
+#define SETTABLE_FLAGS ((uint32_t)(O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)) /* and FASYNC, where it works */
 
 int64_t sys_close(int fd)
 {
@@ -94,23 +96,29 @@ int64_t sys_dup2(int fd, int to)
 
 /* ---- status flags ---- */
 
-static int set_flags(struct file *f, uint32_t want)
+/* fd: the descriptor by which it was asked for. */
+static int set_flags(int fd, struct file *f, uint32_t want)
 {
-	uint32_t flags = (f->flags & ~SETTABLE_FLAGS) | (want & SETTABLE_FLAGS);
+	uint32_t settable = SETTABLE_FLAGS | (f->ops->async ? FASYNC : 0);
+	uint32_t flags = (f->flags & ~settable) | (want & settable);
 	int error = f->ops->set_flags ? f->ops->set_flags(f, flags) : 0;
 
+	if (!error && ((flags ^ f->flags) & FASYNC))
+		error = file_set_async(f, fd, flags & FASYNC);
 	if (!error)
 		WRITE_ONCE(f->flags, flags);
 	return error;
 }
 
-static int set_flag(struct file *f, uint32_t flag, uaddr_t arg)
+static int set_flag(int fd, struct file *f, uint32_t flag, uaddr_t arg)
 {
 	int32_t on;
 
 	if (get_user(on, arg))
 		return -EFAULT;
-	return set_flags(f, on ? f->flags | flag : f->flags & ~flag);
+	if (flag == FASYNC && !f->ops->async && !on != !(f->flags & FASYNC))
+		return -ENOTTY;
+	return set_flags(fd, f, on ? f->flags | flag : f->flags & ~flag);
 }
 
 /* ---- record locks ---- */
@@ -239,43 +247,39 @@ static int64_t fcntl_any(int fd, struct file *f, unsigned cmd, uint64_t arg)
 	}
 }
 
-/* ---- whom a file's signals go to: kept by its number in the first namespace of pids; a group is negative ---- */
+/* ---- whom a file's signals go to ---- */
 
+/* A group is negative. */
 static int set_owner(struct file *f, int32_t who)
 {
-	int32_t pid;
-
 	if (who == INT32_MIN)
 		return -EINVAL;
-	pid = pid_global(who < 0 ? -who : who);
-	if (who && !pid)
-		return -ESRCH;
-	f->owner_pid = who < 0 ? -pid : pid;
-	return 0;
+	return file_set_owner(f, who < 0 ? F_OWNER_PGRP : F_OWNER_PID, who < 0 ? -who : who);
 }
 
-static int32_t owner_of(const struct file *f)
+static int32_t get_owner(struct file *f)
 {
-	return f->owner_pid < 0 ? -pid_seen(-f->owner_pid) : pid_seen(f->owner_pid);
+	int32_t number;
+	int type;
+
+	file_get_owner(f, &type, &number);
+	return type == F_OWNER_PGRP ? -number : number;
 }
 
-/* Threads cannot be chosen. */
 static int set_owner_ex(struct file *f, uaddr_t arg)
 {
 	struct f_owner_ex o;
 
 	if (get_user(o, arg))
 		return -EFAULT;
-	if ((o.type != F_OWNER_PID && o.type != F_OWNER_PGRP) || o.pid < 0)
-		return -EINVAL;
-	return set_owner(f, o.type == F_OWNER_PGRP ? -o.pid : o.pid);
+	return file_set_owner(f, o.type, o.pid);
 }
 
-static int get_owner_ex(const struct file *f, uaddr_t arg)
+static int get_owner_ex(struct file *f, uaddr_t arg)
 {
-	struct f_owner_ex o = { .type = f->owner_pid < 0 ? F_OWNER_PGRP : F_OWNER_PID, .pid = owner_of(f) };
+	struct f_owner_ex o = { 0 };
 
-	o.pid = o.pid < 0 ? -o.pid : o.pid;
+	file_get_owner(f, &o.type, &o.pid);
 	return put_user(o, arg);
 }
 
@@ -283,7 +287,7 @@ static int64_t fcntl_file(int fd, struct file *f, unsigned cmd, uint64_t arg)
 {
 	switch (cmd) {
 	case F_SETFL:
-		return set_flags(f, (uint32_t)arg);
+		return set_flags(fd, f, (uint32_t)arg);
 	case F_GETLK:
 	case F_OFD_GETLK:
 		return get_lock(f, arg, cmd == F_OFD_GETLK);
@@ -296,19 +300,23 @@ static int64_t fcntl_file(int fd, struct file *f, unsigned cmd, uint64_t arg)
 	case F_SETOWN:
 		return set_owner(f, (int32_t)arg);
 	case F_GETOWN:
-		return owner_of(f);
+		return get_owner(f);
 	case F_SETOWN_EX:
 		return set_owner_ex(f, arg);
 	case F_GETOWN_EX:
 		return get_owner_ex(f, arg);
+	case F_SETSIG:
+		return arg && !(arg <= SIGNAL_COUNT && signal_valid((int)arg)) ? -EINVAL : file_set_signal(f, (int)arg);
 	case F_GETSIG:
-		return 0;
+		return file_get_signal(f);
 	case F_GETPIPE_SZ:
 		return pipe_get_capacity(f);
 	case F_SETPIPE_SZ:
 		return pipe_set_capacity(f, (uint32_t)arg);
+	case F_SETLEASE:
+		return arg > INT32_MAX ? -EINVAL : lease_set(f, fd, (int)arg);
 	case F_GETLEASE:
-		return F_UNLCK;
+		return lease_get(f);
 	case F_GET_SEALS:
 		return file_seals(f);
 	case F_ADD_SEALS:
@@ -355,9 +363,9 @@ static int64_t ioctl_file(int fd, struct file *f, unsigned cmd, uaddr_t arg)
 	case FIONCLEX:
 		return fd_set_cloexec(fd, false);
 	case FIONBIO:
-		return set_flag(f, O_NONBLOCK, arg);
+		return set_flag(fd, f, O_NONBLOCK, arg);
 	case FIOASYNC:
-		return set_flag(f, FASYNC, arg);
+		return set_flag(fd, f, FASYNC, arg);
 	case FIGETBSZ:
 		return f->inode ? put_user((int32_t)PAGE_SIZE, arg) : -ENOTTY;
 	default:

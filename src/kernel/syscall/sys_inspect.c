@@ -143,21 +143,23 @@ static int get_space(int pidfd, int (*get)(struct process_handle *, struct vm_sp
 	return err;
 }
 
-static int64_t advise_all(struct vm_space *s, const struct io_vec *ranges, uint64_t n, int advice)
+/* `total`: how many bytes at most, as any call with several ranges. */
+static int64_t advise_all(struct vm_space *s, const struct io_vec *ranges, uint64_t n, uint64_t total, int advice)
 {
-	int64_t done = 0;
+	uint64_t done = 0;
 
-	for (uint64_t i = 0; i < n; i++) {
-		int err = vm_advise(s, ranges[i].base, ranges[i].len, advice);
+	for (uint64_t i = 0; i < n && done < total; i++) {
+		uint64_t len = min(ranges[i].len, total - done);
+		int err = vm_advise(s, ranges[i].base, len, advice);
 
 		if (err < 0)
-			return done ? done : err;
-		done += (int64_t)ranges[i].len;
+			return done ? (int64_t)done : err;
+		done += len;
 	}
-	return done;
+	return (int64_t)done;
 }
 
-static int64_t advise(int pidfd, const struct io_vec *ranges, uint64_t n, int advice)
+static int64_t advise(int pidfd, const struct io_vec *ranges, uint64_t n, uint64_t total, int advice)
 {
 	struct vm_space *s;
 	int64_t result = get_space(pidfd, pidfd_get_vm, &s);
@@ -171,7 +173,7 @@ static int64_t advise(int pidfd, const struct io_vec *ranges, uint64_t n, int ad
 	}
 	if (result < 0)
 		return result == -EPERM ? -EACCES : result;
-	result = cred_capable(thread_current()->cred, CAP_SYS_NICE) ? advise_all(s, ranges, n, advice) : -EPERM;
+	result = cred_capable(thread_current()->cred, CAP_SYS_NICE) ? advise_all(s, ranges, n, total, advice) : -EPERM;
 	vm_space_put(s);
 	return result;
 }
@@ -187,7 +189,7 @@ int64_t sys_process_madvise(int pidfd, uaddr_t vec, size_t n, int advice, unsign
 	result = io_import(vec, n, fast, VECS_FAST, &ranges, &all);
 	if (result < 0)
 		return result;
-	result = advise(pidfd, ranges, n, advice);
+	result = advise(pidfd, ranges, n, all.count, advice);
 	io_import_free(ranges, fast);
 	return result;
 }

@@ -17,6 +17,8 @@
 _Static_assert(PROT_READ == HAL_PROT_READ && PROT_WRITE == HAL_PROT_WRITE && PROT_EXEC == HAL_PROT_EXEC,
 	       "areas keep PROT_* as they are");
 
+#define LOW_TOP (UINT64_C(2) << 30) /* of MAP_32BIT: two GiB */
+
 static struct vm_space *space(void)
 {
 	return thread_current()->vm;
@@ -50,6 +52,8 @@ static int decode_flags(unsigned flags, struct vm_map_request *r)
 			return -EINVAL;
 		r->flags |= VM_GROWSDOWN;
 	}
+	if (flags & HAL_MAP_LOW)
+		r->top = LOW_TOP;
 	if (flags & MAP_NORESERVE)
 		r->flags |= VM_NORESERVE;
 	if (flags & MAP_LOCKED)
@@ -171,8 +175,10 @@ int64_t sys_munmap(uaddr_t addr, size_t len)
 
 int64_t sys_mprotect(uaddr_t addr, size_t len, unsigned prot)
 {
-	if (prot & ~(unsigned)(PROT_RWX | PROT_SEM))
+	if ((prot & ~(unsigned)(PROT_RWX | PROT_SEM | PROT_GROWSDOWN)) || !is_aligned(addr, PAGE_SIZE)) /* nothing grows upwards */
 		return -EINVAL;
+	if (prot & PROT_GROWSDOWN)
+		return vm_protect_down(space(), addr, len, prot & PROT_RWX);
 	return vm_protect(space(), addr, len, prot & PROT_RWX);
 }
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that make files without a name, for talking, waiting and sharing: pipe, eventfd, memfd, timerfd. */
 #include <asm/fcntl.h>
+#include <linux/capability.h>
 #include <linux/memfd.h>
 #include <linux/time.h>
 #include <linux/timerfd.h>
+#include <cloudos/clock.h>
+#include <cloudos/cred.h>
 #include <cloudos/errno.h>
 #include <cloudos/eventfd.h>
 #include <cloudos/fs.h>
@@ -110,9 +113,11 @@ int64_t sys_timerfd_create(int clock, unsigned flags)
 
 	if (flags & ~(unsigned)(TFD_CLOEXEC | TFD_NONBLOCK))
 		return -EINVAL;
-	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME && !clock_is_alarm(clock))
 		return -EINVAL;
-	error = timerfd_file_create(clock, clock == CLOCK_REALTIME, flags & O_NONBLOCK, &f);
+	if (clock_is_alarm(clock) && !cred_capable(thread_current()->cred, CAP_WAKE_ALARM))
+		return -EPERM;
+	error = timerfd_file_create(clock, clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM, flags & O_NONBLOCK, &f);
 	return error ? error : fd_give(f, flags & TFD_CLOEXEC);
 }
 
@@ -156,7 +161,7 @@ int64_t sys_timerfd_settime(int fd, unsigned flags, uaddr_t new_value, uaddr_t o
 	f = fd_begin(fd, &put);
 	if (!f)
 		return -EBADF;
-	error = timerfd_set(f, flags & TFD_TIMER_ABSTIME, &setting, &old);
+	error = timerfd_set(f, flags & TFD_TIMER_ABSTIME, flags & TFD_TIMER_CANCEL_ON_SET, &setting, &old);
 	fd_end(f, put);
 	if (!error && old_value)
 		error = setting_to_user(&old, old_value);

@@ -151,9 +151,9 @@ int64_t sys_pwrite64(int fd, uaddr_t buf, size_t count, int64_t pos)
 
 /* ---- several buffers ---- */
 
-#define RWF_DONE (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
+#define RWF_DONE (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND | RWF_NOWAIT)
 
-/* What preadv2 and pwritev2 ask for. RWF_NOWAIT is for files that can promise it; none does. */
+/* What preadv2 and pwritev2 ask for. RWF_NOWAIT is for files that can promise it, and refused later by others. */
 int call_rw_flags(unsigned flags)
 {
 	return flags & ~(unsigned)RWF_DONE ? -EOPNOTSUPP : 0;
@@ -170,7 +170,10 @@ static ssize_t move_and_sync(struct transfer *t, struct io_iter *it)
 {
 	ssize_t n;
 
+	if ((t->flags & RWF_NOWAIT) && !t->f->ops->nowait)
+		return -EOPNOTSUPP;
 	it->append = t->flags & RWF_APPEND;
+	it->nowait |= (t->flags & RWF_NOWAIT) != 0;
 	n = move(t, it);
 	if (n > 0 && t->write && unlikely(t->flags)) {
 		int error = sync_written(t->f, t->flags);

@@ -318,13 +318,21 @@ static void fence(void *arg)
 #define MEMBARRIER_OFFERED                                                                                   \
 	(MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | \
 	 MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |                      \
+	 MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE |  \
 	 MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ)
 
-/* Every form interrupts every other CPU: more than asked for, never less. */
-static int64_t barrier_everywhere(void)
+/* What a CPU may have fetched of the program before is fetched again. */
+static void fence_code(void *arg)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	cpus_call(READ_ONCE(cpus_online), fence, NULL);
+	fence(arg);
+	hal_cpu_refetch();
+}
+
+/* Every form interrupts every other CPU: more than asked for, never less. */
+static int64_t barrier_everywhere(void (*fn)(void *))
+{
+	fn(NULL);
+	cpus_call(READ_ONCE(cpus_online), fn, NULL);
 	return 0;
 }
 
@@ -339,13 +347,18 @@ int64_t sys_membarrier(int command, unsigned flags, int cpu)
 		return MEMBARRIER_OFFERED;
 	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
 	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
+	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE:
 	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ:
 		__atomic_fetch_or(&s->membarriers, (uint32_t)command, __ATOMIC_RELAXED);
 		return 0;
 	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
 		if (!(READ_ONCE(s->membarriers) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
 			return -EPERM;
-		return barrier_everywhere();
+		return barrier_everywhere(fence);
+	case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE:
+		if (!(READ_ONCE(s->membarriers) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE))
+			return -EPERM;
+		return barrier_everywhere(fence_code);
 	case MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ:
 		if (!(READ_ONCE(s->membarriers) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
 			return -EPERM;
@@ -353,7 +366,7 @@ int64_t sys_membarrier(int command, unsigned flags, int cpu)
 		return 0;
 	case MEMBARRIER_CMD_GLOBAL:
 	case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-		return barrier_everywhere();
+		return barrier_everywhere(fence);
 	default:
 		return -EINVAL;
 	}

@@ -7,6 +7,7 @@
 #include <cloudos/uaccess.h>
 #include "call_fd.h"
 #include "call_socket.h"
+#include "call_wait.h"
 #include "syscalls_gen.h"
 
 #define MESSAGES_MAX	1024 /* of one sendmmsg or recvmmsg: Linux's UIO_MAXIOV */
@@ -533,19 +534,22 @@ int64_t sys_recvmsg(int fd, uaddr_t header, unsigned flags)
 	return result;
 }
 
+/* The time-out is looked at when a message has come, as on Linux: it ends no wait. */
 int64_t sys_recvmmsg(int fd, uaddr_t many, unsigned count, unsigned flags, uaddr_t timeout)
 {
 	struct socket *s;
-	int64_t result = 0;
+	uint64_t deadline_ns;
+	int64_t result;
 	unsigned done = 0;
-	bool put;
+	bool put, late = false;
 
-	if (timeout)
-		return -EINVAL;
+	result = deadline_from_timespec(timeout, &deadline_ns);
+	if (result < 0)
+		return result;
 	s = socket_begin(fd, &put, &result);
 	if (!s)
 		return result;
-	for (; done < min(count, (unsigned)MESSAGES_MAX); done++) {
+	for (; done < min(count, (unsigned)MESSAGES_MAX) && !late; done++) {
 		result = receive_message(s, many + done * sizeof(struct message_header_many), flags & ~(unsigned)MSG_WAITFORONE);
 		if (result >= 0)
 			result = put_length(many, done, result);
@@ -553,7 +557,9 @@ int64_t sys_recvmmsg(int fd, uaddr_t many, unsigned count, unsigned flags, uaddr
 			break;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
+		if (hal_clock_ns() >= deadline_ns)
+			late = true;
 	}
 	socket_end(s, put);
-	return done > 0 ? done : result;
+	return done > 0 ? deadline_to_timespec(timeout, deadline_ns, done) : result;
 }

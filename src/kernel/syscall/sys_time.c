@@ -5,6 +5,7 @@
 #include <cloudos/errno.h>
 #include <cloudos/task.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/wall.h>
 #include <linux/capability.h>
 #include <linux/time_types.h>
 #include <linux/times.h>
@@ -75,7 +76,7 @@ static int set_wall(uint64_t ns)
 {
 	if (!cred_capable(thread_current()->cred, CAP_SYS_TIME))
 		return -EPERM;
-	hal_wall_set(ns);
+	wall_set(ns);
 	return 0;
 }
 
@@ -85,7 +86,7 @@ int64_t sys_clock_settime(int clock, uaddr_t time)
 	int err;
 
 	if (clock != CLOCK_REALTIME)
-		return -EINVAL;
+		return clock < 0 && clock_resolution(clock, &ns) == 0 ? -EPERM : -EINVAL;
 	err = get_timespec(time, &ns);
 	return err < 0 ? err : set_wall(ns);
 }
@@ -170,39 +171,99 @@ int64_t sys_nanosleep(uaddr_t request, uaddr_t remain)
 	return err < 0 ? err : sleep_more(task_self(), clock_deadline_in(ns), remain);
 }
 
-/* Sleeps until the process has used that much CPU time: it can be over when that much time has passed, at the earliest. */
-static int64_t sleep_cpu_time(uint64_t target_ns)
-{
-	for (;;) {
-		uint64_t now;
+/* ---- until a time on a clock that may be set ---- */
 
-		(void)clock_read(CLOCK_PROCESS_CPUTIME_ID, &now);
-		if (now >= target_ns)
-			return 0;
-		if (!sleep_until(clock_deadline_in(max(target_ns - now, NSEC_PER_MSEC))))
-			return -ERESTARTNOHAND;
+struct wall_sleeper {
+	struct wall_watch watch;
+	struct thread *thread;
+};
+
+static void wake_sleeper(struct wall_watch *w)
+{
+	thread_wake(container_of(w, struct wall_sleeper, watch)->thread);
+}
+
+static int sleep_until_wall(uint64_t wall_ns)
+{
+	struct wall_sleeper self = { .thread = thread_current() };
+	int result = 1;
+
+	wall_watch_init(&self.watch, wake_sleeper);
+	wall_watch_add(&self.watch);
+	while (result == 1) {
+		thread_prepare_sleep(THREAD_INTERRUPTIBLE);
+		if (hal_wall_ns() >= wall_ns)
+			result = 0;
+		else if (thread_signal_pending())
+			result = -ERESTARTNOHAND;
+		else
+			(void)thread_sleep(wall_deadline(wall_ns));
 	}
+	thread_cancel_sleep();
+	wall_watch_remove(&self.watch);
+	return result;
+}
+
+/* ---- until CPU time has been used ---- */
+
+/* Interrupted: as sleep_more(), on another clock. */
+static int64_t sleep_cpu_time(struct task *t, int clock, uint64_t target_ns, uaddr_t remain);
+
+static uint64_t sleep_cpu_again(struct task *t)
+{
+	return (uint64_t)sleep_cpu_time(t, (int)t->restart.flags, t->restart.deadline_ns, t->restart.user);
+}
+
+static int64_t sleep_cpu_time(struct task *t, int clock, uint64_t target_ns, uaddr_t remain)
+{
+	int err = cpu_clock_sleep(clock, target_ns);
+	uint64_t now = target_ns;
+
+	if (err != -ERESTARTSYS)
+		return err;
+	(void)clock_read(clock, &now);
+	if (remain && put_user(to_timespec(target_ns > now ? target_ns - now : 0), remain) < 0)
+		return -EFAULT;
+	t->restart.fn = sleep_cpu_again;
+	t->restart.flags = (uint32_t)clock;
+	t->restart.deadline_ns = target_ns;
+	t->restart.user = remain;
+	return -ERESTART_BLOCK;
+}
+
+static int64_t nanosleep_cpu(int clock, bool absolute, uint64_t ns, uaddr_t remain)
+{
+	uint64_t now;
+	int err;
+
+	if (absolute) {
+		err = cpu_clock_sleep(clock, ns);
+		return err == -ERESTARTSYS ? -ERESTARTNOHAND : err;
+	}
+	err = clock_read(clock, &now);
+	if (err < 0)
+		return cpu_clock_sleep(clock, 0); /* says what is wrong */
+	return sleep_cpu_time(task_self(), clock, ns < UINT64_MAX - now ? now + ns : UINT64_MAX, remain);
 }
 
 int64_t sys_clock_nanosleep(int clock, int flags, uaddr_t request, uaddr_t remain)
 {
-	bool absolute = (flags & TIMER_ABSTIME) != 0;
-	uint64_t ns, now, deadline;
-	int err = clock == CLOCK_PROCESS_CPUTIME_ID ? 0 : clock_deadline(clock, 0, &deadline);
+	bool absolute = (flags & TIMER_ABSTIME) != 0, cpu = clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID;
+	uint64_t ns, wall_ns, now;
+	int err;
 
-	if (err < 0)
-		return clock < 0 && clock_read(clock, &now) == 0 ? -EOPNOTSUPP : err;
+	if (!clock_has_timers(clock) && !cpu)
+		return clock_is_alarm(clock) || clock_read(clock, &now) == 0 ? -EOPNOTSUPP : -EINVAL;
 	err = get_timespec(request, &ns);
 	if (err < 0)
 		return err;
-	if (clock == CLOCK_PROCESS_CPUTIME_ID) {
-		(void)clock_read(clock, &now);
-		return sleep_cpu_time(absolute ? ns : now + ns);
-	}
+	if (cpu)
+		return nanosleep_cpu(clock, absolute, ns, remain);
 	if (!absolute)
 		return sleep_more(task_self(), clock_deadline_in(ns), remain);
-	(void)clock_deadline(clock, ns, &deadline);
-	return sleep_until(deadline) ? 0 : -ERESTARTNOHAND;
+	if (clock_on_wall(clock, ns, &wall_ns))
+		return sleep_until_wall(wall_ns);
+	return sleep_until(ns) ? 0 : -ERESTARTNOHAND;
 }
 
 /* ---- interval timers ---- */

@@ -6,6 +6,7 @@
  * somebody else could use the file at the same time (sys_rw.c).
  */
 #include <cloudos/epoll.h>
+#include <cloudos/file_signal.h>
 #include <cloudos/inotify.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
@@ -43,7 +44,7 @@ struct file *file_alloc(void)
 	f->cred = t->cred;
 	if (f->cred)
 		cred_get(f->cred);
-	f->owner_pid = 0;
+	f->signals = NULL;
 	f->type = 0;
 	f->ino = 0;
 	return f;
@@ -54,6 +55,8 @@ void file_free(struct file *f)
 {
 	if (f->mode & (FILE_WRITER | FILE_EXEC))
 		__atomic_fetch_add(&f->inode->write_count, f->mode & FILE_WRITER ? -1 : 1, __ATOMIC_RELAXED);
+	if (f->mode & FILE_READER)
+		__atomic_fetch_sub(&f->inode->read_count, 1, __ATOMIC_RELAXED);
 	if (f->path.dentry)
 		path_put(&f->path);
 	if (f->cred)
@@ -67,6 +70,10 @@ void file_put(struct file *f)
 		return;
 	if (unlikely(f->epoll_links.next))
 		epoll_file_gone(f);
+	if (f->inode && unlikely(READ_ONCE(f->inode->leases)))
+		lease_file_gone(f);
+	if (unlikely(f->signals))
+		file_signals_free(f);
 	if (!(f->mode & FILE_PATH))
 		notify_file(f, f->mode & FILE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	if (f->inode && unlikely(READ_ONCE(f->inode->locks)))

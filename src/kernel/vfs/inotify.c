@@ -246,6 +246,7 @@ static const struct file_ops inotify_ops = {
 	.release = inotify_release,
 	.name = inotify_name,
 	.nowait = true,
+	.async = true,
 };
 
 int inotify_file_create(uint32_t flags, struct file **ret)

@@ -120,6 +120,15 @@ static int start_file(struct file *f, uint32_t flags)
 		if (error)
 			return error;
 		f->mode |= FILE_WRITER;
+	} else if (f->inode->data && (f->mode & FILE_READ)) {
+		__atomic_fetch_add(&f->inode->read_count, 1, __ATOMIC_SEQ_CST);
+		f->mode |= FILE_READER;
+	}
+	if (f->inode->data) {
+		__atomic_thread_fence(__ATOMIC_SEQ_CST); /* counted, then looked: lease.c */
+		error = lease_break(f->inode, f->mode & FILE_WRITE, flags & O_NONBLOCK);
+		if (error)
+			return error;
 	}
 	if (flags & O_TRUNC)
 		error = truncate_at_open(f);

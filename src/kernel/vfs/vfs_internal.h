@@ -178,6 +178,7 @@ int seals_limit_mapping(const struct inode *inode, struct vm_map_request *r);
 
 void locks_release_owner(struct inode *inode, const void *owner, struct file *flock_of);
 void locks_free(struct file_locks *locks);
+void lease_file_gone(struct file *f);
 
 /* ---- in-memory trees (memfs.c) ---- */
 

@@ -71,6 +71,8 @@ int map_place(struct vm_space *s, const struct vm_map_request *r, uint64_t len, 
 		*ret = hint;
 		return 0;
 	}
+	if (r->top)
+		return area_find_free(s, len, r->top, ret) ? 0 : -ENOMEM;
 	if (area_find_free(s, len, s->map_top, ret) || area_find_free(s, len, HAL_USER_TOP, ret))
 		return 0;
 	return -ENOMEM;

@@ -81,7 +81,20 @@ static int protect_locked(struct vm_space *s, uaddr_t start, uaddr_t end, uint32
 	return 0;
 }
 
-int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot)
+/* From the start of the stack on that *start is in. */
+static int start_of_stack(struct vm_space *s, uaddr_t *start, uaddr_t end)
+{
+	const struct vm_area *a = area_find(s, *start);
+
+	if (!a || a->start >= end)
+		return -ENOMEM;
+	if (!(a->flags & VM_GROWSDOWN))
+		return -EINVAL;
+	*start = a->start;
+	return 0;
+}
+
+static int protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot, bool down)
 {
 	uaddr_t end;
 	int err = range_check(start, len, &end);
@@ -89,7 +102,20 @@ int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot)
 	if (err || len == 0)
 		return err;
 	space_lock(s);
-	err = protect_locked(s, start, end, prot);
+	if (down)
+		err = start_of_stack(s, &start, end);
+	if (!err)
+		err = protect_locked(s, start, end, prot);
 	space_unlock(s);
 	return err;
+}
+
+int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot)
+{
+	return protect(s, start, len, prot, false);
+}
+
+int vm_protect_down(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot)
+{
+	return protect(s, start, len, prot, true);
 }

@@ -24,6 +24,7 @@
 #define HAL_KSTACK_SIZE	  16384
 #define HAL_PT_LEVELS	  4
 #define HAL_USER_MIN	  UINT64_C(0x10000)
+#define HAL_MAP_LOW	  0u /* mmap's flag for addresses in the lowest two GiB (MAP_32BIT); 0: there is none */
 #define HAL_USER_TOP	  (UINT64_C(1) << 48)
 #define HAL_TLB_BROADCAST 1
 #define HAL_ASPACE_KEEPS  0 /* ASIDs do keep translations, but a broadcast reaches them wherever they are */
@@ -101,6 +102,11 @@ static inline bool hal_fault(const char *site)
 {
 	(void)site;
 	return false;
+}
+
+static inline void hal_cpu_refetch(void)
+{
+	__asm__ volatile("isb" ::: "memory");
 }
 
 static inline void hal_cpu_relax(void)

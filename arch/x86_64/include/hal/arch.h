@@ -61,6 +61,13 @@ static inline bool hal_fault(const char *site)
 	return false;
 }
 
+static inline void hal_cpu_refetch(void)
+{
+	uint32_t a = 0, c = 0;
+
+	__asm__ volatile("cpuid" : "+a"(a), "+c"(c) : : "ebx", "edx", "memory");
+}
+
 static inline void hal_cpu_relax(void)
 {
 	__asm__ volatile("pause" : : : "memory");
@@ -117,6 +124,7 @@ static inline void hal_context_fini(struct hal_context *c)
 
 #define HAL_PT_LEVELS 4
 #define HAL_USER_MIN  UINT64_C(0x1000)
+#define HAL_MAP_LOW	  0x40u /* mmap's flag for addresses in the lowest two GiB (MAP_32BIT); 0: there is none */
 #define HAL_USER_TOP                                                                                         \
 	UINT64_C(                                                                                            \
 	    0x00007ffffffff000) /* a page short of the hole: `syscall` there returns to a canonical rip */

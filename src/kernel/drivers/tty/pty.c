@@ -415,6 +415,7 @@ static const struct file_ops master_ops = {
 	.ioctl = master_ioctl,
 	.release = master_release,
 	.splice = SPLICE_READ | SPLICE_WRITE,
+	.async = true,
 };
 
 /* ---- making pairs ---- */

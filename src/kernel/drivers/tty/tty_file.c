@@ -244,4 +244,5 @@ const struct file_ops tty_file_ops = {
 	.ioctl = tty_ioctl,
 	.release = tty_release,
 	.splice = SPLICE_READ | SPLICE_WRITE,
+	.async = true,
 };
