@@ -24,7 +24,7 @@
 #define DEPTH_MAX     3
 #define CODES	      32
 #define DELAY_NS      30000
-#define VFORK_RESTS   200
+#define VFORK_RESTS   5000
 
 struct node {
 	int pid; /* 0: not known yet */

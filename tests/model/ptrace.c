@@ -217,16 +217,13 @@ static void check_stop(struct child *c, uint32_t status, enum owner me)
 		check_call_stop(c);
 }
 
-static void look(struct child *c, enum owner me)
+static void look_at(struct child *c, enum owner me)
 {
 	uaddr_t at = user_scratch();
 	bool stopped = c->stopped && c->owner == me;
-	int64_t result;
+	int64_t result = user_call(__NR_wait4, (uint64_t)c->pid, at, wait_options, 0);
 	uint32_t status;
 
-	c->rival_looks |= me == RIVAL;
-	result = user_call(__NR_wait4, (uint64_t)c->pid, at, wait_options, 0);
-	c->rival_looks &= me != RIVAL;
 	if (result == 0 || starved(result) || (result == -ECHILD && (me == RIVAL || c->reaped)))
 		return;
 	MODEL_EQUAL(result, c->pid);
@@ -237,6 +234,13 @@ static void look(struct child *c, enum owner me)
 		model_failed(__FILE__, __LINE__, "process %d is reported twice", c->pid);
 	else
 		check_stop(c, status, me);
+}
+
+static void look(struct child *c, enum owner me)
+{
+	c->rival_looks |= me == RIVAL;
+	look_at(c, me);
+	c->rival_looks &= me != RIVAL;
 }
 
 /* ---- requests ---- */
