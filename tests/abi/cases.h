@@ -75,6 +75,20 @@ static inline void abi_need_user_namespaces(void)
 	exit(0);
 }
 
+/* Does a thread of this process sleep? */
+static inline int abi_asleep(pid_t tid)
+{
+	char name[64], line[64] = "";
+	FILE *file;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
+	file = fopen(name, "r");
+	EXPECT(file && fgets(line, sizeof(line), file));
+	if (file)
+		fclose(file);
+	return strstr(line, ") S ") != NULL;
+}
+
 /* Addresses that no call may take: null, unmapped, in the kernel, past the end of user space, at the top of everything. */
 static void *const abi_bad_addresses[] = {
 	NULL, (void *)16, (void *)0xffff800000000000ul, (void *)0x7ffffffff000ul, (void *)-16l,

@@ -26,7 +26,6 @@
 /* Where the things are that a child has in its memory: the same as in its parent. */
 static uint64_t marked = FILL;
 static unsigned char *shown, *hidden, *shared, *reserved, *untouched;
-static volatile int standing;
 static volatile int *volatile nowhere = (volatile int *)24;
 
 static void set_limit(rlim_t bytes)
@@ -289,8 +288,7 @@ static const void *note(unsigned type, unsigned n, size_t *ret_len)
 
 static void *stand(void *arg)
 {
-	(void)arg;
-	__sync_fetch_and_add(&standing, 1);
+	*(volatile pid_t *)arg = gettid();
 	for (;;)
 		pause();
 	return NULL;
@@ -316,12 +314,13 @@ static void fall(long threads)
 {
 	set_limit(RLIM_INFINITY);
 	for (long i = 0; i < threads; i++) {
+		volatile pid_t tid = 0;
 		pthread_t t;
 
-		pthread_create(&t, NULL, stand, NULL);
+		pthread_create(&t, NULL, stand, (void *)(uintptr_t)&tid);
+		while (!tid || !abi_asleep(tid))
+			sched_yield();
 	}
-	while (standing < threads)
-		sched_yield();
 	marked++;
 	*nowhere = 1;
 }

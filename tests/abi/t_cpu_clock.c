@@ -191,7 +191,7 @@ static void timers_count_cpu_time(void)
 		       now.it_value.tv_nsec <= 40000000 && now.it_interval.tv_nsec == 20000000);
 		while (count == 0)
 			;
-		EXPECT(ns_of(CLOCK_THREAD_CPUTIME_ID) - start >= 38000000);
+		EXPECT(i == 2 || ns_of(CLOCK_THREAD_CPUTIME_ID) - start >= 38000000); /* Linux counts PROF in ticks, and may count too many */
 		while (count < 3)
 			;
 		set = (struct itimerspec){ 0 };

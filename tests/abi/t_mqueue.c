@@ -280,18 +280,6 @@ static void nap(void)
 	nanosleep(&t, NULL);
 }
 
-static int asleep(pid_t tid)
-{
-	char name[64], line[64] = "";
-	int fd;
-
-	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
-	fd = open(name, O_RDONLY);
-	EXPECT(fd >= 0 && read(fd, line, sizeof(line) - 1) > 0);
-	close(fd);
-	return strstr(line, ") S ") != NULL;
-}
-
 /* Starts a thread of one of these, and comes back when it sleeps in the queue. */
 static int start(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *), void *text)
 {
@@ -305,7 +293,7 @@ static int start(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(vo
 	do {
 		nap();
 		tid = __atomic_load_n(&waiter, __ATOMIC_ACQUIRE);
-	} while (!tid || !asleep(tid));
+	} while (!tid || !abi_asleep(tid));
 	return 0;
 }
 
