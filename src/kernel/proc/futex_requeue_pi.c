@@ -164,6 +164,8 @@ static int move_locked(struct pi_bucket *b, const struct vm_futex_key *word, con
 		}
 		n++;
 	}
+	if (err == -ERESTARTNOINTR && n > 0)
+		return n; /* begun again, the call would not know of them */
 	return err < 0 ? err : n;
 }
 
