@@ -10,6 +10,8 @@
 #include "proc_internal.h"
 #include <cloudos/clock.h>
 
+#define REAL_REST_NS (100 * NSEC_PER_USEC) /* between two expiries: the interrupt must end, however short the interval */
+
 static void send_locked(struct process *p, int signo)
 {
 	struct signal_info info;
@@ -38,7 +40,7 @@ static void real_expired(struct timer *timer)
 		advance_locked(&p->real, now);
 	}
 	if (p->real.expires_ns)
-		timer_arm(&p->real.timer, p->real.expires_ns);
+		timer_arm(&p->real.timer, max(p->real.expires_ns, now + REAL_REST_NS));
 	spin_unlock_irq(&p->signal_lock, flags);
 }
 

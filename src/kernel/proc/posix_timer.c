@@ -14,6 +14,8 @@
 #include <cloudos/clock.h>
 #include <cloudos/wall.h>
 
+#define REST_NS (100 * NSEC_PER_USEC) /* between two expiries that are looked at */
+
 struct posix_timer {
 	struct list link; /* S: process.timers */
 	struct process *process;
@@ -73,6 +75,17 @@ static void arm_locked(struct posix_timer *pt, uint64_t now, bool stands)
 	} while (pt->scale == ON_WALL && jumps != wall_jumps());
 }
 
+/* The next expiry of a periodic timer, not sooner than REST_NS from now: the interrupt must end. What is due by then counts as overruns. S held. */
+static void arm_again_locked(struct posix_timer *pt, uint64_t now, bool stands)
+{
+	uint64_t soonest = hal_clock_ns() + REST_NS;
+
+	if (pt->scale == ON_CPU || pt->expires_ns > now + REST_NS)
+		arm_locked(pt, now, stands);
+	else
+		timer_arm(&pt->timer, soonest);
+}
+
 static void wall_moved(struct wall_watch *w)
 {
 	struct posix_timer *pt = container_of(w, struct posix_timer, watch);
@@ -114,7 +127,7 @@ static void expired(struct timer *timer)
 	}
 	times = advance_locked(pt, now);
 	if (pt->expires_ns)
-		arm_locked(pt, now, stands);
+		arm_again_locked(pt, now, stands);
 	if (pt->queued) {
 		pt->overruns += times;
 	} else if (!pt->silent && (!pt->target || !list_empty(&pt->target->process_link))) {
