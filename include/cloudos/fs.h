@@ -457,6 +457,13 @@ static inline int lease_break(struct inode *inode, bool write, bool nonblock)
 	return unlikely(READ_ONCE(inode->leases)) ? lease_break_slowly(inode, write, nonblock) : 0;
 }
 
+/* Counts somebody who writes: 0, or -ETXTBSY where the file is being executed. */
+int inode_writer_get(struct inode *inode);
+static inline void inode_writer_put(struct inode *inode)
+{
+	__atomic_fetch_sub(&inode->write_count, 1, __ATOMIC_RELAXED);
+}
+
 /* ---- the log as syslog(2) shows it: bytes, or an errno ---- */
 
 int64_t kmsg_read_all(struct io_iter *to, bool clear); /* the last lines that fit */

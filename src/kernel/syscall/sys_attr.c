@@ -60,6 +60,21 @@ static int64_t at_fd(int fd, bool path_fd_too, path_fn fn, const void *arg, int 
 
 /* ---- sizes ---- */
 
+/* It counts as a writer meanwhile, so that no lease comes in between (lease.c, L1). */
+static int truncate_as_writer(struct inode *inode, uint64_t size)
+{
+	int error = inode_writer_get(inode);
+
+	if (error)
+		return error;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	error = lease_break(inode, true, false);
+	if (!error)
+		error = vfs_truncate(inode, size);
+	inode_writer_put(inode);
+	return error;
+}
+
 static int do_truncate(const struct path *path, const void *arg)
 {
 	struct inode *inode = path->dentry->inode;
@@ -72,12 +87,8 @@ static int do_truncate(const struct path *path, const void *arg)
 	error = inode_permission(inode, MAY_WRITE, thread_current()->cred);
 	if (!error && ((READ_ONCE(path->mount->flags) & MS_RDONLY) || READ_ONCE(inode->sb->readonly)))
 		error = -EROFS;
-	if (!error && READ_ONCE(inode->write_count) < 0)
-		error = -ETXTBSY;
 	if (!error)
-		error = lease_break(inode, true, false);
-	if (!error)
-		error = vfs_truncate(inode, *(const uint64_t *)arg);
+		error = truncate_as_writer(inode, *(const uint64_t *)arg);
 	if (!error)
 		notify_path(path, IN_MODIFY);
 	return error;

@@ -183,13 +183,16 @@ static bool drop(struct file *f)
 /* Puts the lease in, or changes the one that is there; `fresh` is taken over or stays. */
 static int put_in(struct file *f, int type, struct lease **fresh)
 {
-	struct lease **at;
+	struct lease **at, *over = NULL;
 	int err = 0;
 
 	spin_lock(&lease_lock);
+	settle_locked(f->inode, &over);
 	at = place_locked(f->inode, f);
 	if (others_locked(f, type)) {
 		err = -EAGAIN;
+	} else if (*at && (!is_possible(f, type) || ((*at)->deadline_ns && type != (*at)->target))) {
+		err = -EAGAIN; /* L1: who opens looks under the lock, as there is a lease; L2 */
 	} else if (*at) {
 		(*at)->type = type;
 		(*at)->deadline_ns = 0;
@@ -202,6 +205,7 @@ static int put_in(struct file *f, int type, struct lease **fresh)
 		lease_count++;
 	}
 	spin_unlock(&lease_lock);
+	free_all(over);
 	return err;
 }
 

@@ -139,8 +139,7 @@ int create_locked(const struct path *dir, const struct name *name, uint32_t mode
 struct file *file_alloc(void);
 void file_free(struct file *f);
 int file_init(void);
-/* Counts a file open for writing / an execution that forbids it: 0 or -ETXTBSY. */
-int inode_writer_get(struct inode *inode);
+/* Counts an execution, which forbids writing: 0 or -ETXTBSY. */
 int inode_exec_get(struct inode *inode);
 /* Opens what `path` leads to; takes over its references, also on failure. `flags`: O_*. */
 int open_path(struct path path, uint32_t flags, bool created, struct file **ret);
