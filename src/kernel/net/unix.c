@@ -136,7 +136,7 @@ void unix_close(struct unix_socket *u, bool never_accepted)
 		tell_peer(peer, left || never_accepted);
 	wake_all(&u->can_read);
 	wake_all(&u->can_write);
-	wake_all(&unix_space);
+	wake_events(&unix_space, POLLOUT | POLLWRNORM, false);
 	close_backlog(&waiting);
 	if (name)
 		unix_name_put(name);

@@ -31,7 +31,7 @@ int unix_listen(struct socket *s, int backlog)
 		__atomic_store_n(&u->state, UNIX_LISTENING, __ATOMIC_RELEASE);
 	}
 	mutex_unlock(&unix_lock);
-	wake_all(&unix_space);
+	wake_events(&unix_space, POLLOUT | POLLWRNORM, false);
 	return error;
 }
 
@@ -141,7 +141,7 @@ static int connect_dgram(struct unix_socket *u, const struct socket_address *a)
 	__atomic_store_n(&u->state, peer ? UNIX_CONNECTED : UNIX_IDLE, __ATOMIC_RELEASE);
 	mutex_unlock(&u->lock);
 	mutex_unlock(&unix_lock);
-	wake_all(&unix_space);
+	wake_events(&unix_space, POLLOUT | POLLWRNORM, false);
 	if (old)
 		unix_put(old);
 	return 0;
@@ -193,7 +193,7 @@ int unix_accept(struct socket *s, bool nonblock, struct socket **ret)
 		if (error)
 			return socket_wait_error(error, timeout_ns);
 	}
-	wake_all(&unix_space);
+	wake_events(&unix_space, POLLOUT | POLLWRNORM, false);
 	*ret = &end->socket;
 	return 0;
 }
@@ -220,7 +220,7 @@ int unix_shutdown(struct socket *s, int how)
 	shut(u, rx, tx);
 	if (peer)
 		shut(peer, tx, rx);
-	wake_all(&unix_space);
+	wake_events(&unix_space, POLLOUT | POLLWRNORM, false);
 	return 0;
 }
 
