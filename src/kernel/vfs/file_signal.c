@@ -221,6 +221,7 @@ static void stop_waiting(struct file_signals *s)
 		wait_remove(w->queue, &w->waiter);
 	}
 	(void)timer_cancel(&s->timer);
+	WRITE_ONCE(s->events, 0);
 }
 
 int file_set_async(struct file *f, int fd, bool on)
