@@ -185,6 +185,8 @@ struct process {
 	uint32_t stopped_tasks;		/* S */
 	bool notify_continued;		/* S: the first thread to run tells the parent */
 	struct task_usage dead_usage;	/* S: of threads that have exited */
+	struct task_usage looked_usage; /* S: of all, as timers of CPU time saw it last */
+	uint64_t looked_ns;		/* S: and when; 0: never */
 	struct interval_timer real, virtual, profile; /* itimers */
 	struct list timers;		/* S: struct posix_timer */
 	int next_timer;			/* S */

@@ -150,6 +150,36 @@ static void posix_timers_go_off_and_count_overruns(void)
 	EXPECT_ERRNO(syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id), EINVAL);
 }
 
+static void too_short_an_interval_leaves_the_machine_alive(void)
+{
+	struct itimerspec shortest = { .it_interval = { 0, 1 }, .it_value = { 0, 1 } };
+	const int clocks[] = { CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME };
+	struct itimerval real = { .it_interval = { 0, 1 }, .it_value = { 0, 1 } }, off = { 0 };
+	struct sigevent blocked = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 }, silent = { .sigev_notify = SIGEV_NONE };
+	timer_t ids[6];
+	int64_t until = now_ms(CLOCK_MONOTONIC) + 50;
+	sigset_t usr2, both;
+
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	both = usr2;
+	sigaddset(&both, SIGALRM);
+	sigprocmask(SIG_BLOCK, &both, NULL);
+	for (int i = 0; i < 6; i++) {
+		EXPECT(timer_create(clocks[i / 2], i % 2 ? &silent : &blocked, &ids[i]) == 0);
+		EXPECT(timer_settime(ids[i], 0, &shortest, NULL) == 0);
+	}
+	EXPECT(setitimer(ITIMER_REAL, &real, NULL) == 0);
+	while (now_ms(CLOCK_MONOTONIC) < until)
+		;
+	EXPECT(setitimer(ITIMER_REAL, &off, NULL) == 0);
+	EXPECT(sigwaitinfo(&usr2, NULL) == SIGUSR2);
+	EXPECT(timer_getoverrun(ids[0]) > 1000 || timer_getoverrun(ids[2]) > 1000 || timer_getoverrun(ids[4]) > 1000);
+	for (int i = 0; i < 6; i++)
+		EXPECT(timer_delete(ids[i]) == 0);
+	sigprocmask(SIG_UNBLOCK, &both, NULL);
+}
+
 static void bad_addresses_are_refused(void)
 {
 	for (unsigned i = 1; i < ABI_BAD_ADDRESSES; i++) {
@@ -176,6 +206,7 @@ int main(void)
 	CASE(interval_timers_go_off);
 	CASE(profiling_timers_count_cpu_time);
 	CASE(posix_timers_go_off_and_count_overruns);
+	CASE(too_short_an_interval_leaves_the_machine_alive);
 	CASE(bad_addresses_are_refused);
 	return abi_result();
 }

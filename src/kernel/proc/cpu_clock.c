@@ -4,8 +4,9 @@
  * thread's: ~pid in the bits above the third (0: the running one), bit 2 for a thread, and what is counted in bits 0 and 1 (clock_getcpuclockid(3)).
  * Threads of other processes have no clock for us.
  *
- * CPU time has no interrupt of its own: a process cannot use up `left` ns of it sooner than in `left` ns divided by the number of its threads, so
- * whoever waits for it looks again then, but not sooner than CPU_LOOK_NS; what is waited for is late by that at most.
+ * CPU time has no interrupt of its own: a process cannot use up `left` ns of it sooner than in `left` ns divided by the number of its threads, or of
+ * CPUs, so whoever waits for it looks again then, but not sooner than CPU_LOOK_NS. A look goes over all threads, so it is the rarer the more there are,
+ * and all timers of a process share one: what is waited for is late by a pause and a half at most.
  */
 #include "cpu_clock.h"
 #include "proc_internal.h"
@@ -18,31 +19,56 @@
 #define CPU_CLOCK_SCHED	 2
 #define CPU_CLOCK_LAST	 2
 #define CPU_LOOK_NS	 (4 * NSEC_PER_MSEC)
+#define CPU_LOOK_TASK_NS (4 * NSEC_PER_USEC) /* for each thread: a look takes a small part of the pause */
 
 static uint64_t usage_time(const struct task_usage *u, bool user_only)
 {
 	return user_only ? u->run_ns - min(u->system_ns, u->run_ns) : u->run_ns;
 }
 
-uint64_t cpu_time_locked(struct process *p, bool user_only)
+static void sum_up_locked(struct process *p, struct task_usage *ret)
 {
-	struct task_usage sum = p->dead_usage;
 	struct task *t;
 
+	*ret = p->dead_usage;
 	list_for_each(t, &p->tasks, process_link) {
 		struct task_usage one;
 
 		task_usage_now(t, &one);
-		usage_add(&sum, &one);
+		usage_add(ret, &one);
 	}
+}
+
+uint64_t cpu_time_locked(struct process *p, bool user_only)
+{
+	struct task_usage sum;
+
+	sum_up_locked(p, &sum);
 	return usage_time(&sum, user_only);
+}
+
+static uint64_t look_pause(uint64_t threads)
+{
+	return max(CPU_LOOK_NS, threads * CPU_LOOK_TASK_NS);
+}
+
+/* The same, or what it was half a pause ago. S held. */
+static uint64_t time_lately_locked(struct process *p, bool user_only)
+{
+	uint64_t now = hal_clock_ns();
+
+	if (!p->looked_ns || now - p->looked_ns >= look_pause(p->task_count) / 2) {
+		sum_up_locked(p, &p->looked_usage);
+		p->looked_ns = now;
+	}
+	return usage_time(&p->looked_usage, user_only);
 }
 
 uint64_t cpu_time_look(const struct process *p, uint64_t left_ns)
 {
 	uint64_t threads = max(READ_ONCE(p->task_count), UINT32_C(1));
 
-	return clock_deadline_in(max(left_ns / threads, CPU_LOOK_NS));
+	return clock_deadline_in(max(left_ns / min(threads, (uint64_t)cpus_online_count()), look_pause(threads)));
 }
 
 /* ---- which clock ---- */
@@ -114,7 +140,7 @@ void cpu_clock_put(struct cpu_clock *c)
 
 /* ---- what it says ---- */
 
-uint64_t cpu_clock_now(const struct cpu_clock *c)
+static uint64_t clock_says(const struct cpu_clock *c, uint64_t (*of_process)(struct process *p, bool user_only))
 {
 	struct task_usage usage;
 	unsigned long flags;
@@ -125,9 +151,19 @@ uint64_t cpu_clock_now(const struct cpu_clock *c)
 		return usage_time(&usage, c->user_only);
 	}
 	flags = spin_lock_irq(&c->process->signal_lock);
-	now = cpu_time_locked(c->process, c->user_only);
+	now = of_process(c->process, c->user_only);
 	spin_unlock_irq(&c->process->signal_lock, flags);
 	return now;
+}
+
+uint64_t cpu_clock_now(const struct cpu_clock *c)
+{
+	return clock_says(c, cpu_time_locked);
+}
+
+uint64_t cpu_clock_lately(const struct cpu_clock *c)
+{
+	return clock_says(c, time_lately_locked);
 }
 
 bool cpu_clock_stands(const struct cpu_clock *c)

@@ -19,6 +19,8 @@ struct cpu_clock cpu_clock_copy(const struct cpu_clock *c);
 
 /* What it says. Takes S of its process. */
 uint64_t cpu_clock_now(const struct cpu_clock *c);
+/* The same, for who looks again and again: of a process it may be a little old, and then costs nothing. */
+uint64_t cpu_clock_lately(const struct cpu_clock *c);
 /* Whose time it is has ended: it stands. Likewise. */
 bool cpu_clock_stands(const struct cpu_clock *c);
 

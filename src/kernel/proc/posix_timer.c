@@ -115,7 +115,7 @@ static void expired(struct timer *timer)
 	struct posix_timer *pt = container_of(timer, struct posix_timer, timer);
 	struct process *p = pt->process;
 	bool cpu = pt->cpu.process, stands = cpu && cpu_clock_stands(&pt->cpu);
-	uint64_t cpu_ns = cpu ? cpu_clock_now(&pt->cpu) : 0, now, times;
+	uint64_t cpu_ns = cpu ? cpu_clock_lately(&pt->cpu) : 0, now, times;
 	unsigned long flags = spin_lock_irq(&p->signal_lock);
 
 	now = now_locked(pt, cpu_ns);
