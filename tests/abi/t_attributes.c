@@ -149,6 +149,8 @@ static int user_changes(void)
 	USER_CHECK(FAILS(utimensat(AT_FDCWD, "p/for_all", NULL, 0), EACCES) && utimensat(AT_FDCWD, "p/for_group", NULL, 0) == 0);
 	USER_CHECK(chmod("p/mine", 02755) == 0 && stat("p/mine", &st) == 0 && (st.st_mode & S_ISGID));
 	USER_CHECK(chmod("p/suid", 04755) == -1);
+	USER_CHECK(FAILS(chown("p/suid", -1, -1), EPERM) && stat("p/suid", &st) == 0 && (st.st_mode & S_ISUID)); /* nothing changes: nothing goes */
+	USER_CHECK(chown("p/for_all", -1, -1) == 0);
 	return 0;
 }
 

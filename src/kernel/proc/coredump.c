@@ -82,8 +82,15 @@ bool coredump_halt(struct task *t)
 
 void coredump_killed_locked(struct process *p)
 {
-	if (p->core_state == CORE_BEING_WRITTEN)
-		WRITE_ONCE(p->core_killed, true);
+	struct task *t;
+
+	if (p->core_state != CORE_BEING_WRITTEN)
+		return;
+	WRITE_ONCE(p->core_killed, true);
+	list_for_each(t, &p->tasks, process_link) { /* the one that writes has not been told to end, and waits for memory no longer now */
+		thread_post(&t->thread, THREAD_WORK_EXIT);
+		thread_wake_state(&t->thread, THREAD_INTERRUPTIBLE);
+	}
 }
 
 /* Those that stand still, and the dying one first; they stay until end(). 0 or -ENOMEM. */

@@ -18,7 +18,8 @@ enum { FILTER_ANONYMOUS = 1, FILTER_SHARED = 2, FILTER_FILES = 4, FILTER_SHARED_
 
 struct core_area {
 	uaddr_t start, end;
-	uint64_t size; /* what the file has of it, from its start on */
+	uint64_t size;	 /* what the file has of it, from its start on */
+	uint64_t backed; /* bytes from its start on that may hold something: behind the end of a mapped file nothing does */
 	uint32_t prot;
 	bool mapped_file; /* a page that is not in memory may hold something */
 	bool header;	  /* its first page alone, if that is a program's */
@@ -98,6 +99,15 @@ static uint64_t size_shown(const struct vm_area *a, uint16_t filter, bool *ret_h
 	return *ret_header ? PAGE_SIZE : 0;
 }
 
+static uint64_t bytes_backed(const struct vm_area *a)
+{
+	uint64_t all = a->end - a->start, size = a->object ? READ_ONCE(a->object->size) : UINT64_MAX, from = a->object_page << PAGE_SHIFT;
+
+	if (size == UINT64_MAX)
+		return all;
+	return size > from ? min(all, align_up(size - from, PAGE_SIZE)) : 0;
+}
+
 static int note_area(struct vm_area *a, void *arg)
 {
 	struct core_areas *areas = arg;
@@ -107,6 +117,7 @@ static int note_area(struct vm_area *a, void *arg)
 		return 1;
 	*to = (struct core_area){ .start = a->start, .end = a->end, .prot = a->prot, .mapped_file = a->object != NULL };
 	to->size = size_shown(a, areas->filter, &to->header);
+	to->backed = bytes_backed(a);
 	areas->count++;
 	return 0;
 }
@@ -186,7 +197,7 @@ static int emit_segments(struct core *c, const struct core_areas *areas, uint64_
 static int emit_area(struct core *c, const struct core_area *a, int64_t memory_at, void *page)
 {
 	struct vm_space *s = thread_current()->vm;
-	uaddr_t end = a->start + a->size, at = a->start;
+	uaddr_t end = a->start + min(a->size, a->backed), at = a->start;
 	int err = 0;
 
 	while (at < end && err == 0) {
@@ -199,6 +210,7 @@ static int emit_area(struct core *c, const struct core_area *a, int64_t memory_a
 			err = core_emit(c, page, PAGE_SIZE);
 		}
 		at += PAGE_SIZE;
+		sched_point(); /* holes are not written: nothing else in here sleeps */
 		if (READ_ONCE(c->dying->process->core_killed))
 			err = -EINTR;
 	}

@@ -263,7 +263,11 @@ static int list_file(struct vm_area *a, void *arg)
 
 	if (!a->file)
 		return 0;
-	len = entries_end(l->count + 1) > half ? -ENAMETOOLONG : vm_file_ops->path(a->file, l->data + half + l->names, room);
+	if (entries_end(l->count + 1) > half) {
+		l->full = true;
+		return 1;
+	}
+	len = vm_file_ops->path(a->file, l->data + half + l->names, room);
 	if (len == -ENAMETOOLONG && room < PATH_MAX + sizeof(e)) {
 		l->full = true;
 		return 1;

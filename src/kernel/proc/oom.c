@@ -50,7 +50,7 @@ static bool look(int pid, struct candidate *ret)
 
 	if (s) {
 		vm_space_hold(s);
-		*ret = (struct candidate){ .pid = pid, .space = s, .adj = READ_ONCE(p->oom_score_adj), .dying = READ_ONCE(p->group_exit) };
+		*ret = (struct candidate){ .pid = pid, .space = s, .adj = READ_ONCE(p->oom_score_adj), .dying = process_dying(p) };
 		memcpy(ret->name, t->thread.name, sizeof(ret->name));
 	}
 	spin_unlock_irq(&proc_lock, flags);
@@ -102,6 +102,7 @@ static void kill_if(int pid, const struct vm_space *space)
 
 	if (t && LOAD_ACQUIRE(t->thread.vm) == space) {
 		spin_lock(&p->signal_lock);
+		coredump_killed_locked(p);
 		signal_group_exit_locked(p, SIGKILL, NULL);
 		spin_unlock(&p->signal_lock);
 	}

@@ -267,7 +267,7 @@ static bool lives_in_locked(struct process *p, const struct vm_space *s)
 {
 	uint32_t users;
 
-	return used_space_locked(p, &users) == s && !READ_ONCE(p->group_exit);
+	return used_space_locked(p, &users) == s && (!READ_ONCE(p->group_exit) || READ_ONCE(p->core_state) == CORE_BEING_WRITTEN);
 }
 
 static bool others_live_in_locked(const struct process *p, const struct vm_space *s)
@@ -290,7 +290,7 @@ static int get_dying_vm_locked(struct process *p, struct vm_space **ret)
 
 	if (!s)
 		return -ESRCH;
-	if (!READ_ONCE(p->group_exit))
+	if (!READ_ONCE(p->group_exit) || READ_ONCE(p->core_state) == CORE_BEING_WRITTEN) /* the core file is to be whole */
 		return -EINVAL;
 	if (refcount_read(&s->users) > users && others_live_in_locked(p, s)) /* the count is high for passers-by, too */
 		return -EINVAL;

@@ -185,6 +185,12 @@ bool coredump_halt(struct task *t);
 /* S. SIGKILL comes to a process that ends: a core file that is being written ends where it is. */
 void coredump_killed_locked(struct process *p);
 
+/* It gives its memory back soon: one whose core file is still being written does not. */
+static inline bool process_dying(const struct process *p)
+{
+	return READ_ONCE(p->group_exit) && (READ_ONCE(p->core_state) != CORE_BEING_WRITTEN || READ_ONCE(p->core_killed));
+}
+
 #define EXIT_STATUS_CORE 0x80 /* in a wait status: WCOREDUMP */
 /* What wait() and the like tell of an end: CLD_*, and the status or signal. */
 int exit_code_of(int status, int *ret_status);

@@ -184,17 +184,25 @@ int vfs_chmod(const struct path *path, uint32_t mode)
 	return vfs_setattr(path, &attr);
 }
 
+/* The bits of its mode that a file loses when its owner is set. */
+static uint32_t inode_sheds_mode(const struct inode *inode)
+{
+	uint32_t mode = inode_mode(inode);
+
+	if (inode_is_dir(inode))
+		return 0;
+	return mode & (S_ISUID | ((mode & S_IXGRP) ? S_ISGID : 0u));
+}
+
 /* The set-id bits, and capabilities, go when the owner of a file changes (not of a folder, and not group bits that mean mandatory locks). */
 static void chown_mode(const struct inode *inode, struct file_attr *attr)
 {
-	uint32_t clear = S_ISUID;
+	uint32_t clear = inode_sheds_mode(inode);
 
 	if (inode_is_dir(inode))
 		return;
 	attr->set |= ATTR_DROP_CAPS;
-	if ((inode_mode(inode) & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
-		clear |= S_ISGID;
-	if (!(inode_mode(inode) & clear))
+	if (!clear)
 		return;
 	attr->set |= ATTR_MODE;
 	attr->mode = inode_mode(inode) & ~clear;
@@ -217,7 +225,10 @@ int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid)
 		    (cred->fsuid != inode->uid || (gid != inode->gid && !cred_in_group(cred, gid))))
 			return -EPERM;
 	}
-	chown_mode(inode, &attr);
+	if (attr.set || inode_owner_or_capable(inode, cred)) /* a stranger who changes nothing takes nothing away, either */
+		chown_mode(inode, &attr);
+	else if (inode_sheds_mode(inode))
+		return -EPERM;
 	return vfs_setattr(path, &attr);
 }
 
