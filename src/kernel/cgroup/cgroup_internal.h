@@ -161,8 +161,8 @@ void cgroup_frozen_update_locked(struct cgroup *cg);
 
 void cpu_stat_show(struct cgroup *cg, struct text_out *o); /* takes M */
 void cpu_stat_keep_locked(struct cgroup *cg); /* M: it goes */
-void cpuset_inherit_locked(struct cgroup *cg); /* M: a new group */
-void cpuset_apply(struct task *t, const struct cgroup *cg); /* T not held */
+void cpuset_inherit_locked(struct cgroup *cg); /* M and T: a new group */
+void cpuset_apply(struct task *t, const struct cgroup *cg); /* T */
 
 /* ---- files.c ---- */
 

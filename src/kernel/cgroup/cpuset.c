@@ -73,6 +73,7 @@ static void show_list(struct text_out *o, uint64_t mask)
 
 void cpuset_inherit_locked(struct cgroup *cg)
 {
+	assert_spin_held(&proc_lock);
 	cg->cpus_effective = cg->parent->cpus_effective;
 }
 
