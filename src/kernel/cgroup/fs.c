@@ -198,10 +198,22 @@ static int add_files(struct cgroup *cg, struct dentry *folder, const struct cgro
 	return 0;
 }
 
+/* A group may have the name. */
+static bool has_file(struct dentry *folder, const struct cgroup_file *file)
+{
+	struct dentry *d = memfs_child(folder, file->name);
+	bool has = d && d->inode && node_of(d->inode)->file == file;
+
+	if (d)
+		dentry_put(d);
+	return has;
+}
+
 static void remove_files(struct dentry *folder, const struct cgroup_file *files, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		memfs_remove_child(folder, files[i].name);
+		if (has_file(folder, &files[i]))
+			memfs_remove_child(folder, files[i].name);
 }
 
 void cgroup_files_remove(struct cgroup *cg, struct dentry *folder, uint32_t controllers)

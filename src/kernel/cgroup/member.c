@@ -26,7 +26,7 @@ static void count_tasks_locked(struct cgroup *cg, uint32_t come, uint32_t go)
 	bool had = cg->tasks > 0;
 
 	ASSERT(cg->tasks + come >= go);
-	cg->tasks += come - go;
+	ADD_ONCE(cg->tasks, come - go);
 	if (had != (cg->tasks > 0))
 		populate_locked(cg, !had);
 }
