@@ -121,11 +121,12 @@ static void cpuset_stop(struct cgroup *cg)
 	update_locked(cg);
 }
 
-uint64_t cgroup_allowed_cpus(struct task *t, uint64_t cpus)
+/* The look and the change are one step for who changes the group's CPUs, or its group. */
+int cgroup_set_affinity(struct task *t, uint64_t cpus)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
+	int err = thread_post_affinity(&t->thread, cpus & t->process->cgroup->cpus_effective);
 
-	cpus &= t->process->cgroup->cpus_effective;
 	spin_unlock_irq(&proc_lock, flags);
 	return cpus;
 }
