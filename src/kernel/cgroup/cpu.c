@@ -26,6 +26,18 @@ static void regroup(struct cgroup *cg)
 	cgroup_each_process(cg, true, regroup_process, NULL);
 }
 
+/* Who waits for the next period may go on now. */
+static void wake_task(struct task *t, void *unused)
+{
+	(void)unused;
+	sched_unthrottle(&t->thread);
+}
+
+static void wake_process(struct process *p, void *unused)
+{
+	cgroup_each_task_locked(p, wake_task, unused);
+}
+
 static void cpu_start(struct cgroup *cg)
 {
 	sched_group_set_shares(&cg->sched, true);
@@ -38,18 +50,7 @@ static void cpu_stop(struct cgroup *cg)
 	regroup(cg);
 	sched_group_set_weight(&cg->sched, GROUP_WEIGHT_DEFAULT);
 	sched_group_set_limit(&cg->sched, 0, PERIOD_DEFAULT_NS, 0);
-}
-
-/* Who waits for the next period may go on now. */
-static void wake_task(struct task *t, void *unused)
-{
-	(void)unused;
-	sched_unthrottle(&t->thread);
-}
-
-static void wake_process(struct process *p, void *unused)
-{
-	cgroup_each_task_locked(p, wake_task, unused);
+	cgroup_each_process(cg, true, wake_process, NULL);
 }
 
 /* ---- weights ---- */

@@ -191,6 +191,7 @@ static void move_task(struct task *t, void *arg)
 
 	m->frozen += t->frozen;
 	thread_set_group(&t->thread, group_of(m->to));
+	sched_unthrottle(&t->thread); /* by other limits now */
 	if (m->from->cpus_effective != m->to->cpus_effective)
 		cpuset_apply(t, m->to);
 }
