@@ -13,7 +13,16 @@ const struct cgroup_controller *const cgroup_controllers[CGROUP_CONTROLLERS] = {
 
 uint32_t cgroup_controllers_of(const struct cgroup *cg)
 {
-	return cgroup_is_root(cg) ? ALL_CONTROLLERS : cg->parent->subtree_control;
+	return cgroup_is_root(cg) ? ALL_CONTROLLERS : READ_ONCE(cg->parent->subtree_control);
+}
+
+int cgroup_lock_with(const struct cgroup *cg, uint32_t controller)
+{
+	mutex_lock(&cgroup_mutex);
+	if (!cg->dead && (cgroup_controllers_of(cg) & controller))
+		return 0;
+	mutex_unlock(&cgroup_mutex);
+	return -ENODEV;
 }
 
 void cgroup_show_controllers(struct text_out *o, uint32_t set)

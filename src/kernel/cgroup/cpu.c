@@ -68,7 +68,10 @@ static int show_weight(struct cgroup *cg, struct text_out *o)
 
 static int set_weight(struct cgroup *cg, uint64_t weight)
 {
-	mutex_lock(&cgroup_mutex);
+	int err = cgroup_lock_with(cg, CGROUP_CPU);
+
+	if (err < 0)
+		return err;
 	sched_group_set_weight(&cg->sched, (uint32_t)weight);
 	mutex_unlock(&cgroup_mutex);
 	return 0;
@@ -166,7 +169,9 @@ static int store_max(struct cgroup *cg, struct file *f, const char *text, size_t
 	err = cgroup_parse_limit(blank ? first : text, USEC_MOST, &quota);
 	if (err < 0 || quota == 0)
 		return -EINVAL;
-	mutex_lock(&cgroup_mutex);
+	err = cgroup_lock_with(cg, CGROUP_CPU);
+	if (err < 0)
+		return err;
 	err = set_limit_locked(cg, quota == UINT64_MAX ? 0 : quota * NSEC_PER_USEC, blank ? period * NSEC_PER_USEC : cg->sched.period_ns,
 			       cg->sched.burst_ns);
 	mutex_unlock(&cgroup_mutex);
@@ -187,7 +192,9 @@ static int store_burst(struct cgroup *cg, struct file *f, const char *text, size
 	(void)f, (void)len;
 	if (str_to_u64(text, 10, &burst) < 0 || burst > USEC_MOST)
 		return -EINVAL;
-	mutex_lock(&cgroup_mutex);
+	err = cgroup_lock_with(cg, CGROUP_CPU);
+	if (err < 0)
+		return err;
 	err = cg->sched.quota_ns || burst == 0
 		      ? set_limit_locked(cg, cg->sched.quota_ns, cg->sched.period_ns, burst * NSEC_PER_USEC)
 		      : -EINVAL;

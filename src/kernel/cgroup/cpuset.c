@@ -128,7 +128,7 @@ int cgroup_set_affinity(struct task *t, uint64_t cpus)
 	int err = thread_post_affinity(&t->thread, cpus & t->process->cgroup->cpus_effective);
 
 	spin_unlock_irq(&proc_lock, flags);
-	return cpus;
+	return err;
 }
 
 /* ---- files ---- */
@@ -151,7 +151,9 @@ static int store_cpus(struct cgroup *cg, struct file *f, const char *text, size_
 		return err;
 	if (cpus & ~READ_ONCE(cpus_online))
 		return -EINVAL;
-	mutex_lock(&cgroup_mutex);
+	err = cgroup_lock_with(cg, CGROUP_CPUSET);
+	if (err < 0)
+		return err;
 	cg->cpus = cpus;
 	update_locked(cg);
 	mutex_unlock(&cgroup_mutex);
@@ -184,7 +186,9 @@ static int store_mems(struct cgroup *cg, struct file *f, const char *text, size_
 		return err;
 	if (nodes & ~UINT64_C(1))
 		return -EINVAL;
-	mutex_lock(&cgroup_mutex);
+	err = cgroup_lock_with(cg, CGROUP_CPUSET);
+	if (err < 0)
+		return err;
 	cg->mems_set = nodes != 0;
 	mutex_unlock(&cgroup_mutex);
 	return 0;
