@@ -41,8 +41,8 @@ int cgroup_open_for_child(int fd, struct cgroup **ret);
 
 /* ---- CPUs ---- */
 
-/* Of `cpus` those that t's group may use: 0 if none. */
-uint64_t cgroup_allowed_cpus(struct task *t, uint64_t cpus);
+/* t may run on those of `cpus` that its group may use: 0, or -EINVAL if there are none. If it runs, it moves at its next switch. */
+int cgroup_set_affinity(struct task *t, uint64_t cpus);
 
 /* ---- /proc/PID/cgroup ---- */
 

@@ -574,6 +574,57 @@ static void sets_of_cpus(void)
 	EXPECT(rmdir("a") == 0 && write_file("cgroup.subtree_control", "-cpuset") == 0);
 }
 
+/* What was never set is what is above; a limit counts where nobody set anything in between. */
+static void inherited_sets_of_cpus(void)
+{
+	cpu_set_t all, set;
+	pid_t pid;
+
+	EXPECT(sched_getaffinity(0, sizeof(all), &all) == 0 && mkdir("a", 0755) == 0);
+	pid = sleeper_in("a/cgroup.procs");
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	EXPECT(sched_setaffinity(pid, sizeof(set), &set) == 0 && sched_setaffinity(pid, sizeof(all), &all) == 0);
+	end(pid);
+	EXPECT(rmdir("a") == 0);
+	if (!controller("cpuset"))
+		return;
+	EXPECT(mkdir("a", 0755) == 0 && write_file("a/cgroup.subtree_control", "+cpuset") == 0 && mkdir("a/b", 0755) == 0);
+	EXPECT(!file_is("a/b/cpuset.cpus.effective", "\n") && write_file("a/b/cpuset.cpus", "0") == 0 && file_is("a/b/cpuset.cpus.effective", "0\n"));
+	pid = sleeper_in("a/b/cgroup.procs");
+	EXPECT(sched_getaffinity(pid, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1 && CPU_ISSET(0, &set));
+	end(pid);
+	EXPECT(rmdir("a/b") == 0 && rmdir("a") == 0 && write_file("cgroup.subtree_control", "-cpuset") == 0);
+}
+
+/* A group may have the name that a file would have: then the controller does not come, and the group stays. */
+static void named_like_a_file(void)
+{
+	if (!controller("cpu"))
+		return;
+	EXPECT(mkdir("a", 0755) == 0 && mkdir("a/b", 0755) == 0 && mkdir("a/c", 0755) == 0 && mkdir("a/b/cpu.max", 0755) == 0 &&
+	       mkdir("a/c/cpu.weight", 0755) == 0);
+	EXPECT_ERRNO(write_file("a/cgroup.subtree_control", "+cpu"), EEXIST);
+	EXPECT(access("a/b/cpu.max/cgroup.procs", F_OK) == 0 && access("a/c/cpu.weight/cgroup.procs", F_OK) == 0);
+	EXPECT(file_is("a/cgroup.subtree_control", "") && rmdir("a/b/cpu.max") == 0 && rmdir("a/c/cpu.weight") == 0);
+	EXPECT(write_file("a/cgroup.subtree_control", "+cpu") == 0 && access("a/b/cpu.max", F_OK) == 0 && access("a/c/cpu.weight", F_OK) == 0);
+	EXPECT(rmdir("a/b") == 0 && rmdir("a/c") == 0 && rmdir("a") == 0 && write_file("cgroup.subtree_control", "-cpu") == 0);
+}
+
+/* Files of a controller that is gone, open still, are of no use. */
+static void a_controller_that_is_gone(void)
+{
+	int fd = -1;
+
+	if (!controller("pids"))
+		return;
+	EXPECT(mkdir("a", 0755) == 0 && (fd = open("a/pids.max", O_RDWR)) >= 0);
+	EXPECT(write(fd, "5", 1) == 1 && write_file("cgroup.subtree_control", "-pids") == 0);
+	EXPECT_ERRNO(write(fd, "6", 1), ENODEV);
+	EXPECT(close(fd) == 0 && write_file("cgroup.subtree_control", "+pids") == 0 && file_is("a/pids.max", "max\n"));
+	EXPECT(rmdir("a") == 0 && write_file("cgroup.subtree_control", "-pids") == 0);
+}
+
 int main(void)
 {
 	if (scratch_enter("cgroup") || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mkdir("tree", 0755) ||
@@ -596,6 +647,9 @@ int main(void)
 	CASE(numbers_of_processes);
 	CASE(a_share_of_time);
 	CASE(sets_of_cpus);
+	CASE(inherited_sets_of_cpus);
+	CASE(named_like_a_file);
+	CASE(a_controller_that_is_gone);
 	if (chdir("..") || umount("tree"))
 		return 1;
 	scratch_leave();

@@ -43,6 +43,14 @@ static void spinner_start(struct spinner *s, uint64_t cpus, int nice)
 	thread_start(&s->thread);
 }
 
+static uint64_t run_time(struct spinner *s)
+{
+	uint64_t run, wait;
+
+	thread_times(&s->thread, &run, &wait);
+	return run;
+}
+
 static uint64_t spinner_stop(struct spinner *s)
 {
 	uint64_t run, wait;
@@ -150,6 +158,67 @@ static void groups_in_a_group_share_what_it_has(void **state)
 	assert_false(a.active || b.active);
 }
 
+/* Runs for some milliseconds, and sleeps for a moment. */
+static void spin_and_nap(void *arg)
+{
+	struct spinner *s = arg;
+
+	while (!READ_ONCE(s->stop)) {
+		uint64_t until = hal_clock_ns() + 2 * NSEC_PER_MSEC;
+
+		while (hal_clock_ns() < until) {
+			hal_cpu_relax();
+			hal_irq_restore(hal_irq_save());
+			sched_point();
+		}
+		thread_delay(50 * NSEC_PER_USEC);
+	}
+}
+
+static void a_nap_is_no_way_around_a_groups_weight(void **state)
+{
+	static struct sched_group weak;
+	static struct spinner napper, outside;
+	uint64_t run_napper, run_outside;
+
+	(void)state;
+	group_start(&weak, NULL, 1);
+	napper = (struct spinner){ 0 };
+	assert_int_equal(thread_init(&napper.thread, "napper", spin_and_nap, &napper), 0);
+	napper.thread.release = gone;
+	napper.thread.affinity = 2;
+	thread_set_group(&napper.thread, &weak);
+	spinner_start(&outside, 2, 0);
+	thread_start(&napper.thread);
+	thread_delay(400 * NSEC_PER_MSEC);
+	run_napper = run_time(&napper);
+	run_outside = spinner_stop(&outside);
+	spinner_stop(&napper);
+	assert_in_range(run_napper * 100 / run_outside, 0, 12); /* 1, and the first slice */
+	assert_int_equal(weak.load, 0);
+}
+
+/* What a thread was charged by its share of a weak group is not held against it elsewhere. */
+static void who_is_moved_waits_by_its_new_share(void **state)
+{
+	static struct sched_group weak;
+	static struct spinner moved, outside;
+	uint64_t before;
+
+	(void)state;
+	group_start(&weak, NULL, 1);
+	spinner_start_in(&moved, &weak);
+	thread_delay(20 * NSEC_PER_MSEC);
+	spinner_start(&outside, 2, 0);
+	thread_delay(20 * NSEC_PER_MSEC);
+	before = run_time(&moved);
+	thread_set_group(&moved.thread, NULL);
+	thread_delay(60 * NSEC_PER_MSEC);
+	assert_in_range(run_time(&moved) - before, 15 * NSEC_PER_MSEC, 45 * NSEC_PER_MSEC);
+	spinner_stop(&outside);
+	spinner_stop(&moved);
+}
+
 static void the_weakest_still_runs(void **state)
 {
 	static struct spinner strong[3], weak;
@@ -193,14 +262,6 @@ static void doze_and_spin(void *arg)
 	for (unsigned i = 0; i < 20; i++)
 		thread_delay(NSEC_PER_MSEC);
 	spin(arg);
-}
-
-static uint64_t run_time(struct spinner *s)
-{
-	uint64_t run, wait;
-
-	thread_times(&s->thread, &run, &wait);
-	return run;
 }
 
 /* Whatever it has slept and run meanwhile, neither is it ahead of the others then, nor behind them. */
@@ -316,6 +377,8 @@ int main(void)
 		UNIT_TEST(nice_weighs),
 		UNIT_TEST(groups_share_as_one),
 		UNIT_TEST(groups_in_a_group_share_what_it_has),
+		UNIT_TEST(a_nap_is_no_way_around_a_groups_weight),
+		UNIT_TEST(who_is_moved_waits_by_its_new_share),
 		UNIT_TEST(the_weakest_still_runs),
 		UNIT_TEST(real_time_goes_first),
 		UNIT_TEST(who_was_real_time_shares_again),

@@ -140,7 +140,9 @@ struct cgroup_controller {
 extern const struct cgroup_controller *const cgroup_controllers[CGROUP_CONTROLLERS];
 extern const struct cgroup_controller cgroup_cpuset, cgroup_cpu, cgroup_pids;
 
-uint32_t cgroup_controllers_of(const struct cgroup *cg); /* M or T */
+uint32_t cgroup_controllers_of(const struct cgroup *cg); /* M or T; else it may be old by now */
+/* Takes M for setting what a controller's file sets, which may be open although the controller is gone: 0, or -ENODEV without the lock. */
+int cgroup_lock_with(const struct cgroup *cg, uint32_t controller);
 void cgroup_show_controllers(struct text_out *o, uint32_t set);
 /* `folder`: the inode of its own. */
 int cgroup_store_subtree_control(struct cgroup *cg, struct inode *folder, const char *text); /* 0, -EINVAL, -ENOENT, -EBUSY, -ENOMEM, -ENODEV */
@@ -161,8 +163,8 @@ void cgroup_frozen_update_locked(struct cgroup *cg);
 
 void cpu_stat_show(struct cgroup *cg, struct text_out *o); /* takes M */
 void cpu_stat_keep_locked(struct cgroup *cg); /* M: it goes */
-void cpuset_inherit_locked(struct cgroup *cg); /* M: a new group */
-void cpuset_apply(struct task *t, const struct cgroup *cg); /* T not held */
+void cpuset_inherit_locked(struct cgroup *cg); /* M and T: a new group */
+void cpuset_apply(struct task *t, const struct cgroup *cg); /* T */
 
 /* ---- files.c ---- */
 

@@ -2,7 +2,7 @@
 /*
  * Which controllers a group's children have: cgroup.subtree_control (C3, C4). The files of a controller come to each child and go from it. The
  * group's folder is locked around it all, so that no child comes or goes meanwhile; the children's folders are locked one after the other, outside
- * of cgroup_mutex.
+ * of cgroup_mutex. Files come before their controller does, and go after it: they are of no use then (cgroup_lock_with()).
  */
 #include <cloudos/string.h>
 #include "cgroup_internal.h"
@@ -13,7 +13,16 @@ const struct cgroup_controller *const cgroup_controllers[CGROUP_CONTROLLERS] = {
 
 uint32_t cgroup_controllers_of(const struct cgroup *cg)
 {
-	return cgroup_is_root(cg) ? ALL_CONTROLLERS : cg->parent->subtree_control;
+	return cgroup_is_root(cg) ? ALL_CONTROLLERS : READ_ONCE(cg->parent->subtree_control);
+}
+
+int cgroup_lock_with(const struct cgroup *cg, uint32_t controller)
+{
+	mutex_lock(&cgroup_mutex);
+	if (!cg->dead && (cgroup_controllers_of(cg) & controller))
+		return 0;
+	mutex_unlock(&cgroup_mutex);
+	return -ENODEV;
 }
 
 void cgroup_show_controllers(struct text_out *o, uint32_t set)
@@ -85,7 +94,9 @@ static int check_locked(const struct cgroup *cg, const struct request *r)
 		return -ENODEV;
 	if (r->enable & ~cgroup_controllers_of(cg))
 		return -ENOENT;
-	return r->disable & children_have_locked(cg) ? -EBUSY : 0;
+	if (r->disable & children_have_locked(cg))
+		return -EBUSY;
+	return r->enable && READ_ONCE(cg->tasks) > 0 && !cgroup_is_root(cg) ? -EBUSY : 0;
 }
 
 /* C4: the last look and the change are one step for who would put a process there. */
@@ -95,7 +106,7 @@ static int commit_locked(struct cgroup *cg, uint32_t set, bool more)
 	bool busy = more && cg->tasks > 0 && !cgroup_is_root(cg);
 
 	if (!busy)
-		cg->subtree_control = set;
+		WRITE_ONCE(cg->subtree_control, set);
 	spin_unlock_irq(&proc_lock, flags);
 	return busy ? -EBUSY : 0;
 }
@@ -145,27 +156,32 @@ static int files_add(struct cgroup *cg, uint32_t controllers)
 	return err;
 }
 
-static int change_locked(struct cgroup *cg, struct request *r)
+/* What is asked for already is taken out of r. */
+static int check_request(struct cgroup *cg, struct request *r)
 {
-	uint32_t old = cg->subtree_control;
-	int err = check_locked(cg, r);
+	int err;
 
-	if (err < 0)
-		return err;
-	r->enable &= ~old;
-	r->disable &= old;
-	err = commit_locked(cg, (old | r->enable) & ~r->disable, r->enable != 0);
-	if (err == 0)
-		start_and_stop_locked(cg, r->enable, r->disable);
+	mutex_lock(&cgroup_mutex);
+	r->enable &= ~cg->subtree_control;
+	r->disable &= cg->subtree_control;
+	err = check_locked(cg, r);
+	mutex_unlock(&cgroup_mutex);
 	return err;
 }
 
-static void undo(struct cgroup *cg, uint32_t enabled)
+/* It may have become impossible while the files came. */
+static int change(struct cgroup *cg, const struct request *r)
 {
+	int err;
+
 	mutex_lock(&cgroup_mutex);
-	start_and_stop_locked(cg, 0, enabled);
-	(void)commit_locked(cg, cg->subtree_control & ~enabled, false);
+	err = check_locked(cg, r);
+	if (err == 0)
+		err = commit_locked(cg, (cg->subtree_control | r->enable) & ~r->disable, r->enable != 0);
+	if (err == 0)
+		start_and_stop_locked(cg, r->enable, r->disable);
 	mutex_unlock(&cgroup_mutex);
+	return err;
 }
 
 int cgroup_store_subtree_control(struct cgroup *cg, struct inode *folder, const char *text)
@@ -176,14 +192,12 @@ int cgroup_store_subtree_control(struct cgroup *cg, struct inode *folder, const 
 	if (err < 0)
 		return err;
 	mutex_lock(&folder->lock);
-	mutex_lock(&cgroup_mutex);
-	err = change_locked(cg, &r);
-	mutex_unlock(&cgroup_mutex);
-	if (err == 0) {
+	err = check_request(cg, &r);
+	if (err == 0)
 		err = files_add(cg, r.enable);
-		if (err < 0)
-			undo(cg, r.enable);
-		files_remove(cg, r.disable);
+	if (err == 0) {
+		err = change(cg, &r);
+		files_remove(cg, err < 0 ? r.enable : r.disable);
 	}
 	mutex_unlock(&folder->lock);
 	return err;

@@ -26,6 +26,18 @@ static void regroup(struct cgroup *cg)
 	cgroup_each_process(cg, true, regroup_process, NULL);
 }
 
+/* Who waits for the next period may go on now. */
+static void wake_task(struct task *t, void *unused)
+{
+	(void)unused;
+	sched_unthrottle(&t->thread);
+}
+
+static void wake_process(struct process *p, void *unused)
+{
+	cgroup_each_task_locked(p, wake_task, unused);
+}
+
 static void cpu_start(struct cgroup *cg)
 {
 	sched_group_set_shares(&cg->sched, true);
@@ -38,18 +50,7 @@ static void cpu_stop(struct cgroup *cg)
 	regroup(cg);
 	sched_group_set_weight(&cg->sched, GROUP_WEIGHT_DEFAULT);
 	sched_group_set_limit(&cg->sched, 0, PERIOD_DEFAULT_NS, 0);
-}
-
-/* Who waits for the next period may go on now. */
-static void wake_task(struct task *t, void *unused)
-{
-	(void)unused;
-	sched_unthrottle(&t->thread);
-}
-
-static void wake_process(struct process *p, void *unused)
-{
-	cgroup_each_task_locked(p, wake_task, unused);
+	cgroup_each_process(cg, true, wake_process, NULL);
 }
 
 /* ---- weights ---- */
@@ -67,7 +68,10 @@ static int show_weight(struct cgroup *cg, struct text_out *o)
 
 static int set_weight(struct cgroup *cg, uint64_t weight)
 {
-	mutex_lock(&cgroup_mutex);
+	int err = cgroup_lock_with(cg, CGROUP_CPU);
+
+	if (err < 0)
+		return err;
 	sched_group_set_weight(&cg->sched, (uint32_t)weight);
 	mutex_unlock(&cgroup_mutex);
 	return 0;
@@ -165,7 +169,9 @@ static int store_max(struct cgroup *cg, struct file *f, const char *text, size_t
 	err = cgroup_parse_limit(blank ? first : text, USEC_MOST, &quota);
 	if (err < 0 || quota == 0)
 		return -EINVAL;
-	mutex_lock(&cgroup_mutex);
+	err = cgroup_lock_with(cg, CGROUP_CPU);
+	if (err < 0)
+		return err;
 	err = set_limit_locked(cg, quota == UINT64_MAX ? 0 : quota * NSEC_PER_USEC, blank ? period * NSEC_PER_USEC : cg->sched.period_ns,
 			       cg->sched.burst_ns);
 	mutex_unlock(&cgroup_mutex);
@@ -186,7 +192,9 @@ static int store_burst(struct cgroup *cg, struct file *f, const char *text, size
 	(void)f, (void)len;
 	if (str_to_u64(text, 10, &burst) < 0 || burst > USEC_MOST)
 		return -EINVAL;
-	mutex_lock(&cgroup_mutex);
+	err = cgroup_lock_with(cg, CGROUP_CPU);
+	if (err < 0)
+		return err;
 	err = cg->sched.quota_ns || burst == 0
 		      ? set_limit_locked(cg, cg->sched.quota_ns, cg->sched.period_ns, burst * NSEC_PER_USEC)
 		      : -EINVAL;

@@ -73,6 +73,7 @@ static void show_list(struct text_out *o, uint64_t mask)
 
 void cpuset_inherit_locked(struct cgroup *cg)
 {
+	assert_spin_held(&proc_lock);
 	cg->cpus_effective = cg->parent->cpus_effective;
 }
 
@@ -120,13 +121,14 @@ static void cpuset_stop(struct cgroup *cg)
 	update_locked(cg);
 }
 
-uint64_t cgroup_allowed_cpus(struct task *t, uint64_t cpus)
+/* The look and the change are one step for who changes the group's CPUs, or its group. */
+int cgroup_set_affinity(struct task *t, uint64_t cpus)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
+	int err = thread_post_affinity(&t->thread, cpus & t->process->cgroup->cpus_effective);
 
-	cpus &= t->process->cgroup->cpus_effective;
 	spin_unlock_irq(&proc_lock, flags);
-	return cpus;
+	return err;
 }
 
 /* ---- files ---- */
@@ -149,7 +151,9 @@ static int store_cpus(struct cgroup *cg, struct file *f, const char *text, size_
 		return err;
 	if (cpus & ~READ_ONCE(cpus_online))
 		return -EINVAL;
-	mutex_lock(&cgroup_mutex);
+	err = cgroup_lock_with(cg, CGROUP_CPUSET);
+	if (err < 0)
+		return err;
 	cg->cpus = cpus;
 	update_locked(cg);
 	mutex_unlock(&cgroup_mutex);
@@ -182,7 +186,9 @@ static int store_mems(struct cgroup *cg, struct file *f, const char *text, size_
 		return err;
 	if (nodes & ~UINT64_C(1))
 		return -EINVAL;
-	mutex_lock(&cgroup_mutex);
+	err = cgroup_lock_with(cg, CGROUP_CPUSET);
+	if (err < 0)
+		return err;
 	cg->mems_set = nodes != 0;
 	mutex_unlock(&cgroup_mutex);
 	return 0;

@@ -22,6 +22,7 @@ struct node {
 	struct inode inode;
 	struct cgroup *cgroup;		/* C: with a reference */
 	const struct cgroup_file *file; /* C: null: the folder */
+	uint32_t controller;		/* C: whose file it is; 0: every group has it */
 };
 
 static struct slab_cache *node_cache;
@@ -36,7 +37,7 @@ static struct node *node_of(const struct inode *inode)
 	return container_of((struct inode *)(uintptr_t)inode, struct node, inode);
 }
 
-static struct node *node_create(struct cgroup *cg, const struct cgroup_file *file, uint32_t mode)
+static struct node *node_create(struct cgroup *cg, const struct cgroup_file *file, uint32_t controller, uint32_t mode)
 {
 	struct node *n = slab_alloc(node_cache);
 
@@ -50,6 +51,7 @@ static struct node *node_create(struct cgroup *cg, const struct cgroup_file *fil
 	cgroup_get(cg);
 	n->cgroup = cg;
 	n->file = file;
+	n->controller = controller;
 	return n;
 }
 
@@ -80,11 +82,16 @@ struct inode *cgroup_procs_inode_locked(struct cgroup *cg)
 
 /* ---- reading and writing ---- */
 
+static bool is_gone(const struct node *n)
+{
+	return READ_ONCE(n->cgroup->dead) || (n->controller & ~cgroup_controllers_of(n->cgroup));
+}
+
 static int make(struct text_out *o, struct inode *inode)
 {
 	const struct node *n = node_of(inode);
 
-	if (READ_ONCE(n->cgroup->dead))
+	if (is_gone(n))
 		return -ENODEV;
 	if (!n->file->show)
 		return -EINVAL;
@@ -138,7 +145,7 @@ static ssize_t write_file(struct file *f, struct io_iter *from, int64_t *pos)
 
 	if (!n->file->store)
 		return -EINVAL;
-	if (READ_ONCE(n->cgroup->dead))
+	if (is_gone(n))
 		return -ENODEV;
 	if (is_withheld(n))
 		return -EPERM;
@@ -179,7 +186,7 @@ static bool is_there(const struct cgroup *cg, const struct cgroup_file *file)
 	return !(file->flags & (cgroup_is_root(cg) ? FILE_NOT_ON_ROOT : FILE_ON_ROOT_ONLY));
 }
 
-static int add_files(struct cgroup *cg, struct dentry *folder, const struct cgroup_file *files, size_t count)
+static int add_files(struct cgroup *cg, struct dentry *folder, const struct cgroup_file *files, size_t count, uint32_t controller)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct node *n;
@@ -187,7 +194,7 @@ static int add_files(struct cgroup *cg, struct dentry *folder, const struct cgro
 
 		if (!is_there(cg, &files[i]))
 			continue;
-		n = node_create(cg, &files[i], S_IFREG | files[i].mode);
+		n = node_create(cg, &files[i], controller, S_IFREG | files[i].mode);
 		err = n ? memfs_add_child(folder, files[i].name, &n->inode) : -ENOMEM;
 		if (err) {
 			if (n)
@@ -198,10 +205,22 @@ static int add_files(struct cgroup *cg, struct dentry *folder, const struct cgro
 	return 0;
 }
 
+/* A group may have the name. */
+static bool has_file(struct dentry *folder, const struct cgroup_file *file)
+{
+	struct dentry *d = memfs_child(folder, file->name);
+	bool has = d && d->inode && node_of(d->inode)->file == file;
+
+	if (d)
+		dentry_put(d);
+	return has;
+}
+
 static void remove_files(struct dentry *folder, const struct cgroup_file *files, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		memfs_remove_child(folder, files[i].name);
+		if (has_file(folder, &files[i]))
+			memfs_remove_child(folder, files[i].name);
 }
 
 void cgroup_files_remove(struct cgroup *cg, struct dentry *folder, uint32_t controllers)
@@ -218,7 +237,7 @@ int cgroup_files_add(struct cgroup *cg, struct dentry *folder, uint32_t controll
 
 	for (int i = 0; i < CGROUP_CONTROLLERS && !err; i++)
 		if (controllers & cgroup_controllers[i]->bit)
-			err = add_files(cg, folder, cgroup_controllers[i]->files, cgroup_controllers[i]->file_count);
+			err = add_files(cg, folder, cgroup_controllers[i]->files, cgroup_controllers[i]->file_count, cgroup_controllers[i]->bit);
 	if (err)
 		cgroup_files_remove(cg, folder, controllers);
 	return err;
@@ -232,7 +251,7 @@ static void empty_folder(struct cgroup *cg, struct dentry *folder)
 
 static int fill_folder(struct cgroup *cg, struct dentry *folder)
 {
-	int err = add_files(cg, folder, cgroup_core_files, cgroup_core_file_count);
+	int err = add_files(cg, folder, cgroup_core_files, cgroup_core_file_count, 0);
 
 	if (!err)
 		err = cgroup_files_add(cg, folder, cgroup_controllers_of(cg));
@@ -253,7 +272,7 @@ static int make_group_locked(struct cgroup *parent, struct dentry *dentry, uint3
 		err = cgroup_create(parent, dentry->name, &cg);
 	if (err)
 		return err;
-	n = node_create(cg, NULL, mode);
+	n = node_create(cg, NULL, 0, mode);
 	err = n ? 0 : -ENOMEM;
 	if (!err) {
 		dentry_attach(dentry, &n->inode); /* whoever drops it drops the node */
@@ -382,7 +401,7 @@ static int tree_create(void)
 	if (!tree)
 		return -ENOMEM;
 	super_init(tree, &type, &super_ops, SB_PINNED | SB_SINGLE);
-	n = node_create(cgroup_root, NULL, S_IFDIR | 0555);
+	n = node_create(cgroup_root, NULL, 0, S_IFDIR | 0555);
 	tree->root = n ? dentry_create_root(tree, &n->inode) : NULL;
 	if (!tree->root)
 		return -ENOMEM;

@@ -26,7 +26,7 @@ static void count_tasks_locked(struct cgroup *cg, uint32_t come, uint32_t go)
 	bool had = cg->tasks > 0;
 
 	ASSERT(cg->tasks + come >= go);
-	cg->tasks += come - go;
+	ADD_ONCE(cg->tasks, come - go);
 	if (had != (cg->tasks > 0))
 		populate_locked(cg, !had);
 }
@@ -191,6 +191,7 @@ static void move_task(struct task *t, void *arg)
 
 	m->frozen += t->frozen;
 	thread_set_group(&t->thread, group_of(m->to));
+	sched_unthrottle(&t->thread); /* by other limits now */
 	if (m->from->cpus_effective != m->to->cpus_effective)
 		cpuset_apply(t, m->to);
 }

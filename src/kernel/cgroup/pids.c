@@ -81,9 +81,13 @@ static int store_max(struct cgroup *cg, struct file *f, const char *text, size_t
 	(void)f, (void)len;
 	if (err < 0)
 		return -EINVAL;
+	err = cgroup_lock_with(cg, CGROUP_PIDS);
+	if (err < 0)
+		return err;
 	flags = spin_lock_irq(&proc_lock);
 	cg->pids.max = limit;
 	spin_unlock_irq(&proc_lock, flags);
+	mutex_unlock(&cgroup_mutex);
 	return 0;
 }
 

@@ -102,6 +102,7 @@ static void inherit_locked(struct cgroup *cg)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
+	cpuset_inherit_locked(cg);
 	cg->freezing = cg->frozen = cg->parent->freezing;
 	cg->parent->live_children++;
 	if (cg->frozen)

@@ -101,6 +101,11 @@ static uint64_t share_of(const struct thread *t)
 	return max(share, SHARE_LEAST);
 }
 
+uint64_t group_stretch(const struct thread *t, uint64_t ns)
+{
+	return (ns << SHARE_BITS) * WEIGHT_NICE_0 / share_of(t);
+}
+
 /* ---- limits ---- */
 
 /* What n periods make of `left`: at most `most`. */
@@ -170,7 +175,7 @@ void group_charge(struct thread *t, uint64_t delta, uint64_t now)
 	__atomic_fetch_add(&t->group->stats.usage_ns, delta, __ATOMIC_RELAXED);
 	if (thread_is_rt(t))
 		return;
-	t->vruntime += (delta << SHARE_BITS) * WEIGHT_NICE_0 / share_of(t);
+	t->vruntime += group_stretch(t, delta);
 	for (struct sched_group *g = t->group; g; g = g->parent) {
 		if (likely(!READ_ONCE(g->quota_ns)))
 			continue;
@@ -290,6 +295,8 @@ void thread_set_group(struct thread *t, struct sched_group *g)
 	WRITE_ONCE(t->group, g);
 	if (t->on_queue)
 		group_join(t);
+	if (thread_is_in_line(rq, t))
+		queue_limit_lag(rq, t); /* what it was charged by another's share is past */
 	if (rq->current == t && g)
 		make_reschedule(rq); /* there may be a limit to watch */
 	thread_unlock_queue(rq, irq);

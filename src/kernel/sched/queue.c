@@ -108,15 +108,24 @@ void queue_charge_current(struct run_queue *rq, uint64_t now)
 		queue_charge(rq, rq->current, now);
 }
 
-/* Where a thread that comes to this queue starts. A thread was away since it last ran. */
+/* One that is to end does so soon, whatever its share. */
+static int64_t lag_most(const struct thread *t)
+{
+	uint64_t quantum = sched_slice_ns();
+
+	return (int64_t)(READ_ONCE(t->work) & THREAD_WORK_EXIT ? quantum : group_stretch(t, quantum));
+}
+
+/* Where a thread that comes to this queue starts, and is counted in its group. A thread was away since it last ran. */
 static void fair_place(struct run_queue *rq, struct thread *t)
 {
 	int64_t lag = (int64_t)t->vruntime, quantum = (int64_t)sched_slice_ns();
 	uint64_t now = hal_clock_ns();
 
 	queue_charge_current(rq, now);
+	group_join(t);
 	if (lag > 0) {
-		lag = min(lag, quantum * WEIGHT_NICE_0 / (int64_t)t->weight);
+		lag = min(lag, lag_most(t));
 		lag = max(lag - (int64_t)(now - t->run_from_ns), (int64_t)0);
 	}
 	t->vruntime = rq->min_vruntime + (uint64_t)max(lag, -quantum);
@@ -134,14 +143,23 @@ void queue_add(struct run_queue *rq, struct thread *t, bool woken)
 			list_add_tail(&rq->rt[rt_level(t)], &t->queue_link);
 		rq->rt_levels[rt_level(t) / 64] |= UINT64_C(1) << (rt_level(t) % 64);
 	} else {
-		if (woken) {
+		if (woken)
 			fair_place(rq, t);
-			group_join(t);
-		}
 		fair_insert(rq, t);
 	}
 	WRITE_ONCE(t->on_queue, true);
 	ADD_ONCE(rq->queued, 1);
+}
+
+void queue_limit_lag(struct run_queue *rq, struct thread *t)
+{
+	int64_t lag = (int64_t)(t->vruntime - rq->min_vruntime), most = lag_most(t);
+
+	if (lag <= most)
+		return;
+	fair_take(rq, t);
+	t->vruntime = rq->min_vruntime + (uint64_t)most;
+	fair_insert(rq, t);
 }
 
 static void rt_take(struct run_queue *rq, struct thread *t)

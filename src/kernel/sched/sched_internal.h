@@ -66,11 +66,19 @@ bool queue_preempts(const struct run_queue *rq, const struct thread *t); /* shou
 void queue_charge(struct run_queue *rq, struct thread *t, uint64_t now);  /* run time since run_from_ns */
 void queue_leave(struct run_queue *rq, struct thread *t); /* t goes to sleep or elsewhere */
 void queue_enter(struct run_queue *rq, struct thread *t); /* t comes from another CPU's queue and runs at once */
+/* t, which shares and is in line, is ahead by more than it could be if it came now: by so much only. */
+void queue_limit_lag(struct run_queue *rq, struct thread *t);
 void queue_classify(struct thread *t); /* its parameters have changed, and it is not started */
 void queue_reclassify(struct run_queue *rq, struct thread *t); /* the same; it is rq's, but not in line */
 
 void queue_charge_current(struct run_queue *rq, uint64_t now);
 extern const uint32_t sched_nice_weights[40];
+
+/* t, whose queue rq is, shares and waits for the CPU. */
+static inline bool thread_is_in_line(const struct run_queue *rq, const struct thread *t)
+{
+	return t->on_queue && rq->current != t && !thread_is_rt(t);
+}
 
 /* ---- group.c; the lock of the thread's queue is held ---- */
 
@@ -87,6 +95,8 @@ static inline void group_leave(struct thread *t)
 	if (unlikely(t->counted_in))
 		group_leave_slow(t);
 }
+/* What so much run time adds to t's virtual one, by what it has of its group's share. */
+uint64_t group_stretch(const struct thread *t, uint64_t ns);
 /* t, in a group, has run: its virtual run time grows, and its groups' use. One that has used up all sets THREAD_WORK_THROTTLE. */
 void group_charge(struct thread *t, uint64_t delta, uint64_t now);
 /* When t, in a group, is to be looked at again although nobody waits; HAL_TIMER_NEVER. */

@@ -415,6 +415,8 @@ void thread_post(struct thread *t, uint32_t work)
 	if (t == thread_current())
 		return;
 	rq = thread_lock_queue(t, &irq);
+	if ((work & THREAD_WORK_EXIT) && thread_is_in_line(rq, t))
+		queue_limit_lag(rq, t);
 	if (rq->current == t && rq != this_run_queue())
 		hal_ipi_send(rq->cpu);
 	thread_unlock_queue(rq, irq);

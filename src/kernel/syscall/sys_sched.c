@@ -64,11 +64,7 @@ int64_t sys_sched_setaffinity(int pid, size_t size, uaddr_t mask)
 	err = find_any(pid, &t);
 	if (err < 0)
 		return err;
-	cpus = cgroup_allowed_cpus(t, cpus & READ_ONCE(cpus_online));
-	if (!task_may_schedule(t))
-		err = -EPERM;
-	else
-		err = cpus ? thread_set_affinity(&t->thread, cpus) : -EINVAL;
+	err = task_may_schedule(t) ? cgroup_set_affinity(t, cpus) : -EPERM; /* the running thread moves on its way to user mode */
 	task_put(t);
 	return err;
 }
