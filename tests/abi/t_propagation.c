@@ -461,6 +461,14 @@ static void bound_child(void)
 	NEED(write_file("/proc/sys/fs/mount-max", "0") == -1 && write_file("/proc/sys/fs/mount-max", before) == 0);
 	NEED(made == 4 && count_at("a/in") == 4 && count_at("b/in") == 4);
 	NEED(put("a/in") == 0 && count_at("b/in") == 5);
+	while (count_at("b/in"))
+		NEED(umount("b/in") == 0);
+	NEED(put("c") == 0);
+	snprintf(small, sizeof(small), "%d\n", count + 1);
+	NEED(write_file("/proc/sys/fs/mount-max", small) == 0);
+	made = mount("c", "d", NULL, MS_MOVE, NULL); /* is in it already */
+	NEED(put("c") == -1 && errno == ENOSPC && write_file("/proc/sys/fs/mount-max", before) == 0);
+	NEED(made == 0 && count_at("d") == 1);
 }
 
 static void bound(void)
@@ -471,6 +479,8 @@ static void bound(void)
 static void across_namespaces(void)
 {
 	EXPECT(ends(namespaces_child) == 0);
+	for (int i = 0; i < 10; i++)
+		EXPECT(ends(kept_child) == 0);
 	EXPECT(ends(from_child) == 0);
 	EXPECT(ends(pivot_child) == 0);
 }
@@ -479,8 +489,6 @@ int main(void)
 {
 	if (!mkdtemp(base))
 		return 1;
-	for (int i = 0; i < 10; i++)
-		EXPECT(ends(kept_child) == 0);
 	if (root_is_a_mount()) {
 		CASE(kinds);
 		CASE(passes_on);
