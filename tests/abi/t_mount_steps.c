@@ -133,6 +133,16 @@ static void parameters_child(void)
 	NEED(fs_mount(fd, 0) == -1 && errno == EINVAL);
 }
 
+static void cgroup_child(void)
+{
+	int fd = fs_open("cgroup2");
+
+	NEED(fd >= 0);
+	NEED(config(fd, FSCONFIG_SET_FLAG, "nsdelegate", NULL, 0) == 0);
+	NEED(config(fd, FSCONFIG_SET_STRING, "nsdelegate", "x", 0) == -1 && errno == EINVAL);
+	NEED(config(fd, FSCONFIG_SET_FLAG, "nothing", NULL, 0) == -1 && errno == EINVAL);
+}
+
 static void messages_child(void)
 {
 	int fd = fs_open("proc");
@@ -202,6 +212,7 @@ static void changing_child(void)
 static void contexts(void)
 {
 	EXPECT(ends(parameters_child) == 0);
+	EXPECT(ends(cgroup_child) == 0);
 	EXPECT(ends(messages_child) == 0);
 	EXPECT(ends(mounting_child) == 0);
 	EXPECT(ends(changing_child) == 0);
@@ -337,17 +348,6 @@ static void attributes(void)
 	EXPECT(ends(nobody_child) == 0);
 }
 
-int main(void)
-{
-	if (!mkdtemp(base))
-		return 1;
-	if (root_is_a_mount()) {
-		CASE(contexts);
-		CASE(trees);
-		CASE(attributes);
-	}
-	rmdir(base);
-	return abi_result();
 /* ---- staying on a mount ---- */
 
 static int open_here(int from, const char *name, uint64_t resolve)
@@ -378,5 +378,16 @@ static void stays(void)
 	EXPECT(ends(stays_child) == 0);
 }
 
-}
+int main(void)
+{
+	if (!mkdtemp(base))
+		return 1;
+	if (root_is_a_mount()) {
+		CASE(contexts);
+		CASE(trees);
+		CASE(attributes);
 		CASE(stays);
+	}
+	rmdir(base);
+	return abi_result();
+}
