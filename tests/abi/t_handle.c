@@ -3,10 +3,12 @@
 #include "cases.h"
 #include <fcntl.h>
 #include <linux/quota.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sched.h>
 #include <stdint.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -64,6 +66,7 @@ static void handles_child(void)
 	NEED(handle_of("folder", &h, 0) == 0 && open_by_handle_at(mount_fd, &h.head, O_RDWR) == -1 && errno == EISDIR);
 	NEED(handle_of(".", &h, 0) == 0 && open_by_handle_at(mount_fd, &h.head, O_RDONLY | O_DIRECTORY) >= 0);
 	NEED(open_by_handle_at(99, &h.head, O_RDONLY) == -1 && errno == EBADF);
+	NEED(open_by_handle_at(open(".", O_PATH), &h.head, O_RDONLY) == -1 && errno == EBADF);
 	h.bytes[0] ^= 1; /* of another instance */
 	NEED(open_by_handle_at(mount_fd, &h.head, O_RDONLY) == -1 && errno == ESTALE);
 	h.head.handle_bytes = 8;
@@ -75,9 +78,43 @@ static void handles_child(void)
 	NEED(open_by_handle_at(mount_fd, &h.head, O_RDONLY) == -1 && errno == EPERM);
 }
 
+/* A descriptor is replaced, and its file freed, while another thread has a handle opened with it. */
+#define REPLACED 2000
+
+static int replaced;
+
+static void *replace(void *unused)
+{
+	for (int i = 0; i < REPLACED; i++) {
+		int fd = i & 1 ? open(".", O_RDONLY | O_DIRECTORY) : socket(AF_UNIX, SOCK_STREAM, 0);
+
+		dup2(fd, replaced);
+		close(fd);
+	}
+	return unused;
+}
+
+static void replaced_child(void)
+{
+	struct handle h;
+	pthread_t t;
+	int fd;
+
+	own_tmpfs();
+	NEED(handle_of("file", &h, 0) == 0);
+	replaced = open(".", O_RDONLY | O_DIRECTORY);
+	NEED(replaced >= 0 && pthread_create(&t, NULL, replace, NULL) == 0);
+	for (int i = 0; i < REPLACED; i++) {
+		fd = open_by_handle_at(replaced, &h.head, O_RDONLY);
+		NEED(fd >= 0 ? close(fd) == 0 : errno == ESTALE);
+	}
+	NEED(pthread_join(t, NULL) == 0);
+}
+
 static void handles(void)
 {
 	EXPECT(ends(handles_child) == 0);
+	EXPECT(ends(replaced_child) == 0);
 }
 
 static void quotas_child(void)

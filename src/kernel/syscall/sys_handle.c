@@ -66,18 +66,20 @@ static int mount_of(int fd, struct path *ret)
 {
 	struct file *f;
 	bool put;
+	int error;
 
 	if (fd == AT_FDCWD)
 		return path_lookup(AT_FDCWD, ".", 0, ret);
 	f = fd_begin(fd, &put);
 	if (!f)
 		return -EBADF;
-	if (f->path.dentry) {
+	error = f->mode & FILE_PATH ? -EBADF : f->path.dentry ? 0 : -ESTALE;
+	if (!error) {
 		*ret = f->path;
 		path_get(ret);
 	}
-	fd_end(f, put);
-	return f->path.dentry ? 0 : -ESTALE;
+	fd_end(f, put); /* it may be gone now */
+	return error;
 }
 
 int64_t sys_open_by_handle_at(int mount_fd, uaddr_t handle, unsigned flags)

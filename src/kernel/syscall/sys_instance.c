@@ -63,11 +63,12 @@ struct ustat {
 int64_t sys_ustat(unsigned dev, uaddr_t out)
 {
 	struct fs_statistics s;
-	struct ustat u = { 0 };
+	struct ustat u;
 	int error = vfs_statfs_device(dev, &s);
 
 	if (error)
 		return error;
+	memset(&u, 0, sizeof(u)); /* padding, too */
 	u.free = (int32_t)s.blocks_free;
 	u.files_free = s.files_free;
 	return copy_to_user(out, &u, sizeof(u));
