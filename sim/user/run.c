@@ -228,6 +228,14 @@ static bool run_once(struct hal_user *u, struct sim_vcpu *v, struct sim_stub *st
 	return clear;
 }
 
+/* Interrupts that are pending came upon user code. */
+static void leave_user(struct sim_vcpu *v)
+{
+	v->left_user = true;
+	hal_irq_enable();
+	sim_self()->left_user = false;
+}
+
 enum hal_exit_kind (*sim_user_script)(struct hal_user *u, struct hal_exit *ret);
 
 /* Plays the program's part by a function of a test. */
@@ -241,7 +249,7 @@ static enum hal_exit_kind run_script(struct hal_user *u, struct sim_vcpu *v, str
 			sim_soft_enter();
 		kind = sim_user_script(u, ret);
 	}
-	hal_irq_enable();
+	leave_user(v);
 	return kind;
 }
 
@@ -291,6 +299,6 @@ enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
 			break;
 	} while (true);
 	trace_exit(u, kind, ret);
-	hal_irq_enable();
+	leave_user(v);
 	return kind;
 }
