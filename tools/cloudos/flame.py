@@ -47,7 +47,7 @@ function found(n){                              // samples below boxes that matc
   if(wanted.test(n.name))return n.count;
   let sum=0;for(const k of n.kids.values())sum+=found(k);return sum}
 function element(tag,attributes,parent){
-  const e=document.createElementNS('http://www.w3.org/2000/svg',tag);
+  const e=document.createElementNS($('picture').namespaceURI,tag);
   for(const[k,v]of Object.entries(attributes))e.setAttribute(k,v);
   parent.appendChild(e);return e}
 function box(n,x,width){

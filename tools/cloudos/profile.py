@@ -20,7 +20,14 @@ from pathlib import Path
 from . import cpio, flame
 
 HZ = 997                     # a prime, lest it beat with what programs do in time
-SCRIPT = """echo start {hz} > /proc/cloudos/profile || exit 1
+# Debian's busybox would take an applet of its own for a program that stands in PATH by the same name.
+SCRIPT = """case $1 in
+*/*) ;;
+*) IFS=:; for folder in $PATH; do
+    [ -x "$folder/$1" ] && { program=$folder/$1; shift; set -- "$program" "$@"; break; }
+done; unset IFS ;;
+esac
+echo start {hz} > /proc/cloudos/profile || exit 1
 "$@"
 status=$?
 echo stop > /proc/cloudos/profile

@@ -216,7 +216,7 @@ static void sample(void)
 	uintptr_t kernel[PROFILE_KERNEL_FRAMES];
 	uint32_t run = READ_ONCE(table.run), n;
 
-	if (!t->user && t->policy == SCHED_IDLE)
+	if (!t->user && READ_ONCE(t->policy) == SCHED_IDLE)
 		return; /* the CPU idles */
 	n = kernel_frames(kernel);
 	if (t->user && !task_of_thread(t)->worker)
