@@ -24,7 +24,7 @@ HZ = 997                     # a prime, lest it beat with what programs do in ti
 SCRIPT = """case $1 in
 */*) ;;
 *) IFS=:; for folder in $PATH; do
-    [ -x "$folder/$1" ] && { program=$folder/$1; shift; set -- "$program" "$@"; break; }
+    [ -x "$folder/$1" ] && {{ program=$folder/$1; shift; set -- "$program" "$@"; break; }}
 done; unset IFS ;;
 esac
 echo start {hz} > /proc/cloudos/profile || exit 1

@@ -4,7 +4,6 @@
  * one after the other, until one can be run; whoever offers them waits for the answer.
  */
 #define LOG_SUBSYSTEM "proc"
-#include "profile.h"
 #include "proc_internal.h"
 #include <cloudos/cgroup.h>
 #include <cloudos/clone.h>
@@ -202,7 +201,6 @@ static int proc_start(void)
 	fd_limit = limit_fd;
 	file_signals_init();
 	file_size_limit = limit_file_size;
-	err = profile_init();
-	return err ? err : proc_files_init();
+	return proc_files_init();
 }
 SERVICE_DEFINE(proc, .requires = SERVICE_REQUIRES("vfs"), .start = proc_start, .flags = SERVICE_ESSENTIAL);

@@ -19,6 +19,7 @@
 #include <cloudos/cred.h>
 #include <cloudos/format.h>
 #include <cloudos/percpu.h>
+#include <cloudos/service.h>
 #include <cloudos/vfs.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
@@ -339,7 +340,8 @@ static int show(struct text_out *o, void *arg)
 	return 0;
 }
 
-int profile_init(void)
+static int profile_start(void)
 {
 	return procfs_add("cloudos/profile", 0600, show, store, NULL);
 }
+SERVICE_DEFINE(profile, .requires = SERVICE_REQUIRES("procfs", "proc"), .start = profile_start);

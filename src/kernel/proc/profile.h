@@ -16,9 +16,6 @@ void profile_settle(struct task *t);
 /* A task whose thread has ended, or never ran: its samples go without. Any context. */
 void profile_task_gone(struct task *t);
 
-/* /proc/cloudos/profile. */
-int profile_init(void);
-
 /* The running task's user frames, innermost first, as far as they can be followed; how many. May sleep (profile_user.c). */
 uint32_t profile_user_frames(struct task *t, struct profile_table *table, struct profile_frame *ret, uint32_t max);
 
