@@ -113,7 +113,7 @@ struct gic_ops {
 extern const struct gic_ops gicv2_ops, gicv3_ops;
 int gic_init(const struct dt_machine *m);
 int gic_init_cpu(struct hal_cpu *cpu);
-void gic_handle(void);
+void gic_handle(const uintptr_t *interrupted); /* the frame record of the kernel code that it came upon; null: user code */
 int gic_attach_edge(uint32_t line, hal_irq_handler fn, void *ctx); /* hal_irq_attach(), edge triggered */
 
 /* timer.c */

@@ -142,6 +142,7 @@ user_irq:
 	USER_RETURN
 	stp x29, x30, [sp, #-16]!
 	mov x29, sp
+	mov x0, xzr
 	bl gic_handle
 	ldp x29, x30, [sp], #16
 	mov w0, #EXIT_INTERRUPT
@@ -233,6 +234,7 @@ kernel_irq:
 	stp x29, x0, [sp, #144]
 	stp x30, x1, [sp, #160]
 	add x29, sp, #144
+	mov x0, x29
 	bl gic_handle
 	ldp x29, x0, [sp, #144]
 	ldp x30, x1, [sp, #160]

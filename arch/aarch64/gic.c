@@ -51,13 +51,10 @@ static void handle_device(uint32_t line)
 		handlers[index - 1].fn(handlers[index - 1].ctx);
 }
 
-/* One interrupt, which is pending on this CPU; a further one raises the exception again. */
-void gic_handle(void)
+static void handle(uint32_t word)
 {
-	uint32_t word = ops->acknowledge(), line = word & 0x3ff;
+	uint32_t line = word & 0x3ff;
 
-	if (line >= GIC_SPURIOUS)
-		return;
 	if (line == machine.timer_line)
 		timer_interrupt();
 	else if (line >= 32)
@@ -67,6 +64,29 @@ void gic_handle(void)
 		hal_upcalls.ipi();
 	else if (line == IPI_STOP)
 		smp_park();
+}
+
+/* One interrupt, which is pending on this CPU; a further one raises the exception again. */
+void gic_handle(const uintptr_t *interrupted)
+{
+	uint32_t word = ops->acknowledge();
+
+	if ((word & 0x3ff) >= GIC_SPURIOUS)
+		return;
+	this_hal_cpu()->interrupted = interrupted;
+	handle(word);
+	this_hal_cpu()->interrupted = NULL;
+}
+
+bool hal_interrupted(uintptr_t *ret_pc, uintptr_t *ret_fp)
+{
+	const uintptr_t *record = this_hal_cpu()->interrupted;
+
+	if (record == NULL)
+		return false;
+	*ret_fp = record[0];
+	*ret_pc = record[1];
+	return true;
 }
 
 static int attach(unsigned line, hal_irq_handler fn, void *ctx, bool edge)

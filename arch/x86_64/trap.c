@@ -171,12 +171,25 @@ static bool user_fault(const struct trap_frame *f, uaddr_t addr)
 	return err == 0;
 }
 
+bool hal_interrupted(uintptr_t *ret_pc, uintptr_t *ret_fp)
+{
+	const struct trap_frame *f = this_cpu()->interrupted;
+
+	if (f == NULL)
+		return false;
+	*ret_pc = f->rip;
+	*ret_fp = f->rbp;
+	return true;
+}
+
 void x86_trap_kernel(unsigned vector, struct trap_frame *f)
 {
 	uintptr_t addr = 0;
 
 	if (vector >= VECTOR_EXCEPTIONS) {
+		this_cpu()->interrupted = f;
 		x86_irq_dispatch(vector);
+		this_cpu()->interrupted = NULL;
 		return;
 	}
 	if (vector == VECTOR_PAGE_FAULT) {

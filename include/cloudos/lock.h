@@ -25,6 +25,7 @@ enum lock_rank {
 	RANK_FILE_POS = 4, /* a file's position, during a read or write */
 	RANK_TEXT = 6,	   /* a made text of /proc or /sys, while its function runs */
 	RANK_FS_CONFIG = 7, /* an fsopen(2) context, while its file system is made */
+	RANK_PROFILE = 8, /* starting, stopping and showing the profiler */
 	RANK_SERVICE = 10,
 	RANK_EPOLL_NEST = 12,
 	RANK_EPOLL = 14, /* around the poll operations of any file */

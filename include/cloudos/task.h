@@ -271,6 +271,7 @@ struct task {
 	bool frozen;		     /* T: it does */
 	bool halted;		     /* A: it sleeps where no signal reaches it */
 	uint32_t sample;	     /* O: kernel entries until the next that is timed */
+	struct profile_sample *profile_samples; /* O, interrupts off: of the profiler, that lack their user frames (proc/profile.c) */
 };
 
 extern struct spinlock proc_lock; /* _irq: terminals signal groups from interrupts */

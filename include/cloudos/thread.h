@@ -42,6 +42,7 @@ enum thread_work {
 	THREAD_WORK_RESTORE_MASK = 16, /* a saved signal mask is to be restored  */
 	THREAD_WORK_RSEQ = 32,	 /* it may be in a restartable sequence    */
 	THREAD_WORK_THROTTLE = 64, /* its group may have used up its time    */
+	THREAD_WORK_PROFILE = 128, /* samples of it lack their user frames   */
 };
 
 struct mutex;

@@ -270,6 +270,9 @@ int vm_futex_key(uaddr_t addr, bool private_hint, struct vm_futex_key *ret);
 /* Calls fn for each area in order (read lock held); stops when it returns non-zero and returns that. */
 int vm_for_each_area(struct vm_space *s, int (*fn)(struct vm_area *a, void *arg), void *arg);
 
+/* What fn returns of the area that addr lies in (read lock held); -ENOENT: there is none. */
+int vm_with_area(struct vm_space *s, uaddr_t addr, int (*fn)(struct vm_area *a, void *arg), void *arg);
+
 /* What areas' pages cost, in bytes; PSS in fractions of one. Adds an area's figures; inside vm_for_each_area(). */
 #define VM_PSS_SHIFT 12
 enum { VM_USAGE_PRIVATE, VM_USAGE_SHARED };

@@ -11,6 +11,7 @@
  *   void hal_abi_call_rollback(struct hal_regs *)  as the program had them at entry: a debugger's look at the call has changed them
  *   void hal_abi_set_pc(struct hal_regs *, uaddr_t)
  *   uaddr_t hal_abi_pc(const struct hal_regs *), hal_abi_sp(const struct hal_regs *)     the latter after hal_user_sync()
+ *   uaddr_t hal_abi_fp(const struct hal_regs *)    the frame pointer, by the architecture's convention
  *   bool hal_abi_in_call(const struct hal_regs *)  not if a debugger has said that what interrupted the program is no call
  *   HAL_ABI_RESTART_FIRST    1: debuggers see an interrupted call as if it was to be made again; 0: they see its -ERESTART*
  *   uaddr_t hal_abi_behind_call(uaddr_t)           the program counter behind a call, from that of the call

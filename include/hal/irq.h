@@ -22,6 +22,12 @@ int hal_irq_attach(unsigned line, hal_irq_handler fn, void *ctx);
 void hal_irq_mask(unsigned line);
 void hal_irq_unmask(unsigned line);
 
+/*
+ * In an upcall of an interrupt: where the kernel was when it came, for hal_backtrace_from(); false: user mode was left for it. In the simulator,
+ * whose kernel code is interrupted where it lets interrupts in, that is the place.
+ */
+bool hal_interrupted(uintptr_t *ret_pc, uintptr_t *ret_fp);
+
 /* A message-signalled interrupt: what a device must write where. -ENOSPC when vectors are used up, -ENOTSUP if none. */
 struct hal_msi {
 	uint64_t address;

@@ -56,10 +56,23 @@ void sim_irq_deliver(void)
 		if (bits & SIM_IRQ_CLOCK && sim_world->timer_due(v))
 			bits |= SIM_IRQ_TIMER;
 		v->in_irq = true;
+		v->interrupted = v->left_user ? NULL : __builtin_frame_address(0);
 		handle(v, bits);
+		v->interrupted = NULL;
 		v->in_irq = false;
 		v->irq_on = true;
 	}
+}
+
+bool hal_interrupted(uintptr_t *ret_pc, uintptr_t *ret_fp)
+{
+	const uintptr_t *frame = sim_self()->interrupted;
+
+	if (!frame)
+		return false;
+	*ret_fp = frame[0];
+	*ret_pc = frame[1];
+	return true;
 }
 
 void hal_ipi_send(unsigned cpu)

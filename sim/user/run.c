@@ -228,20 +228,30 @@ static bool run_once(struct hal_user *u, struct sim_vcpu *v, struct sim_stub *st
 	return clear;
 }
 
+/* Interrupts that are pending came upon user code, if any has run; else upon the kernel on its way there. */
+static void leave_user(struct sim_vcpu *v, bool ran)
+{
+	v->left_user = ran;
+	hal_irq_enable();
+	sim_self()->left_user = false;
+}
+
 enum hal_exit_kind (*sim_user_script)(struct hal_user *u, struct hal_exit *ret);
 
 /* Plays the program's part by a function of a test. */
 static enum hal_exit_kind run_script(struct hal_user *u, struct sim_vcpu *v, struct hal_exit *ret)
 {
 	enum hal_exit_kind kind = HAL_EXIT_INTERRUPT;
+	bool ran;
 
 	sim_world->user_enter(v);
-	if (!atomic_load(&v->pending)) {
+	ran = !atomic_load(&v->pending);
+	if (ran) {
 		if (sim_soft_used)
 			sim_soft_enter();
 		kind = sim_user_script(u, ret);
 	}
-	hal_irq_enable();
+	leave_user(v, ran);
 	return kind;
 }
 
@@ -270,6 +280,7 @@ enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
 	struct sim_vcpu *v = sim_self();
 	enum hal_exit_kind kind = HAL_EXIT_INTERRUPT;
 	struct sim_stop stop;
+	bool ran = false;
 
 	u->regs.orig_rax = ~UINT64_C(0);
 	if (sim_user_script)
@@ -287,10 +298,11 @@ enum hal_exit_kind hal_user_run(struct hal_user *u, struct hal_exit *ret)
 			kind = HAL_EXIT_INTERRUPT;
 			break;
 		}
+		ran = true;
 		if (stopped(u, stub, &stop, &kind, ret) == NEXT_EXIT)
 			break;
 	} while (true);
 	trace_exit(u, kind, ret);
-	hal_irq_enable();
+	leave_user(v, ran);
 	return kind;
 }

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from .ui import Failure
 
 MAGIC = b"070701"
+HEADER_SIZE = 110
+TRAILER = "TRAILER!!!"
 
 
 class Archive:
@@ -73,6 +76,25 @@ class Archive:
             self.file(name, host.read_bytes(), mode)
 
     def bytes(self) -> bytes:
-        self._entry("TRAILER!!!", 0)
+        self._entry(TRAILER, 0)
         body = b"".join(self.parts)
         return body + b"\0" * (-len(body) % 512)
+
+
+def files(data: bytes) -> Iterator[tuple[str, memoryview]]:
+    """The regular files of archives that lie behind each other, as Archive writes them: names and contents."""
+    view, at = memoryview(data), 0
+    contents: dict[int, memoryview] = {}         # by inode: the first name has them
+    while (at := data.find(MAGIC, at)) >= 0:
+        fields = [int(data[at + 6 + 8 * i:at + 14 + 8 * i], 16) for i in range(13)]
+        inode, mode, size, name_size = fields[0], fields[1], fields[6], fields[11]
+        name = data[at + HEADER_SIZE:at + HEADER_SIZE + name_size - 1].decode(errors="surrogateescape")
+        at += HEADER_SIZE + name_size
+        at += -at % 4
+        if name == TRAILER:
+            contents = {}
+        elif stat.S_ISREG(mode):
+            if size or inode not in contents:
+                contents[inode] = view[at:at + size]
+            yield name, contents[inode]
+        at += size + -size % 4

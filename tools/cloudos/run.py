@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import check, initramfs, machine, ui
+from . import check, initramfs, machine, profile, ui
 from .paths import ROOT
 from .session import Result, Session
 from .ui import Failure, say
@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log", type=Path, help="where kernel messages go")
     parser.add_argument("command", nargs="*", metavar="-- COMMAND")
     parser.add_argument("--check", action="store_true", help="run twice, the second time under load, and compare every event")
+    parser.add_argument("--profile", type=Path, metavar="FILE.html",
+                        help="where its time goes, as a flame graph; FILE.folded beside it (docs/profile.md)")
     machine.add_arguments(parser)
     machine.add_world_arguments(parser)
     return parser
@@ -55,6 +57,16 @@ def _parser() -> argparse.ArgumentParser:
 def _write_all(file: int, data: bytes) -> None:
     while data:
         data = data[os.write(file, data):]
+
+
+def _write_profile(target: Path, profiled: profile.Session, setup: machine.Setup, command: list[str],
+                   added: list[tuple[Path, str]]) -> None:
+    text = profiled.text()
+    if text is None:
+        raise Failure("there is no profile: it could not be started, or COMMAND closed standard error")
+    name = profile.symboliser(initramfs.base(setup.arch, setup.packages) + initramfs.extra([], added))
+    for path in profile.write(target, profile.fold(text, name), f"{' '.join(command)} ({setup.machine})"):
+        say(f"profile: {path}")
 
 
 def main(words: list[str]) -> int:
@@ -72,8 +84,11 @@ def main(words: list[str]) -> int:
     added = [initramfs.parse_add(text) for text in args.add]
     if args.check:
         return check.program(setup, args.command, added)
-    result = execute(setup, args.command, added, sys.stdin.fileno(),
-                     lambda letter, data: _write_all(1 if letter == "o" else 2, data), args.timeout, log)
+    profiled = profile.Session(args.command) if args.profile else None
+
+    def output(letter: str, data: bytes) -> None:
+        _write_all(1 if letter == "o" else 2, profiled.filter(data) if profiled and letter == "e" else data)
+    result = execute(setup, profiled.command if profiled else args.command, added, sys.stdin.fileno(), output, args.timeout, log)
     if setup.world:
         say(result.report())
     if args.trace:
@@ -84,5 +99,7 @@ def main(words: list[str]) -> int:
         raise Failure(f"the machine ended and COMMAND did not. The log's end:\n{result.log_tail()}", result.status)
     if result.end == "timeout":
         raise Failure(f"stopped after {args.timeout:g} s; kernel messages are in {log}", result.status)
+    if profiled:
+        _write_profile(args.profile, profiled, setup, args.command, added)
     say(f"kernel messages: {os.path.relpath(log, ROOT) if Path.cwd() == ROOT else log}")
     return result.status

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from . import build, guests, initramfs, run
+from . import build, guests, initramfs, profile, run
 from .machine import Setup
 from .outcome import Job, simple
 from .session import Result
@@ -86,6 +87,32 @@ def _crash(name: str) -> str:
     return "" if "+0x" in text else f"no symbol in the backtrace:\n{text}"
 
 
+PROFILED = """/opt/hot; dd if=/dev/zero of=/dev/null bs=64k count=2000 2>/dev/null; echo error >&2
+su -s /bin/sh nobody -c 'cat /proc/cloudos/profile || echo start 9 > /proc/cloudos/profile' 2>/dev/null && exit 8
+for bad in start 'start 0' 'start 10001' 'start -1' 'start 9 ' halt ''; do
+    echo "$bad" > /proc/cloudos/profile && exit 9
+done 2>/dev/null
+exit 7"""
+
+
+def _profile(name: str) -> str:
+    """A function that is known to be hot is found on top, below its caller; the streams and the status stay the command's; root only."""
+    arch = guests.arch_of(name)
+    added = [(build.program(arch, "tests/profile/hot"), "/opt/hot")]
+    session = profile.Session(["sh", "-c", PROFILED])
+    result, out, err = run_command(Setup(machine=name, smp=2), session.command, added)
+    if wrong := differs((result, out, session.filter(err)), 7, b"done\n", b"error\n"):
+        return wrong
+    text = session.text() or ""
+    stacks = profile.fold(text, profile.symboliser(initramfs.extra([], added)))
+    hot = Counter({stack[-2:]: 0 for stack in stacks if stack[0] == "hot"})
+    for stack, count in stacks.items():
+        hot[stack[-2:]] += count if stack[0] == "hot" else 0
+    top = hot.most_common(1)[0] if hot else ((), 0)
+    good = top[0] == ("hot_caller", "hot_function") and top[1] > hot.total() / 2 and top[1] > 100
+    return "" if good and "_[k] " in text else f"the top is {top} of {hot.total()}:\n{profile.folded(stacks)[:4000]}"
+
+
 def running() -> list[Job]:
     jobs = []
     for name in guests.ready:
@@ -98,6 +125,7 @@ def running() -> list[Job]:
                                differs(run_command(Setup(machine=name), command), status, b"", error)))
         jobs.append(simple(f"run/{name}/added-files", lambda name=name: _added_files(name)))
         jobs.append(simple(f"run/{name}/time-out", lambda name=name: _time_out(name)))
+        jobs.append(simple(f"run/{name}/profile", lambda name=name: _profile(name)))
         jobs.append(simple(f"run/{name}/crash", lambda name=name: _crash(name)))
     return jobs
 

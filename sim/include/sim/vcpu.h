@@ -34,6 +34,8 @@ struct sim_vcpu {
 	unsigned id;
 	bool irq_on;
 	bool in_irq; /* a handler runs */
+	bool left_user; /* it has just been in user mode: an interrupt that comes now came there */
+	const uintptr_t *interrupted; /* frame of kernel code, while an interrupt of it is handled; else null */
 	_Atomic uint32_t pending; /* enum sim_irq; also the futex on which an idle vCPU sleeps */
 	void *area, *current;	  /* the kernel's two pointers */
 

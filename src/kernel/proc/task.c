@@ -10,6 +10,7 @@
  * proc_lock; the task, having put another pointer in place (or set `gone`), passes through proc_lock once before it drops the old
  * object. See proc_settle().
  */
+#include "profile.h"
 #include "proc_internal.h"
 #include <cloudos/cgroup.h>
 #include <cloudos/seccomp.h>
@@ -42,6 +43,7 @@ int task_caches_init(void)
 
 static void task_free(struct task *t)
 {
+	profile_task_gone(t);
 	if (t->thread.cred)
 		cred_put(t->thread.cred);
 	if (t->process)

@@ -5,6 +5,7 @@
  * CPU time is exact (the scheduler's); its split into user and system time is sampled, so that entering the kernel costs no clock
  * reads: one entry in TIME_SAMPLE is timed and counts TIME_SAMPLE times. A prime, lest it beat with a program's own period.
  */
+#include "profile.h"
 #include "proc_internal.h"
 #include <cloudos/ptrace.h>
 #include <cloudos/sched_group.h>
@@ -91,6 +92,8 @@ static __attribute__((noinline)) void see_to_work(struct task *t, bool from_call
 {
 	uint32_t work = READ_ONCE(t->thread.work);
 
+	if (unlikely(work & THREAD_WORK_PROFILE))
+		profile_settle(t);
 	if (work & THREAD_WORK_RESCHEDULE)
 		schedule();
 	if (unlikely(work & THREAD_WORK_THROTTLE))

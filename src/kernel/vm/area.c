@@ -501,6 +501,18 @@ struct vm_area *area_copy(struct vm_space *to, const struct vm_area *from)
 	return a;
 }
 
+int vm_with_area(struct vm_space *s, uaddr_t addr, int (*fn)(struct vm_area *a, void *arg), void *arg)
+{
+	struct vm_area *a;
+	int result;
+
+	rwlock_read(&s->lock);
+	a = addr < HAL_USER_TOP ? area_find(s, addr) : NULL;
+	result = a && a->start <= addr ? fn(a, arg) : -ENOENT;
+	rwlock_read_unlock(&s->lock);
+	return result;
+}
+
 int vm_for_each_area(struct vm_space *s, int (*fn)(struct vm_area *a, void *arg), void *arg)
 {
 	struct vm_area *a;

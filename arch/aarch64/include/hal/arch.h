@@ -45,6 +45,7 @@ struct hal_cpu {
 	uint64_t mpidr;
 	bool stepping; /* MDSCR_EL1.SS is set */
 	void *gic_redistributor; /* GICv3: its SGI frame */
+	const uintptr_t *interrupted; /* frame record of kernel code, while an interrupt of it is handled; else null */
 } __attribute__((aligned(64)));	 /* a cache line of its own */
 
 struct hal_context {

@@ -90,4 +90,9 @@ static inline uaddr_t hal_abi_sp(const struct hal_regs *r)
 	return r->sp;
 }
 
+static inline uaddr_t hal_abi_fp(const struct hal_regs *r)
+{
+	return r->x[29];
+}
+
 #endif

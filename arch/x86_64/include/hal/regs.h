@@ -155,6 +155,11 @@ static inline uaddr_t hal_abi_sp(const struct hal_regs *r)
 	return r->rsp;
 }
 
+static inline uaddr_t hal_abi_fp(const struct hal_regs *r)
+{
+	return r->rbp;
+}
+
 struct hal_user;
 
 /* ---- in arch/x86_64/abi/, for both machines ---- */

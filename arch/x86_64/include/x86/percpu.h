@@ -44,6 +44,8 @@ struct x86_tss {
 } __attribute__((packed));
 _Static_assert(sizeof(struct x86_tss) == 104, "Intel SDM 3A 8.7");
 
+struct trap_frame;
+
 struct cpu {
 	struct cpu *self;	/* [c] */
 	void *area;		/* [o] hal_cpu_area() */
@@ -63,6 +65,7 @@ struct cpu {
 	uint64_t timer_deadline;   /* [o] what was asked for, in ns, or HAL_TIMER_NEVER */
 	uint64_t timer_hardware;   /* [o] when the timer will fire, or HAL_TIMER_NEVER */
 	uint32_t online;	   /* [a] has taken off */
+	const struct trap_frame *interrupted; /* [o] of kernel code, while an interrupt of it is handled; else null */
 };
 _Static_assert(sizeof(struct cpu) <= PAGE_SIZE, "one page");
 
