@@ -118,8 +118,12 @@ enum inode_flags {
 	INODE_SEALS = 8,     /* file with `data` that keeps seals                     */
 };
 
+struct acl;
 struct watched;
 struct xattrs;
+
+/* Access control lists: the file's own, and a folder's for what is made in it (vfs/acl.c). */
+enum acl_kind { ACL_ACCESS, ACL_DEFAULT, ACL_KINDS };
 
 /* Fields: C = constant once attached; L = lock, but read freely (whole words); T = tree lock, writing; A = atomic. */
 struct inode {
@@ -144,6 +148,7 @@ struct inode {
 	uint32_t seals;			 /* L: F_SEAL_* of a file with INODE_SEALS */
 	void *private;			 /* the file system's             */
 	struct xattrs *xattrs;		 /* L: extended attributes, or null */
+	struct acl *acls[ACL_KINDS];	 /* L: null: none; who looks takes a reference by acl_of() */
 	struct watched *watched;	 /* by inotify; null: nobody watches it */
 	void *attached;			 /* L: the pipe of a FIFO, the socket bound here; by their owners */
 };
@@ -258,6 +263,8 @@ enum super_flags {
 	SB_HANDLES = 8,	 /* pinned, and its files can be found by number (name_to_handle_at(2)) */
 	SB_DEVICES = 32, /* its device nodes are good, whoever mounted it */
 	SB_XATTR = 16,	 /* extended attributes in memory: inodes stay while they have names */
+	SB_USER_XATTR = 64, /* with SB_XATTR: user.* as well */
+	SB_ACLS = 128,	 /* with SB_XATTR: access control lists */
 };
 
 struct super_block {
@@ -273,6 +280,7 @@ struct super_block {
 	struct dentry *root;  /* with a reference */
 	void *private;
 	struct user_namespace *user_ns; /* C: of who made it, with a reference: what its devices and set-user-id files are worth */
+	uint64_t xattr_bytes, xattr_bytes_max; /* A: in attributes and access control lists of all its files; ENOSPC beyond */
 	uint32_t watches_dropped; /* inotify_lock: inodes whose last watch is gone, but not yet its reference */
 };
 
@@ -398,9 +406,10 @@ int vfs_utimes(const struct path *path, const struct file_attr *times, bool to_n
 
 /*
  * Extended attributes (xattr(7)): a name with its prefix, a value. A buffer of size 0 asks for the length alone. -EOPNOTSUPP, -ENODATA, -EEXIST,
- * -ERANGE (the buffer is too small), -ENOSPC (an inode's take more than XATTR_INODE_MAX bytes), -EPERM.
+ * -ERANGE (the buffer is too small), -ENOSPC (an inode's take more than XATTR_INODE_MAX bytes, or all more than xattr_bytes_max), -EPERM.
  */
 #define XATTR_INODE_MAX (UINT32_C(256) << 10)
+#define XATTR_SUPER_MAX (UINT64_C(4) << 20) /* xattr_bytes_max of a file system that does not set its own */
 int vfs_xattr_set(const struct path *path, const char *name, const void *value, size_t size, unsigned flags);
 int vfs_xattr_remove(const struct path *path, const char *name);
 ssize_t vfs_xattr_get(const struct path *path, const char *name, void *buf, size_t size);

@@ -65,6 +65,7 @@ void super_init(struct super_block *sb, const struct fs_type *type, const struct
 		.next_ino = 1,
 		.generation = (uint32_t)random_u64(),
 		.max_bytes = INT64_MAX,
+		.xattr_bytes_max = XATTR_SUPER_MAX,
 		.dev = dev_make(0, __atomic_add_fetch(&last_minor, 1, __ATOMIC_RELAXED)),
 	};
 	refcount_init(&sb->refs, 1);
