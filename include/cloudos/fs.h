@@ -197,6 +197,9 @@ static inline unsigned dev_minor(uint64_t dev)
 	return (unsigned)((dev & 0xff) | (dev >> 12 & 0xffffff00));
 }
 
+#define ANONYMOUS_MINOR 1 /* st_dev of files that no path leads to: no file system has it */
+#define ANONYMOUS_DEV	dev_make(0, ANONYMOUS_MINOR)
+
 /* ---- dentries ---- */
 
 enum dentry_flags {
@@ -269,6 +272,7 @@ enum super_flags {
 
 struct super_block {
 	struct refcount refs; /* mounts */
+	struct list all;      /* by supers_lock (vfs/super.c): from its first mount to its end */
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	uint64_t dev;	      /* st_dev */
@@ -286,6 +290,7 @@ struct super_block {
 
 /* Fills *sb (not root, private): one reference, a device number of its own. */
 void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags);
+void super_enlist(struct super_block *sb); /* it is complete, and can be found by its device; again: nothing */
 void super_discard(struct super_block *sb); /* of one that got no root */
 void super_put(struct super_block *sb);	    /* may sleep */
 static inline uint64_t super_next_ino(struct super_block *sb)
@@ -385,7 +390,7 @@ int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret)
 int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred);
 ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size);
 int vfs_statfs(const struct path *path, struct fs_statistics *ret);
-int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret); /* by st_dev, of what is mounted: -EINVAL */
+int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret); /* by st_dev: -EINVAL. May sleep */
 int vfs_sync_all(void);
 
 /* What stands for a file of a file system with SB_HANDLES, whatever its name (vfs/handle.c). */
