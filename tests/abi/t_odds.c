@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -89,6 +90,12 @@ static void barriers_for_code(void)
 	EXPECT(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0);
 	for (int i = 0; i < 100; i++)
 		EXPECT(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0);
+}
+
+static void timing(void)
+{
+	EXPECT(prctl(PR_GET_TIMING, 0, 0, 0, 0) == PR_TIMING_STATISTICAL && prctl(PR_SET_TIMING, PR_TIMING_STATISTICAL, 0, 0, 0) == 0);
+	EXPECT_ERRNO(prctl(PR_SET_TIMING, PR_TIMING_TIMESTAMP, 0, 0, 0), EINVAL);
 }
 
 /* ---- transfers that do not wait ---- */
@@ -226,6 +233,7 @@ int main(void)
 	CASE(stacks_from_their_start);
 	CASE(pages_in_another_order);
 	CASE(barriers_for_code);
+	CASE(timing);
 	CASE(without_waiting);
 	CASE(files_without_waiting);
 #ifdef SYS_ustat
