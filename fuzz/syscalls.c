@@ -60,6 +60,7 @@ static const char strings[][STRING_SIZE] = {
     "+pids +cpu", "cgroup.subtree_control", "/sys/fs/cgroup/a/cgroup.events", "/sys/fs/cgroup/a/cgroup.kill",
     "sysfs",	 "devtmpfs",  "/dev",	    "devpts",	      "/tmp/s",		 "/proc/cloudos/services",
     "/dev/zram0", "/sys/block/zram0/disksize", "/sys/block/zram0/reset", "/proc/swaps",
+    "system.posix_acl_access", "system.posix_acl_default",
 };
 #define STRING_COUNT (sizeof(strings) / sizeof(strings[0]))
 

@@ -6,7 +6,7 @@ A row is
 
     name(kind argument, ...) STATUS ["what is missing, or why"]
 
-with STATUS one of done, partial, absent. `kind` names both the C type of the handler's argument and how strace
+with STATUS one of done, partial, absent, gone (Linux answers ENOSYS, too). `kind` names both the C type of the handler's argument and how strace
 prints it. An absent call has no handler: it answers -ENOSYS. Calls that no row names are absent too.
 Numbers are not written here: the generated C asks <asm/unistd.h>, so a call that an architecture does not have
 falls out by itself.
@@ -23,7 +23,7 @@ KINDS = {  # kind: (C type, strace kind)
     'str': ('uaddr_t', 'STR'), 'buf': ('uaddr_t', 'PTR'), 'size': ('size_t', 'UINT'), 'off': ('int64_t', 'INT'),
     'flags': ('unsigned', 'HEX'), 'mode': ('uint32_t', 'OCT'), 'sig': ('int', 'SIG'),
 }
-ROW = re.compile(r'^(\w+)\(([^)]*)\)\s+(done|partial|absent)(?:\s+"([^"]*)")?$')
+ROW = re.compile(r'^(\w+)\(([^)]*)\)\s+(done|partial|absent|gone)(?:\s+"([^"]*)")?$')
 
 
 class Row:
@@ -43,6 +43,9 @@ class Row:
             sys.exit(f'{where}: {self.name} has more than six arguments')
         if self.status == 'partial' and not self.note:
             sys.exit(f'{where}: {self.name} is partial: say what is missing')
+
+    def has_handler(self):
+        return self.status in ('done', 'partial')
 
     def prototype(self):
         arguments = ', '.join(f'{KINDS[k][0]} {n}' for k, n in self.arguments) or 'void'
@@ -66,7 +69,7 @@ def read_rows(paths):
 def header(rows):
     out = ['/* SPDX-License-Identifier: MIT */', '/* Made by tools/gen_syscalls.py from table/. */',
            '#ifndef SYSCALLS_GEN_H', '#define SYSCALLS_GEN_H', '#include <cloudos/types.h>', '']
-    out += [row.prototype() for row in rows if row.status != 'absent']
+    out += [row.prototype() for row in rows if row.has_handler()]
     return '\n'.join(out + ['', '#endif', ''])
 
 
@@ -75,7 +78,7 @@ def source(rows):
            '#include <asm/unistd.h>', '#include <hal/hal.h>', '#include "syscall_internal.h"',
            '#include "syscalls_gen.h"', '']
     for row in rows:
-        if row.status == 'absent':
+        if not row.has_handler():
             continue
         values = ', '.join(f'({KINDS[k][0]})hal_abi_syscall_arg(r, {i})' for i, (k, _) in enumerate(row.arguments))
         out += [f'#ifdef __NR_{row.name}', f'static int64_t enter_{row.name}(const struct hal_regs *r)', '{']
@@ -84,7 +87,7 @@ def source(rows):
         out += [f'\treturn sys_{row.name}({values});', '}', '#endif']
     out += ['', 'const syscall_entry syscall_entries[SYSCALL_NUMBERS] = {']
     for row in rows:
-        if row.status != 'absent':
+        if row.has_handler():
             out += [f'#ifdef __NR_{row.name}', f'\t[__NR_{row.name}] = enter_{row.name},', '#endif']
     out += ['};', '', 'const struct syscall_info syscall_infos[SYSCALL_NUMBERS] = {']
     for row in rows:
@@ -110,11 +113,13 @@ def document(rows, tables):
     by_name = {row.name: row for row in rows}
     out = ['# The Linux system-call ABI', '',
            'Made by `tools/gen_syscalls.py --document` from `src/kernel/syscall/table/`; a test checks that it is up to date.',
-           'Call numbers are those of linux-libc-dev. A call that is absent answers `ENOSYS` and says so in the kernel log.', '']
-    out += ['| architecture | calls | done | partial | absent |', '|---|---|---|---|---|']
+           'Call numbers are those of linux-libc-dev. A call that is absent answers `ENOSYS` and says so in the kernel log; one that is gone has a',
+           'number, but Linux answers `ENOSYS`, too: it is there no longer, or never was.', '']
+    out += ['| architecture | calls | done | partial | absent | gone |', '|---|---|---|---|---|---|']
     for arch, table in tables.items():
         status = [by_name[n].status if n in by_name else 'absent' for n in table]
-        out.append(f'| {arch} | {len(table)} | {status.count("done")} | {status.count("partial")} | {status.count("absent")} |')
+        out.append(f'| {arch} | {len(table)} | {status.count("done")} | {status.count("partial")} | {status.count("absent")} | '
+                   f'{status.count("gone")} |')
     out += ['', '| call | ' + ' | '.join(tables) + ' | state | note |', '|---|' + '---|' * len(tables) + '---|---|']
     for name in sorted(set().union(*tables.values())):
         row = by_name.get(name)

@@ -118,8 +118,12 @@ enum inode_flags {
 	INODE_SEALS = 8,     /* file with `data` that keeps seals                     */
 };
 
+struct acl;
 struct watched;
 struct xattrs;
+
+/* Access control lists: the file's own, and a folder's for what is made in it (vfs/acl.c). */
+enum acl_kind { ACL_ACCESS, ACL_DEFAULT, ACL_KINDS };
 
 /* Fields: C = constant once attached; L = lock, but read freely (whole words); T = tree lock, writing; A = atomic. */
 struct inode {
@@ -144,6 +148,7 @@ struct inode {
 	uint32_t seals;			 /* L: F_SEAL_* of a file with INODE_SEALS */
 	void *private;			 /* the file system's             */
 	struct xattrs *xattrs;		 /* L: extended attributes, or null */
+	struct acl *acls[ACL_KINDS];	 /* L: null: none; who looks takes a reference by acl_of() */
 	struct watched *watched;	 /* by inotify; null: nobody watches it */
 	void *attached;			 /* L: the pipe of a FIFO, the socket bound here; by their owners */
 };
@@ -191,6 +196,9 @@ static inline unsigned dev_minor(uint64_t dev)
 {
 	return (unsigned)((dev & 0xff) | (dev >> 12 & 0xffffff00));
 }
+
+#define ANONYMOUS_MINOR 1 /* st_dev of files that no path leads to: no file system has it */
+#define ANONYMOUS_DEV	dev_make(0, ANONYMOUS_MINOR)
 
 /* ---- dentries ---- */
 
@@ -258,10 +266,13 @@ enum super_flags {
 	SB_HANDLES = 8,	 /* pinned, and its files can be found by number (name_to_handle_at(2)) */
 	SB_DEVICES = 32, /* its device nodes are good, whoever mounted it */
 	SB_XATTR = 16,	 /* extended attributes in memory: inodes stay while they have names */
+	SB_USER_XATTR = 64, /* with SB_XATTR: user.* as well */
+	SB_ACLS = 128,	 /* with SB_XATTR: access control lists */
 };
 
 struct super_block {
 	struct refcount refs; /* mounts */
+	struct list all;      /* by supers_lock (vfs/super.c): from its first mount to its end */
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	uint64_t dev;	      /* st_dev */
@@ -273,11 +284,13 @@ struct super_block {
 	struct dentry *root;  /* with a reference */
 	void *private;
 	struct user_namespace *user_ns; /* C: of who made it, with a reference: what its devices and set-user-id files are worth */
+	uint64_t xattr_bytes, xattr_bytes_max; /* A: in attributes and access control lists of all its files; ENOSPC beyond */
 	uint32_t watches_dropped; /* inotify_lock: inodes whose last watch is gone, but not yet its reference */
 };
 
 /* Fills *sb (not root, private): one reference, a device number of its own. */
 void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags);
+void super_enlist(struct super_block *sb); /* it is complete, and can be found by its device; again: nothing */
 void super_discard(struct super_block *sb); /* of one that got no root */
 void super_put(struct super_block *sb);	    /* may sleep */
 static inline uint64_t super_next_ino(struct super_block *sb)
@@ -377,7 +390,7 @@ int vfs_stat(int dirfd, const char *name, unsigned flags, struct file_stat *ret)
 int vfs_access(int dirfd, const char *name, unsigned flags, unsigned mask, const struct cred *cred);
 ssize_t vfs_readlink(int dirfd, const char *name, char *buf, size_t size);
 int vfs_statfs(const struct path *path, struct fs_statistics *ret);
-int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret); /* by st_dev, of what is mounted: -EINVAL */
+int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret); /* by st_dev: -EINVAL. May sleep */
 int vfs_sync_all(void);
 
 /* What stands for a file of a file system with SB_HANDLES, whatever its name (vfs/handle.c). */
@@ -398,9 +411,10 @@ int vfs_utimes(const struct path *path, const struct file_attr *times, bool to_n
 
 /*
  * Extended attributes (xattr(7)): a name with its prefix, a value. A buffer of size 0 asks for the length alone. -EOPNOTSUPP, -ENODATA, -EEXIST,
- * -ERANGE (the buffer is too small), -ENOSPC (an inode's take more than XATTR_INODE_MAX bytes), -EPERM.
+ * -ERANGE (the buffer is too small), -ENOSPC (an inode's take more than XATTR_INODE_MAX bytes, or all more than xattr_bytes_max), -EPERM.
  */
 #define XATTR_INODE_MAX (UINT32_C(256) << 10)
+#define XATTR_SUPER_MAX (UINT64_C(4) << 20) /* xattr_bytes_max of a file system that does not set its own */
 int vfs_xattr_set(const struct path *path, const char *name, const void *value, size_t size, unsigned flags);
 int vfs_xattr_remove(const struct path *path, const char *name);
 ssize_t vfs_xattr_get(const struct path *path, const char *name, void *buf, size_t size);

@@ -74,12 +74,19 @@ struct file_ops {
 	uint8_t splice; /* SPLICE_*: may splice(2) read it, or write to it? */
 	bool async;	/* O_ASYNC works: events are announced with their masks, on at most two queues */
 	bool nowait;	/* read and write look at io_iter.nowait, and poll says when to try again */
+	uint8_t rwf_nowait; /* enum rwf_nowait: what RWF_NOWAIT of preadv2(2) is to it */
 	/* Text for /proc/self/fd and fdinfo of files without a path: "pipe:[7]". */
 	int (*name)(struct file *f, char *buf, size_t size);
 	void (*fdinfo)(struct file *f, struct text_out *o); /* further lines of fdinfo */
 };
 
 enum { SPLICE_READ = 1, SPLICE_WRITE = 2 };
+
+enum rwf_nowait {
+	NOWAIT_REFUSED, /* -EOPNOTSUPP, as Linux has it for all that do not say otherwise */
+	NOWAIT_HEEDED,	/* it looks at io_iter.nowait, or never waits */
+	NOWAIT_WAITS,	/* reading always waits for a device: -EAGAIN; writing is refused */
+};
 
 enum file_mode {
 	FILE_READ = 1,
@@ -123,6 +130,8 @@ void file_put(struct file *f); /* may sleep */
 
 /* Is this transfer to end with -EAGAIN where it would wait? O_NONBLOCK, or io_iter.nowait. */
 bool file_nowait(const struct file *f, const struct io_iter *it);
+/* May a transfer of so many bytes ask for RWF_NOWAIT? 0, -EOPNOTSUPP, -EAGAIN. */
+int file_check_rwf_nowait(const struct file *f, bool write, size_t count);
 
 /* Checks mode and count, then calls the operation: what read(2), write(2), pread(2)... and exec use. */
 ssize_t file_read(struct file *f, struct io_iter *to, int64_t *pos);

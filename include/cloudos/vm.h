@@ -219,6 +219,11 @@ int vm_unmap(struct vm_space *s, uaddr_t start, uint64_t len);
 int vm_unmap_object(struct vm_space *s, uaddr_t start, bool (*is)(const void *file));
 /* What take() makes of the mapping file of an area that begins at `start`: a reference, or null. It may not sleep. Null: there is no such area. */
 void *vm_file_at(struct vm_space *s, uaddr_t start, void *(*take)(void *file));
+/*
+ * remap_file_pages(2): what maps a range, which must be areas of one shared mapping without holes. Fills object, file (each with a reference), prot,
+ * may_prot and flags (VM_SHARED, VM_LOCKED) of *ret, as a request that would map the same again. -EINVAL. May sleep.
+ */
+int vm_shared_at(struct vm_space *s, uaddr_t start, uint64_t len, struct vm_map_request *ret);
 int vm_protect(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);
 /* From where the stack begins that `start` is in (PROT_GROWSDOWN); -EINVAL: it is in none. */
 int vm_protect_down(struct vm_space *s, uaddr_t start, uint64_t len, uint32_t prot);

@@ -2,11 +2,15 @@
 /* Flags of calls that few programs use. */
 #include "cases.h"
 
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -44,6 +48,38 @@ static void stacks_from_their_start(void)
 	EXPECT_ERRNO(mprotect(q, 4096, PROT_READ | PROT_GROWSDOWN), ENOMEM);
 }
 
+static int remap(void *at, size_t len, int prot, size_t page, int flags)
+{
+	return (int)syscall(SYS_remap_file_pages, at, len, prot, page, flags);
+}
+
+/* Pages of a shared mapping in another order. */
+static void pages_in_another_order(void)
+{
+	int fd = memfd_create("pages", 0);
+	char *p, *q = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *r = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT(ftruncate(fd, 4 * 4096) == 0);
+	p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	for (int i = 0; i < 4; i++)
+		p[i * 4096] = 'a' + i;
+	EXPECT(remap(p, 4096, 0, 2, 0) == 0 && p[0] == 'c' && p[4096] == 'b');
+	EXPECT(remap(p + 2 * 4096, 2 * 4096, 0, 0, MAP_NONBLOCK) == 0 && p[2 * 4096] == 'a' && p[3 * 4096] == 'b');
+	p[0] = 'C'; /* of the file, and seen by others who map it */
+	EXPECT(remap(p + 4096, 4096 + 7, 0, 2, 0) == 0 && p[4096] == 'C');
+	r[4096] = 'r';
+	EXPECT(remap(r, 4096, 0, 1, 0) == 0 && r[0] == 'r');
+	EXPECT_ERRNO(remap(r, 4096, PROT_READ, 1, 0), EINVAL);
+	EXPECT_ERRNO(remap(r, 4095, 0, 1, 0), EINVAL);
+	EXPECT_ERRNO(remap(r, 4096, 0, (size_t)-1, 0), EINVAL);
+	EXPECT_ERRNO(remap(q, 4096, 0, 0, 0), EINVAL); /* it is private */
+	EXPECT(munmap(r + 2 * 4096, 4096) == 0);
+	EXPECT_ERRNO(remap(r + 4096, 2 * 4096, 0, 0, 0), EINVAL);
+	EXPECT(mprotect(p, 4096, PROT_READ) == 0 && remap(p, 4096, 0, 1, 0) == 0 && p[0] == 'b');
+	munmap(p, 4 * 4096), munmap(q, 4096), munmap(r, 2 * 4096), close(fd);
+}
+
 /* ---- code that is changed ---- */
 
 static void barriers_for_code(void)
@@ -54,6 +90,12 @@ static void barriers_for_code(void)
 	EXPECT(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0);
 	for (int i = 0; i < 100; i++)
 		EXPECT(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0);
+}
+
+static void timing(void)
+{
+	EXPECT(prctl(PR_GET_TIMING, 0, 0, 0, 0) == PR_TIMING_STATISTICAL && prctl(PR_SET_TIMING, PR_TIMING_STATISTICAL, 0, 0, 0) == 0);
+	EXPECT_ERRNO(prctl(PR_SET_TIMING, PR_TIMING_TIMESTAMP, 0, 0, 0), EINVAL);
 }
 
 /* ---- transfers that do not wait ---- */
@@ -73,6 +115,68 @@ static void without_waiting(void)
 	close(s[1]);
 }
 
+/* Which files take RWF_NOWAIT: those that can promise not to wait. */
+static void files_without_waiting(void)
+{
+	static const struct {
+		const char *name;
+		int answer;
+	} files[] = { { "/dev/null", 0 }, { "/dev/zero", 1 }, { "/dev/urandom", 1 }, { "/dev/full", -EOPNOTSUPP }, { "/proc/version", -EOPNOTSUPP } };
+	char c = 'x';
+	struct iovec v = { &c, 1 };
+	int fd;
+
+	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		fd = open(files[i].name, O_RDONLY);
+		if (files[i].answer < 0)
+			EXPECT_ERRNO(preadv2(fd, &v, 1, -1, RWF_NOWAIT), -files[i].answer);
+		else
+			EXPECT(preadv2(fd, &v, 1, -1, RWF_NOWAIT) == files[i].answer);
+		close(fd);
+	}
+	fd = inotify_init();
+	EXPECT_ERRNO(preadv2(fd, &v, 1, -1, RWF_NOWAIT), EOPNOTSUPP);
+	close(fd);
+	fd = memfd_create("x", 0);
+	EXPECT_ERRNO(preadv2(fd, &v, 1, 0, RWF_NOWAIT), EOPNOTSUPP);
+	EXPECT(pwritev2(fd, &v, 1, 0, RWF_DSYNC) == 1 && pwritev2(fd, &v, 1, 0, RWF_SYNC | RWF_HIPRI) == 1);
+	EXPECT(pwritev2(fd, &v, 1, 0, RWF_APPEND) == 1 && lseek(fd, 0, SEEK_END) == 2);
+	close(fd);
+}
+
+#ifdef SYS_ustat
+static int has_figures(int fd)
+{
+	char figures[64];
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && syscall(SYS_ustat, (unsigned)st.st_dev, figures) == 0;
+}
+
+/* ustat(2): of file systems that are mounted nowhere, too. */
+static void figures_by_device(void)
+{
+	int memory = memfd_create("x", 0), ends[2];
+	struct stat st;
+
+	EXPECT(pipe(ends) == 0 && has_figures(memory) && has_figures(ends[0]) && fstat(memory, &st) == 0);
+	EXPECT_ERRNO(syscall(SYS_ustat, (unsigned)st.st_dev, 8), EFAULT);
+	EXPECT_ERRNO(syscall(SYS_ustat, 0xffffffff, 8), EINVAL);
+	close(memory), close(ends[0]), close(ends[1]);
+}
+
+/* Numbers that no Linux has a call for. */
+static void calls_that_are_gone(void)
+{
+	static const int numbers[] = { SYS__sysctl, SYS_afs_syscall, SYS_create_module, SYS_epoll_ctl_old, SYS_epoll_wait_old, SYS_get_kernel_syms,
+				       SYS_get_thread_area, SYS_getpmsg, SYS_lookup_dcookie, SYS_nfsservctl, SYS_putpmsg, SYS_query_module,
+				       SYS_security, SYS_set_thread_area, SYS_tuxcall, SYS_uselib, SYS_vserver };
+
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		EXPECT_ERRNO(syscall(numbers[i], 0, 0, 0, 0, 0, 0), ENOSYS);
+}
+
+#endif
 static struct mmsghdr messages[4];
 static char buffers[4][8];
 static struct iovec vectors[4];
@@ -127,8 +231,15 @@ int main(void)
 {
 	CASE(low_addresses);
 	CASE(stacks_from_their_start);
+	CASE(pages_in_another_order);
 	CASE(barriers_for_code);
+	CASE(timing);
 	CASE(without_waiting);
+	CASE(files_without_waiting);
+#ifdef SYS_ustat
+	CASE(figures_by_device);
+	CASE(calls_that_are_gone);
+#endif
 	CASE(several_messages);
 	return abi_result();
 }

@@ -132,6 +132,7 @@ void hal_context_fini(struct hal_context *c);
 #define HAL_PT_LEVELS	  4
 #define HAL_USER_MIN	  UINT64_C(0x10000)
 #define HAL_MAP_LOW	  0x40u /* mmap's flag for addresses in the lowest two GiB (MAP_32BIT); 0: there is none */
+#define HAL_NO_KEY_ERROR  EINVAL
 #define HAL_USER_TOP	  UINT64_C(0x7fff00000000) /* above it lie the pages of a stub (sim/stub.h) */
 #define HAL_TLB_BROADCAST 0
 #define HAL_ASPACE_KEEPS                                                                                     \

@@ -242,6 +242,7 @@ static const struct file_ops node_ops = {
 	.open = node_open,
 	.release = node_release,
 	.splice = SPLICE_READ | SPLICE_WRITE,
+	.rwf_nowait = NOWAIT_WAITS,
 };
 
 struct block_device *block_of_file(const struct file *f)

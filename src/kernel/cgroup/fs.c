@@ -408,7 +408,7 @@ static int tree_create(void)
 	tree = kmalloc(sizeof(*tree));
 	if (!tree)
 		return -ENOMEM;
-	super_init(tree, &type, &super_ops, SB_PINNED | SB_SINGLE);
+	super_init(tree, &type, &super_ops, SB_PINNED | SB_SINGLE | SB_XATTR | SB_USER_XATTR);
 	n = node_create(cgroup_root, NULL, 0, S_IFDIR | 0555);
 	tree->root = n ? dentry_create_root(tree, &n->inode) : NULL;
 	if (!tree->root)

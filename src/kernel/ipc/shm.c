@@ -193,6 +193,10 @@ static int make(const struct ipc_get *g, struct ipc_object **ret)
 
 	if (error)
 		goto no_promise;
+	if (g->flags & SHM_HUGETLB) { /* there are no huge pages to choose from */
+		error = -EINVAL;
+		goto no_parts;
+	}
 	s->size = g->size;
 	s->creator = ipc_pid();
 	spin_init(&s->attach_lock, RANK_LEAF);
@@ -217,7 +221,7 @@ int64_t shm_get(int32_t key, uint64_t size, uint32_t flags)
 {
 	const struct ipc_get g = { .key = key, .flags = flags, .size = size, .make = make, .check = check };
 
-	return flags & SHM_HUGETLB ? -EINVAL : ipc_get(ids(), &g); /* there are no huge pages to choose from */
+	return ipc_get(ids(), &g);
 }
 
 int shm_remove(int id)

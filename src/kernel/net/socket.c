@@ -195,5 +195,6 @@ static const struct file_ops socket_file_ops = {
 	.name = socket_name,
 	.splice = SPLICE_READ | SPLICE_WRITE,
 	.nowait = true,
+	.rwf_nowait = NOWAIT_HEEDED,
 	.async = true,
 };

@@ -168,6 +168,29 @@ int64_t sys_mmap(uaddr_t addr, size_t len, unsigned prot, unsigned flags, int fd
 	return result;
 }
 
+/* Other pages of the object that is mapped there: done by mapping it anew, as on Linux since 4.0. */
+int64_t sys_remap_file_pages(uaddr_t start, size_t size, unsigned prot, uint64_t page, unsigned flags)
+{
+	struct vm_map_request r = { .fixed = true, .populate = !(flags & MAP_NONBLOCK) };
+	int64_t result;
+
+	start &= PAGE_MASK;
+	size &= PAGE_MASK;
+	if (prot || start + size <= start || page + (size >> PAGE_SHIFT) < page)
+		return -EINVAL;
+	result = vm_shared_at(space(), start, size, &r);
+	if (result)
+		return result;
+	r.addr = start;
+	r.len = size;
+	r.object_page = page;
+	result = page + (size >> PAGE_SHIFT) > INT64_MAX >> PAGE_SHIFT ? -EOVERFLOW : map(&r);
+	vm_object_put(r.object);
+	if (r.file)
+		vm_file_ops->put(r.file);
+	return result < 0 ? result : 0;
+}
+
 int64_t sys_munmap(uaddr_t addr, size_t len)
 {
 	return vm_unmap(space(), addr, len);
@@ -188,7 +211,7 @@ int64_t sys_mprotect(uaddr_t addr, size_t len, unsigned prot)
 
 int64_t sys_pkey_alloc(unsigned flags, uint64_t rights)
 {
-	return flags || (rights & ~(uint64_t)PKEY_RIGHTS) ? -EINVAL : -ENOSPC;
+	return flags || (rights & ~(uint64_t)PKEY_RIGHTS) ? -EINVAL : -HAL_NO_KEY_ERROR;
 }
 
 int64_t sys_pkey_free(int key)

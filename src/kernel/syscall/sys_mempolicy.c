@@ -97,16 +97,20 @@ static int make_policy(unsigned mode, unsigned flags, const struct nodes *n)
 		     (flags & MPOL_F_NUMA_BALANCING ? POLICY_BALANCING : 0));
 }
 
-/* From a call's arguments: the policy, or an errno. */
-static int get_policy(unsigned mode_and_flags, uaddr_t mask, uint64_t max)
-{
-	unsigned flags = mode_and_flags & MPOL_MODE_FLAGS, mode = mode_and_flags & ~(unsigned)MPOL_MODE_FLAGS;
-	struct nodes n;
-	int err = check_mode(mode, flags);
+/* The arguments of a call, before it is known whether they make a policy: 0, -EINVAL, -EFAULT. */
+struct policy_args {
+	unsigned mode, flags;
+	struct nodes nodes;
+};
 
-	if (err == 0)
-		err = get_nodes(mask, max, &n);
-	return err < 0 ? err : make_policy(mode, flags, &n);
+static int get_policy_args(unsigned mode_and_flags, uaddr_t mask, uint64_t max, struct policy_args *ret)
+{
+	int err;
+
+	ret->flags = mode_and_flags & MPOL_MODE_FLAGS;
+	ret->mode = mode_and_flags & ~(unsigned)MPOL_MODE_FLAGS;
+	err = check_mode(ret->mode, ret->flags);
+	return err ? err : get_nodes(mask, max, &ret->nodes);
 }
 
 static int mode_of(int policy)
@@ -127,8 +131,11 @@ static bool has_nodes(int policy)
 
 int64_t sys_set_mempolicy(unsigned mode, uaddr_t mask, uint64_t max)
 {
-	int policy = get_policy(mode, mask, max);
+	struct policy_args a;
+	int policy = get_policy_args(mode, mask, max, &a);
 
+	if (policy == 0)
+		policy = make_policy(a.mode, a.flags, &a.nodes);
 	if (policy < 0)
 		return policy;
 	task_self()->mempolicy = (uint8_t)policy;
@@ -187,9 +194,12 @@ static int check_range(uaddr_t start, uint64_t len, uaddr_t *ret_end)
 
 int64_t sys_mbind(uaddr_t start, uint64_t len, unsigned mode, uaddr_t mask, uint64_t max, unsigned flags)
 {
-	int policy = get_policy(mode, mask, max), err;
+	struct policy_args a;
+	int policy, err = get_policy_args(mode, mask, max, &a);
 	uaddr_t end;
 
+	if (err)
+		return err;
 	if (flags & ~(unsigned)MPOL_MF_VALID)
 		return -EINVAL;
 	if ((flags & MPOL_MF_MOVE_ALL) && !cred_capable(thread_current()->cred, CAP_SYS_NICE))
@@ -197,6 +207,7 @@ int64_t sys_mbind(uaddr_t start, uint64_t len, unsigned mode, uaddr_t mask, uint
 	err = check_range(start, len, &end);
 	if (err)
 		return err < 0 ? err : 0;
+	policy = make_policy(a.mode, a.flags, &a.nodes);
 	return policy < 0 ? policy : vm_policy_set(thread_current()->vm, start, end, (uint32_t)policy);
 }
 

@@ -183,9 +183,12 @@ static int64_t reboot_namespace(unsigned command)
 	}
 }
 
+#define REBOOT_TEXT_MAX 256 /* bytes of LINUX_REBOOT_CMD_RESTART2's text, as on Linux; what is longer is cut */
+
 int64_t sys_reboot(unsigned magic1, unsigned magic2, unsigned command, uaddr_t arg)
 {
-	(void)arg;
+	char text[REBOOT_TEXT_MAX];
+
 	if (!pid_namespace_capable(CAP_SYS_BOOT))
 		return -EPERM;
 	if (magic1 != LINUX_REBOOT_MAGIC1 ||
@@ -195,8 +198,11 @@ int64_t sys_reboot(unsigned magic1, unsigned magic2, unsigned command, uaddr_t a
 	if (!process_sees_all())
 		return reboot_namespace(command);
 	switch (command) {
+	case LINUX_REBOOT_CMD_RESTART2: /* what the text says is the firmware's, and none asks */
+		if (copy_string_from_user(text, arg, sizeof(text)) == -EFAULT)
+			return -EFAULT;
+		shut_down(true);
 	case LINUX_REBOOT_CMD_RESTART:
-	case LINUX_REBOOT_CMD_RESTART2:
 		shut_down(true);
 	case LINUX_REBOOT_CMD_POWER_OFF:
 	case LINUX_REBOOT_CMD_HALT:

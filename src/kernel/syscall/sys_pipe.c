@@ -95,11 +95,13 @@ int64_t sys_memfd_create(uaddr_t name, unsigned flags)
 	struct file *f;
 	int64_t result;
 
-	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | (flags & MFD_HUGETLB ? MFD_HUGETLB | MFD_HUGE_MASK << MFD_HUGE_SHIFT : 0)))
 		return -EINVAL;
 	result = copy_string_from_user(text, name, sizeof(text));
 	if (result < 0)
 		return result == -ENAMETOOLONG ? -EINVAL : result;
+	if (flags & MFD_HUGETLB)
+		return -ENOSYS; /* as Linux without hugetlbfs */
 	result = memfd_file_create(text, flags & MFD_ALLOW_SEALING, &f);
 	return result ? result : fd_give(f, flags & MFD_CLOEXEC);
 }

@@ -195,6 +195,10 @@ int64_t sys_prctl(int option, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint6
 		return seccomp_prctl_get();
 	case PR_SET_SECCOMP:
 		return seccomp_prctl_set(arg2, arg3);
+	case PR_GET_TIMING:
+		return PR_TIMING_STATISTICAL;
+	case PR_SET_TIMING: /* Linux knows no other, either */
+		return arg2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
 	case PR_GET_TID_ADDRESS:
 		return put_user(t->clear_child_tid, arg2);
 	default:

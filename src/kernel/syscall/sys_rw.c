@@ -170,8 +170,11 @@ static ssize_t move_and_sync(struct transfer *t, struct io_iter *it)
 {
 	ssize_t n;
 
-	if ((t->flags & RWF_NOWAIT) && !t->f->ops->nowait)
-		return -EOPNOTSUPP;
+	if (unlikely(t->flags & RWF_NOWAIT) && (t->write ? (void *)t->f->ops->write : (void *)t->f->ops->read)) {
+		n = file_check_rwf_nowait(t->f, t->write, it->count);
+		if (n)
+			return n;
+	}
 	it->append = t->flags & RWF_APPEND;
 	it->nowait |= (t->flags & RWF_NOWAIT) != 0;
 	n = move(t, it);

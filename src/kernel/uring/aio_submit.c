@@ -56,7 +56,7 @@ static int read_or_write(struct request *r, bool write, bool vectors)
 	struct io_iter it;
 	int err = call_rw_flags((unsigned)r->iocb.aio_rw_flags);
 
-	if (!err && (r->iocb.aio_rw_flags & RWF_NOWAIT) && !r->file->ops->nowait)
+	if (!err && (r->iocb.aio_rw_flags & RWF_NOWAIT) && r->file->ops->rwf_nowait == NOWAIT_REFUSED)
 		err = -EOPNOTSUPP;
 	if (err)
 		return err;

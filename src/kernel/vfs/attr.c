@@ -104,6 +104,8 @@ static int setattr_locked(struct inode *inode, const struct file_attr *attr)
 {
 	int error = unlikely(inode->seals) && (attr->set & ATTR_SIZE) ? seals_allow_resize(inode, attr->size) : 0;
 
+	if (!error && (attr->set & ATTR_MODE))
+		error = acl_chmod_locked(inode, attr->mode);
 	if (error)
 		return error;
 	if (inode->ops->setattr)

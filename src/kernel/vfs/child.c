@@ -27,7 +27,7 @@ static int make_locked(const struct path *dir, const struct name *name, struct d
 	int error = dir_may_create(dir);
 
 	if (!error)
-		error = make->make(inode, d, S_IFREG | mode_apply_umask(mode & MODE_PERMISSIONS), make->arg);
+		error = make->make(inode, d, S_IFREG | mode_apply_umask(inode, mode & MODE_PERMISSIONS), make->arg);
 	if (error)
 		return error;
 	dentry_publish(d);

@@ -197,8 +197,13 @@ void devfs_remove(const char *name)
 
 static int attach_new(struct inode *dir, struct dentry *dentry, struct inode *inode)
 {
-	if (!inode)
-		return -ENOMEM;
+	int error = inode ? acl_inherit(inode, dir) : -ENOMEM;
+
+	if (error) {
+		if (inode)
+			inode_put(inode);
+		return error;
+	}
 	dentry_attach(dentry, inode);
 	memfs_dir_count(dir, 1, inode_is_dir(inode) ? 1 : 0);
 	return 0;
@@ -278,7 +283,7 @@ const struct fs_type devfs_type = { .name = "devtmpfs", .magic = TMPFS_MAGIC, .m
 
 int devfs_init(void)
 {
-	int error = memfs_super_create(&devfs_type, &devfs_super_ops, SB_PINNED | SB_SINGLE, &devfs_dir_ops, 0755, &devfs);
+	int error = memfs_super_create(&devfs_type, &devfs_super_ops, SB_PINNED | SB_SINGLE | SB_XATTR | SB_USER_XATTR | SB_ACLS, &devfs_dir_ops, 0755, &devfs);
 
 	return error ? error : fs_register(&devfs_type);
 }

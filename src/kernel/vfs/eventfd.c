@@ -116,6 +116,7 @@ static const struct file_ops eventfd_ops = {
 	.release = eventfd_release,
 	.name = eventfd_name,
 	.nowait = true,
+	.rwf_nowait = NOWAIT_HEEDED,
 };
 
 bool file_is_eventfd(const struct file *f)

@@ -106,6 +106,7 @@ void file_getattr(struct file *f, struct file_stat *ret)
 		return;
 	}
 	*ret = (struct file_stat){
+		.dev = ANONYMOUS_DEV,
 		.ino = f->ino,
 		.mode = f->type | 0600,
 		.nlink = 1,
@@ -149,6 +150,13 @@ static int no_operation(const struct file *f)
 bool file_nowait(const struct file *f, const struct io_iter *it)
 {
 	return it->nowait || (READ_ONCE(f->flags) & O_NONBLOCK);
+}
+
+int file_check_rwf_nowait(const struct file *f, bool write, size_t count)
+{
+	if (f->ops->rwf_nowait == NOWAIT_WAITS && !write)
+		return count ? -EAGAIN : 0;
+	return f->ops->rwf_nowait == NOWAIT_HEEDED ? 0 : -EOPNOTSUPP;
 }
 
 ssize_t file_read(struct file *f, struct io_iter *to, int64_t *pos)

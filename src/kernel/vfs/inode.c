@@ -34,7 +34,8 @@ void inode_put(struct inode *inode)
 	if (inode->locks)
 		locks_free(inode->locks);
 	if (inode->xattrs)
-		xattrs_free(inode->xattrs);
+		xattrs_free(inode);
+	acl_release(inode);
 	inode->sb->ops->inode_free(inode);
 }
 
@@ -118,11 +119,14 @@ static int permission_by_capability(const struct inode *inode, unsigned mask, co
 int inode_permission(struct inode *inode, unsigned mask, const struct cred *cred)
 {
 	uint32_t mode = inode_mode(inode);
+	bool allowed;
 
 	if (unlikely(inode->ops->permission))
 		return inode->ops->permission(inode, mask, cred);
 	if (cred->fsuid == READ_ONCE(inode->uid))
 		mode >>= 6;
+	else if (unlikely(READ_ONCE(inode->acls[ACL_ACCESS])) && (mode & S_IRWXG) && acl_judges(inode, mask, cred, &allowed))
+		return allowed ? 0 : permission_by_capability(inode, mask, cred);
 	else if (((mode >> 3 ^ mode) & 7) && cred_in_group(cred, READ_ONCE(inode->gid)))
 		mode >>= 3;
 	if (likely((mode & mask) == mask))

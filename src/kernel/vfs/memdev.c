@@ -107,11 +107,15 @@ static int zero_mmap(struct file *f, struct vm_map_request *r)
 	return 0;
 }
 
-static const struct file_ops null_ops = { .read = null_read, .write = null_write, .seek = stay, .splice = SPLICE_WRITE };
-static const struct file_ops zero_ops = { .read = zero_read, .write = null_write, .seek = stay, .mmap = zero_mmap, .splice = SPLICE_WRITE };
+static const struct file_ops null_ops = {
+	.read = null_read, .write = null_write, .seek = stay, .splice = SPLICE_WRITE, .rwf_nowait = NOWAIT_HEEDED,
+};
+static const struct file_ops zero_ops = {
+	.read = zero_read, .write = null_write, .seek = stay, .mmap = zero_mmap, .splice = SPLICE_WRITE, .rwf_nowait = NOWAIT_HEEDED,
+};
 static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seek = stay };
 static const struct file_ops random_ops = {
-	.read = random_read, .write = random_write, .seek = stay, .splice = SPLICE_READ | SPLICE_WRITE,
+	.read = random_read, .write = random_write, .seek = stay, .splice = SPLICE_READ | SPLICE_WRITE, .rwf_nowait = NOWAIT_HEEDED,
 };
 
 int memdev_add(void)

@@ -96,6 +96,7 @@ struct mount *mount_create(struct super_block *sb, struct dentry *root, const ch
 		return NULL;
 	}
 	mount_fill(m, sb, root, source, flags);
+	super_enlist(sb);
 	return m;
 }
 
@@ -358,26 +359,6 @@ struct mount *mount_next(uint32_t id, const struct mount_namespace *ns)
 int vfs_statfs(const struct path *path, struct fs_statistics *ret)
 {
 	return path->mount->sb->ops->statfs(path->mount->sb, ret);
-}
-
-int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret)
-{
-	struct mount *m, *found = NULL;
-	int error;
-
-	tree_read_enter();
-	list_for_each (m, &all_mounts, all)
-		if (m->sb->dev == dev) {
-			refcount_get(&m->refs);
-			found = m;
-			break;
-		}
-	tree_read_leave();
-	if (!found)
-		return -EINVAL;
-	error = found->sb->ops->statfs(found->sb, ret);
-	mount_put(found);
-	return error;
 }
 
 int vfs_sync_all(void)

@@ -174,7 +174,7 @@ int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint64_t rdev)
 	if (error)
 		return error;
 	dir = t.walk.at.dentry->inode;
-	mode = mode_apply_umask(mode);
+	mode = mode_apply_umask(dir, mode);
 	if ((S_ISBLK(mode) || (S_ISCHR(mode) && rdev != WHITEOUT_DEVICE)) && !cred_capable(thread_current()->cred, CAP_MKNOD))
 		error = -EPERM;
 	else if (S_ISREG(mode))
@@ -193,7 +193,7 @@ int vfs_mkdir(int dirfd, const char *name, uint32_t mode)
 	if (error)
 		return error;
 	dir = t.walk.at.dentry->inode;
-	mode = S_IFDIR | mode_apply_umask(mode & 01777);
+	mode = S_IFDIR | mode_apply_umask(dir, mode & 01777);
 	if (READ_ONCE(dir->nlink) >= LINK_COUNT_MAX)
 		error = -EMLINK;
 	else

@@ -187,7 +187,7 @@ static int create_at(struct walk *w, uint32_t mode, struct path *ret)
 
 	walk_pause(w);
 	mutex_lock(&dir->lock);
-	error = create_locked(&w->at, &w->last, S_IFREG | mode_apply_umask(mode & MODE_PERMISSIONS), &d);
+	error = create_locked(&w->at, &w->last, S_IFREG | mode_apply_umask(dir, mode & MODE_PERMISSIONS), &d);
 	mutex_unlock(&dir->lock);
 	if (error)
 		return error;
@@ -323,7 +323,7 @@ static int open_nameless(int dirfd, const char *name, const struct open_request 
 	mutex_lock(&inode->lock);
 	error = path.dentry ? dir_may_create(&dir) : -ENOMEM;
 	if (!error)
-		error = inode->ops->create ? inode->ops->create(inode, path.dentry, S_IFREG | mode_apply_umask(r->mode & MODE_PERMISSIONS)) :
+		error = inode->ops->create ? inode->ops->create(inode, path.dentry, S_IFREG | mode_apply_umask(inode, r->mode & MODE_PERMISSIONS)) :
 					     -EOPNOTSUPP;
 	if (!error)
 		error = inode->ops->unlink(inode, path.dentry);

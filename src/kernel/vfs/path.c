@@ -169,7 +169,7 @@ void fs_context_leave(struct fs_context *c)
 	fs_context_put(c);
 }
 
-uint32_t mode_apply_umask(uint32_t mode)
+uint32_t mode_apply_umask(const struct inode *dir, uint32_t mode)
 {
-	return mode & ~thread_current()->fs->umask;
+	return READ_ONCE(dir->acls[ACL_DEFAULT]) ? mode : mode & ~thread_current()->fs->umask;
 }

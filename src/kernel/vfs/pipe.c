@@ -234,6 +234,7 @@ static const struct file_ops pipe_ops = {
 	.set_flags = pipe_set_flags,
 	.name = pipe_name,
 	.nowait = true,
+	.rwf_nowait = NOWAIT_HEEDED,
 	.async = true,
 };
 

@@ -10,6 +10,8 @@
 #define TYPES_MAX 24
 
 static struct spinlock types_lock = SPINLOCK_INIT(RANK_LEAF);
+static struct spinlock supers_lock = SPINLOCK_INIT(RANK_LEAF);
+static struct list supers = LIST_INIT(supers);
 static const struct fs_type *types[TYPES_MAX];
 static uint32_t type_count; /* read freely: an entry is there before its count */
 
@@ -56,7 +58,7 @@ const struct fs_type *fs_find(const char *name)
 void super_init(struct super_block *sb, const struct fs_type *type, const struct super_ops *ops, uint32_t flags)
 {
 	const struct cred *cred = thread_current()->cred; /* null: while the system starts */
-	static uint32_t last_minor;
+	static uint32_t last_minor = ANONYMOUS_MINOR;
 
 	*sb = (struct super_block){
 		.type = type,
@@ -65,9 +67,11 @@ void super_init(struct super_block *sb, const struct fs_type *type, const struct
 		.next_ino = 1,
 		.generation = (uint32_t)random_u64(),
 		.max_bytes = INT64_MAX,
+		.xattr_bytes_max = XATTR_SUPER_MAX,
 		.dev = dev_make(0, __atomic_add_fetch(&last_minor, 1, __ATOMIC_RELAXED)),
 	};
 	refcount_init(&sb->refs, 1);
+	list_init(&sb->all);
 	sb->user_ns = cred ? cred->user_ns : &user_namespace_first;
 	namespace_get(user_namespace_base(sb->user_ns));
 }
@@ -78,6 +82,46 @@ void super_discard(struct super_block *sb)
 	kfree(sb);
 }
 
+void super_enlist(struct super_block *sb)
+{
+	spin_lock(&supers_lock);
+	if (list_empty(&sb->all))
+		list_add_tail(&supers, &sb->all);
+	spin_unlock(&supers_lock);
+}
+
+/* With a reference, or null. */
+static struct super_block *find_device(uint64_t dev)
+{
+	struct super_block *sb, *found = NULL;
+
+	spin_lock(&supers_lock);
+	list_for_each (sb, &supers, all)
+		if (sb->dev == dev && refcount_get_unless_zero(&sb->refs)) {
+			found = sb;
+			break;
+		}
+	spin_unlock(&supers_lock);
+	return found;
+}
+
+int vfs_statfs_device(uint64_t dev, struct fs_statistics *ret)
+{
+	struct super_block *sb;
+	int error;
+
+	if (dev == ANONYMOUS_DEV) {
+		*ret = (struct fs_statistics){ .block_size = PAGE_SIZE };
+		return 0;
+	}
+	sb = find_device(dev);
+	if (!sb)
+		return -EINVAL;
+	error = sb->ops->statfs(sb, ret);
+	super_put(sb);
+	return error;
+}
+
 void super_put(struct super_block *sb)
 {
 	struct user_namespace *user_ns = sb->user_ns;
@@ -85,6 +129,9 @@ void super_put(struct super_block *sb)
 
 	if (!refcount_put(&sb->refs))
 		return;
+	spin_lock(&supers_lock);
+	list_del(&sb->all);
+	spin_unlock(&supers_lock);
 	notify_unmounted(sb);
 	dentry_drop_tree(root);
 	dentry_put(root);

@@ -75,7 +75,7 @@ static int add_folder(const char *name)
 int sysfs_init(void)
 {
 	static const char *const folders[] = { "block", "bus", "class", "dev", "devices", "firmware", "fs", "fs/cgroup", "kernel", "module" };
-	int error = memfs_super_create(&sysfs_type, &sysfs_super_ops, SB_PINNED | SB_SINGLE, &memfs_dir_ops_readonly, 0555, &sysfs);
+	int error = memfs_super_create(&sysfs_type, &sysfs_super_ops, SB_PINNED | SB_SINGLE | SB_XATTR, &memfs_dir_ops_readonly, 0555, &sysfs);
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && !error; i++)
 		error = add_folder(folders[i]);

@@ -168,6 +168,7 @@ static const struct file_ops timerfd_ops = {
 	.release = timerfd_release,
 	.name = timerfd_name,
 	.nowait = true,
+	.rwf_nowait = NOWAIT_HEEDED,
 };
 
 int timerfd_file_create(int clock, bool wall, uint32_t flags, struct file **ret)

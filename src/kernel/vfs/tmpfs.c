@@ -18,6 +18,7 @@
 #include "vfs_internal.h"
 
 #define OPTION_TEXT_MAX 64
+#define XATTR_INODE_SHARE 1024 /* bytes of attributes for each inode that there may be, as Linux counts them */
 
 struct tmpfs_inode {
 	struct inode inode;
@@ -121,6 +122,7 @@ static struct inode *tmpfs_inode_create(struct inode *dir, uint32_t mode, const 
 {
 	struct tmpfs_super *s = super_of(dir);
 	struct inode *inode;
+	int error;
 
 	if (!take(&s->inodes, 1, s->max_inodes))
 		return err_ptr(-ENOSPC);
@@ -130,6 +132,11 @@ static struct inode *tmpfs_inode_create(struct inode *dir, uint32_t mode, const 
 		return NULL;
 	}
 	inherit(inode, dir);
+	error = acl_inherit(inode, dir);
+	if (error) {
+		inode_put(inode);
+		return err_ptr(error);
+	}
 	return inode;
 }
 
@@ -446,13 +453,14 @@ static int tmpfs_mount(const struct fs_type *type, const char *source, const cha
 	}
 	error = parse_options(s, options);
 	if (!error)
-		error = memfs_super_create(type, &tmpfs_super_ops, SB_PINNED | SB_XATTR | SB_HANDLES, &tmpfs_dir_ops, s->mode, &sb);
+		error = memfs_super_create(type, &tmpfs_super_ops, SB_PINNED | SB_XATTR | SB_USER_XATTR | SB_ACLS | SB_HANDLES, &tmpfs_dir_ops, s->mode, &sb);
 	if (error) {
 		kfree(s);
 		return error;
 	}
 	s->inodes = 2; /* the root, and the super block */
 	sb->private = s;
+	sb->xattr_bytes_max = s->max_inodes > UINT64_MAX / XATTR_INODE_SHARE ? UINT64_MAX : s->max_inodes * XATTR_INODE_SHARE;
 	sb->root->inode->uid = s->uid;
 	sb->root->inode->gid = s->gid;
 	*ret = sb;

@@ -22,7 +22,26 @@ static inline bool inode_is_dir(const struct inode *inode)
 	return S_ISDIR(inode_mode(inode));
 }
 
-void xattrs_free(struct xattrs *xs); /* xattr.c */
+/* ---- xattr.c ---- */
+
+void xattrs_free(struct inode *inode); /* of one that goes */
+/* Bytes of attributes come, others go: 0, or -ENOSPC and nothing is changed. Any context. */
+int xattr_charge(struct super_block *sb, size_t come, size_t go);
+
+/* ---- access control lists (acl.c) ---- */
+
+enum acl_kind acl_kind_of(const char *name); /* of an attribute; ACL_KINDS: it is none */
+/* The attribute's binary form; a size of 0 takes the list away. -EINVAL, -EOPNOTSUPP, -EACCES, -EPERM, -ENOSPC, -ENOMEM. May sleep. */
+int acl_set(struct inode *inode, enum acl_kind kind, const void *value, size_t size);
+/* As vfs_xattr_get(). */
+ssize_t acl_get(const struct inode *inode, enum acl_kind kind, void *buf, size_t size);
+/* The mode is about to be that: the list says the same after it. inode->lock held. 0, -ENOMEM. */
+int acl_chmod_locked(struct inode *inode, uint32_t mode);
+/* Lists and the mode of a new inode, which nobody knows yet, from the folder's default. 0, -ENOMEM, -ENOSPC. */
+int acl_inherit(struct inode *inode, const struct inode *dir);
+void acl_release(struct inode *inode); /* of an inode that goes */
+/* Has it a list that says whether somebody else than the owner may do that? *ret: whether. Any context that holds the inode. */
+bool acl_judges(const struct inode *inode, unsigned want, const struct cred *cred, bool *ret);
 
 /* ---- dcache.c ---- */
 
@@ -129,8 +148,8 @@ int dir_may_create(const struct path *dir);
 int dir_may_remove(const struct path *dir, const struct dentry *victim, bool want_dir);
 /* After the file system has removed a name: it leaves the cache, and who watches hears of it. */
 void name_deleted(struct inode *dir, const struct name *name, struct dentry *d);
-/* The mode of a new file: without the umask's bits. */
-uint32_t mode_apply_umask(uint32_t mode);
+/* The mode of a new file: without the umask's bits, unless the folder has a list that says more. */
+uint32_t mode_apply_umask(const struct inode *dir, uint32_t mode);
 /* Makes a regular file where a walk for a parent has stopped; -EEXIST if somebody was faster. *ret with a reference. */
 int create_locked(const struct path *dir, const struct name *name, uint32_t mode, struct dentry **ret);
 

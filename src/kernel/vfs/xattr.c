@@ -2,9 +2,9 @@
 /*
  * Extended attributes in memory, as xattr(7) has them: names and values that hang on an inode.
  *
- * A file system says by SB_XATTR that its inodes stay as long as they have names, so that what hangs on them does. As Linux 6.1's tmpfs they
- * have trusted.* (for CAP_SYS_ADMIN alone; others do not see it) and security.*, but no user.* and no system.*. security.capability has rules of
- * its own (file_caps.c).
+ * A file system says by SB_XATTR that its inodes stay as long as they have names, so that what hangs on them does. They have trusted.* (for
+ * CAP_SYS_ADMIN alone; others do not see it) and security.*; with SB_USER_XATTR also user.*, of files and folders alone; with SB_ACLS the access
+ * control lists, system.posix_acl_* (acl.c), but no further system.*. security.capability has rules of its own (file_caps.c).
  *
  * Locking: inode->lock for the list. On failure nothing has changed.
  */
@@ -34,10 +34,23 @@ static size_t xattr_bytes(const struct xattr *x)
 	return x->size + x->name_len + 1;
 }
 
-void xattrs_free(struct xattrs *xs)
+int xattr_charge(struct super_block *sb, size_t come, size_t go)
 {
+	if (come > go && __atomic_add_fetch(&sb->xattr_bytes, come - go, __ATOMIC_RELAXED) > sb->xattr_bytes_max) {
+		__atomic_sub_fetch(&sb->xattr_bytes, come - go, __ATOMIC_RELAXED);
+		return -ENOSPC;
+	}
+	if (go > come)
+		__atomic_sub_fetch(&sb->xattr_bytes, go - come, __ATOMIC_RELAXED);
+	return 0;
+}
+
+void xattrs_free(struct inode *inode)
+{
+	struct xattrs *xs = inode->xattrs;
 	struct xattr *x, *next;
 
+	xattr_charge(inode->sb, 0, xs->bytes);
 	list_for_each_safe(x, next, &xs->all, link)
 		kfree(x);
 	kfree(xs);
@@ -59,7 +72,8 @@ static bool is_caps(const char *name)
 static int check_name(const struct inode *inode, const char *name)
 {
 	size_t prefix = begins(name, XATTR_TRUSTED_PREFIX) ? XATTR_TRUSTED_PREFIX_LEN :
-			begins(name, XATTR_SECURITY_PREFIX) ? XATTR_SECURITY_PREFIX_LEN : 0;
+			begins(name, XATTR_SECURITY_PREFIX) ? XATTR_SECURITY_PREFIX_LEN :
+			begins(name, XATTR_USER_PREFIX) && (inode->sb->flags & SB_USER_XATTR) ? XATTR_USER_PREFIX_LEN : 0;
 
 	if (!prefix || !(inode->sb->flags & SB_XATTR))
 		return -EOPNOTSUPP;
@@ -79,6 +93,8 @@ static int check_access(struct inode *inode, const char *name, unsigned mask)
 		return admin || !write ? 0 : -EPERM;
 	if (begins(name, XATTR_USER_PREFIX) && !S_ISREG(mode) && !S_ISDIR(mode))
 		return write ? -EPERM : -ENODATA;
+	if (begins(name, XATTR_USER_PREFIX) && write && (mode & S_ISVTX) && S_ISDIR(mode) && !inode_owner_or_capable(inode, thread_current()->cred))
+		return -EPERM;
 	return begins(name, XATTR_SYSTEM_PREFIX) ? 0 : inode_permission(inode, mask, thread_current()->cred);
 }
 
@@ -132,13 +148,22 @@ static int list_ready(struct inode *inode)
 	return 0;
 }
 
-static void drop(struct inode *inode, struct xattr *x)
+/* Takes one, if it is not null, off the list; what it is charged for is the caller's. */
+static void take_off(struct inode *inode, struct xattr *x)
 {
 	if (!x)
 		return;
 	inode->xattrs->bytes -= xattr_bytes(x);
 	list_del(&x->link);
 	kfree(x);
+}
+
+static void drop(struct inode *inode, struct xattr *x)
+{
+	if (!x)
+		return;
+	xattr_charge(inode->sb, 0, xattr_bytes(x));
+	take_off(inode, x);
 }
 
 static int set_locked(struct inode *inode, struct xattr *new, unsigned flags)
@@ -155,7 +180,10 @@ static int set_locked(struct inode *inode, struct xattr *new, unsigned flags)
 		return error;
 	if (inode->xattrs->bytes - (old ? xattr_bytes(old) : 0) + xattr_bytes(new) > XATTR_INODE_MAX)
 		return -ENOSPC;
-	drop(inode, old);
+	error = xattr_charge(inode->sb, xattr_bytes(new), old ? xattr_bytes(old) : 0);
+	if (error)
+		return error;
+	take_off(inode, old);
 	list_add_tail(&inode->xattrs->all, &new->link);
 	inode->xattrs->bytes += xattr_bytes(new);
 	return 0;
@@ -169,13 +197,25 @@ static void changed(const struct path *path)
 	notify_path(path, IN_ATTRIB);
 }
 
+static int set_acl(const struct path *path, enum acl_kind kind, const void *value, size_t size)
+{
+	int error = acl_set(path->dentry->inode, kind, value, size);
+
+	if (!error)
+		changed(path);
+	return error;
+}
+
 int vfs_xattr_set(const struct path *path, const char *name, const void *value, size_t size, unsigned flags)
 {
 	struct inode *inode = path->dentry->inode;
+	enum acl_kind kind = acl_kind_of(name);
 	int error = mount_want_write(path->mount);
 	struct vfs_ns_cap_data caps;
 	struct xattr *x;
 
+	if (!error && kind != ACL_KINDS)
+		return set_acl(path, kind, value, size);
 	if (!error)
 		error = check(inode, name, MAY_WRITE);
 	if (!error && is_caps(name)) {
@@ -200,9 +240,12 @@ int vfs_xattr_set(const struct path *path, const char *name, const void *value, 
 int vfs_xattr_remove(const struct path *path, const char *name)
 {
 	struct inode *inode = path->dentry->inode;
+	enum acl_kind kind = acl_kind_of(name);
 	int error = mount_want_write(path->mount);
 	struct xattr *x;
 
+	if (!error && kind != ACL_KINDS)
+		return set_acl(path, kind, NULL, 0);
 	if (!error)
 		error = check(inode, name, MAY_WRITE);
 	if (error)
@@ -263,10 +306,13 @@ static ssize_t get_caps(struct inode *inode, void *buf, size_t size)
 ssize_t vfs_xattr_get(const struct path *path, const char *name, void *buf, size_t size)
 {
 	struct inode *inode = path->dentry->inode;
-	int error = check(inode, name, MAY_READ);
+	enum acl_kind kind = acl_kind_of(name);
+	int error = kind == ACL_KINDS ? check(inode, name, MAY_READ) : 0;
 	const struct xattr *x;
 	ssize_t n = -ENODATA;
 
+	if (kind != ACL_KINDS)
+		return acl_get(inode, kind, buf, size);
 	if (error)
 		return error;
 	if (is_caps(name))
@@ -286,32 +332,48 @@ static bool visible(const struct xattr *x)
 	return !begins(x->name, XATTR_TRUSTED_PREFIX) || cred_capable(thread_current()->cred, CAP_SYS_ADMIN);
 }
 
-static ssize_t list_locked(const struct inode *inode, char *buf, size_t size)
-{
-	const struct xattr *x;
-	size_t n = 0;
+/* Names put one behind the other; a size of 0 only counts. */
+struct names {
+	char *buf;
+	size_t size, used;
+};
 
-	if (!inode->xattrs)
-		return 0;
-	list_for_each(x, &inode->xattrs->all, link) {
-		if (!visible(x))
-			continue;
-		if (size && size - n < x->name_len + 1)
-			return -ERANGE;
-		if (size)
-			memcpy(buf + n, x->name, x->name_len + 1);
-		n += x->name_len + 1;
-	}
-	return n > XATTR_LIST_MAX ? -E2BIG : (ssize_t)n;
+static int names_add(struct names *l, const char *name, size_t len)
+{
+	if (l->size && l->size - l->used < len + 1)
+		return -ERANGE;
+	if (l->size)
+		memcpy(l->buf + l->used, name, len + 1);
+	l->used += len + 1;
+	return 0;
+}
+
+static ssize_t list_locked(const struct inode *inode, struct names *l)
+{
+	static const char *const acls[ACL_KINDS] = { XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT };
+	const struct xattr *x;
+	int error = 0;
+
+	for (size_t i = 0; i < ACL_KINDS && !error; i++)
+		if (inode->acls[i])
+			error = names_add(l, acls[i], strlen(acls[i]));
+	if (inode->xattrs)
+		list_for_each (x, &inode->xattrs->all, link)
+			if (!error && visible(x))
+				error = names_add(l, x->name, x->name_len);
+	if (error)
+		return error;
+	return l->used > XATTR_LIST_MAX ? -E2BIG : (ssize_t)l->used;
 }
 
 ssize_t vfs_xattr_list(const struct path *path, char *buf, size_t size)
 {
 	struct inode *inode = path->dentry->inode;
+	struct names l = { buf, size, 0 };
 	ssize_t n;
 
 	mutex_lock(&inode->lock);
-	n = list_locked(inode, buf, size);
+	n = list_locked(inode, &l);
 	mutex_unlock(&inode->lock);
 	return n;
 }

@@ -513,6 +513,33 @@ int vm_with_area(struct vm_space *s, uaddr_t addr, int (*fn)(struct vm_area *a, 
 	return result;
 }
 
+int vm_shared_at(struct vm_space *s, uaddr_t start, uint64_t len, struct vm_map_request *ret)
+{
+	struct vm_area *first, *a;
+	int err = 0;
+
+	rwlock_read(&s->lock);
+	first = area_find(s, start);
+	if (!first || first->start > start || !(first->flags & VM_SHARED) || !first->object || !area_covers(s, start, start + len))
+		err = -EINVAL;
+	else
+		area_for_each(a, s, start, start + len)
+			if (a->file != first->file || a->object != first->object || a->flags != first->flags)
+				err = -EINVAL;
+	if (!err) {
+		ret->object = first->object;
+		ret->file = first->file;
+		ret->prot = first->prot;
+		ret->may_prot = first->may_prot;
+		ret->flags = first->flags & (VM_SHARED | VM_LOCKED);
+		vm_object_get(ret->object);
+		if (ret->file)
+			vm_file_ops->get(ret->file);
+	}
+	rwlock_read_unlock(&s->lock);
+	return err;
+}
+
 int vm_for_each_area(struct vm_space *s, int (*fn)(struct vm_area *a, void *arg), void *arg)
 {
 	struct vm_area *a;

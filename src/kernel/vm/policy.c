@@ -19,7 +19,8 @@ static void set_bits(struct vm_area *a, uint32_t policy)
 static int set_locked(struct vm_space *s, uaddr_t start, uaddr_t end, uint32_t policy)
 {
 	struct vm_area *a;
-	int err = area_covers(s, start, end) ? area_isolate(s, start, end) : -EFAULT;
+	bool holes = policy == 0 && (a = area_find(s, start)) && a->start < end; /* none may be named for what is only partly there */
+	int err = holes || area_covers(s, start, end) ? area_isolate(s, start, end) : -EFAULT;
 
 	if (err < 0)
 		return err;
@@ -76,14 +77,18 @@ int vm_policy_get(struct vm_space *s, uaddr_t addr)
 
 struct look {
 	struct pt_visit visit;
-	bool mapped;
+	bool mapped, zero; /* zero: the page of zeroes, which is nobody's to move */
 };
 
 static void look_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t addr)
 {
+	struct look *l = container_of(v, struct look, visit);
+	hal_pte_t pte = pte_read(&slots[0]);
+
 	(void)n;
 	(void)addr;
-	container_of(v, struct look, visit)->mapped = pte_read(&slots[0]) != 0;
+	l->mapped = pte != 0;
+	l->zero = hal_pte_present(pte) && pte_is_zero_page(pte);
 }
 
 int vm_page_mapped(struct vm_space *s, uaddr_t addr)
@@ -102,5 +107,7 @@ int vm_page_mapped(struct vm_space *s, uaddr_t addr)
 		spin_unlock(&s->table_lock);
 	}
 	rwlock_read_unlock(&s->lock);
-	return err ? err : l.mapped ? 0 : -ENOENT;
+	if (err || l.zero)
+		return -EFAULT;
+	return l.mapped ? 0 : -ENOENT;
 }

@@ -25,6 +25,7 @@
 #define HAL_PT_LEVELS	  4
 #define HAL_USER_MIN	  UINT64_C(0x10000)
 #define HAL_MAP_LOW	  0u /* mmap's flag for addresses in the lowest two GiB (MAP_32BIT); 0: there is none */
+#define HAL_NO_KEY_ERROR  ENOSPC /* pkey_alloc(2) on a processor without protection keys */
 #define HAL_USER_TOP	  (UINT64_C(1) << 48)
 #define HAL_TLB_BROADCAST 1
 #define HAL_ASPACE_KEEPS  0 /* ASIDs do keep translations, but a broadcast reaches them wherever they are */

@@ -125,6 +125,7 @@ static inline void hal_context_fini(struct hal_context *c)
 #define HAL_PT_LEVELS 4
 #define HAL_USER_MIN  UINT64_C(0x1000)
 #define HAL_MAP_LOW	  0x40u /* mmap's flag for addresses in the lowest two GiB (MAP_32BIT); 0: there is none */
+#define HAL_NO_KEY_ERROR EINVAL /* pkey_alloc(2) on a processor without protection keys */
 #define HAL_USER_TOP                                                                                         \
 	UINT64_C(                                                                                            \
 	    0x00007ffffffff000) /* a page short of the hole: `syscall` there returns to a canonical rip */
