@@ -57,10 +57,11 @@ def _stress_ng(item: str, full: bool) -> str:
 
 
 def _script(folder: str) -> Callable[[str, bool], str]:
-    return lambda item, full: f"sh /judges/{folder}/{shlex.quote(item)}.sh"
+    return lambda item, full: f"bash /judges/{folder}/{shlex.quote(item)}.sh"
 
 
 COMPILER = ("bash", "coreutils", "dash", "diffutils", "findutils", "g++", "gawk", "gcc", "grep", "libc6-dev", "make", "sed", "tar", "xz-utils")
+PEOPLE = ("bash", "coreutils", "gcc", "gawk", "git", "libc6-dev", "make", "nodejs", "procps", "python3", "redis-server", "sqlite3", "tmux")
 QEMU_SIZE = 60
 
 JUDGES = (
@@ -73,6 +74,7 @@ JUDGES = (
           sources=("busybox",), packaging=("busybox",), size=20),
     Judge("build", COMPILER, _script("build"), 1200, files=(("tests/judges/build", "/judges/build"),),
           sources=("libzstd", "lz4", "redis"), memory=3072),
+    Judge("programs", PEOPLE, _script("programs"), 600, files=(("tests/judges/programs", "/judges/programs"),), memory=3072),
 )
 
 
