@@ -199,16 +199,17 @@ def package(name: str, arch: str) -> Path:
 
 
 @_one_at_a_time
-def source(name: str) -> list[Path]:
-    """The upstream tarballs of a source package of the machine's release, as Debian has them. Downloaded once."""
-    folder = DEBIAN / "sources" / name
+def source(name: str, part: str = "orig") -> list[Path]:
+    """Tarballs of a source package of the machine's release: upstream's, or of part "debian" what Debian adds. Downloaded once."""
+    folder = DEBIAN / "sources" / (name if part == "orig" else f"{name}.{part}")
     if not folder.is_dir():
         with step(f"downloading Debian's source of {name}"):
-            partial = folder.with_name(f"{name}.partial")
+            partial = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
-            Apt(sources=True).fetch(["apt-get", "source", "-q", "--download-only", "--tar-only", name], partial)
+            only = "--tar-only" if part == "orig" else "--diff-only"
+            Apt(sources=True).fetch(["apt-get", "source", "-q", "--download-only", only, name], partial)
             partial.rename(folder)
-    return sorted(folder.glob("*.orig.tar.*"))
+    return sorted(folder.glob(f"*.{part}.tar.*"))
 
 
 def unpack_deb(deb: Path, folder: Path) -> None:

@@ -42,6 +42,7 @@ class Judge:
     limit_s: int                               # for one item
     files: tuple[tuple[str, str], ...] = ()    # of this source tree: what the guest gets, and where
     sources: tuple[str, ...] = ()              # Debian's source packages, whose tarballs it finds in /sources
+    packaging: tuple[str, ...] = ()            # the same, of what Debian adds to the source
     memory: int = 2048
     smp: int = 4
     size: int = 4                              # items a boot in the simulator; QEMU_SIZE in QEMU, where a boot costs more
@@ -56,10 +57,11 @@ def _stress_ng(item: str, full: bool) -> str:
 
 
 def _script(folder: str) -> Callable[[str, bool], str]:
-    return lambda item, full: f"sh /judges/{folder}/{shlex.quote(item)}.sh"
+    return lambda item, full: f"bash /judges/{folder}/{shlex.quote(item)}.sh"
 
 
 COMPILER = ("bash", "coreutils", "dash", "diffutils", "findutils", "g++", "gawk", "gcc", "grep", "libc6-dev", "make", "sed", "tar", "xz-utils")
+PEOPLE = ("bash", "coreutils", "gcc", "gawk", "git", "libc6-dev", "make", "nodejs", "procps", "python3", "redis-server", "sqlite3", "tmux")
 QEMU_SIZE = 60
 
 JUDGES = (
@@ -67,8 +69,12 @@ JUDGES = (
     Judge("stress-ng", ("stress-ng", "bash", "coreutils"), _stress_ng, 90),
     Judge("perl", ("perl", "dash", "coreutils", "tar", "xz-utils", "procps"), lambda item, full: f"sh /judges/perl.sh {shlex.quote(item)}",
           300, files=(("tests/judges/perl.sh", "/judges/perl.sh"),), sources=("perl",), size=60),
+    Judge("busybox", ("busybox-static", "bash", "bzip2", "coreutils", "diffutils", "procps", "tar", "xz-utils"),
+          lambda item, full: f"sh /judges/busybox.sh {shlex.quote(item)}", 600, files=(("tests/judges/busybox.sh", "/judges/busybox.sh"),),
+          sources=("busybox",), packaging=("busybox",), size=20),
     Judge("build", COMPILER, _script("build"), 1200, files=(("tests/judges/build", "/judges/build"),),
           sources=("libzstd", "lz4", "redis"), memory=3072),
+    Judge("programs", PEOPLE, _script("programs"), 600, files=(("tests/judges/programs", "/judges/programs"),), memory=3072),
 )
 
 
@@ -104,11 +110,11 @@ def _excepting(job: Job) -> Job:
 
 
 def _added(judge: Judge) -> list[tuple[Path, str]]:
-    found = []
+    found, wanted = [], [(name, "orig") for name in judge.sources] + [(name, "debian") for name in judge.packaging]
     for name, where in judge.files:
         path = ROOT / name
         found += [(file, f"{where}/{file.name}") for file in sorted(path.iterdir())] if path.is_dir() else [(path, where)]
-    return found + [(path, f"/sources/{path.name}") for name in judge.sources for path in debian.source(name)]
+    return found + [(path, f"/sources/{path.name}") for name, part in wanted for path in debian.source(name, part)]
 
 
 def jobs(machines: list[str], wanted: Callable[[str], bool], full: bool) -> list[Job]:
