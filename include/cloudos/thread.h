@@ -42,6 +42,7 @@ enum thread_work {
 	THREAD_WORK_RESTORE_MASK = 16, /* a saved signal mask is to be restored  */
 	THREAD_WORK_RSEQ = 32,	 /* it may be in a restartable sequence    */
 	THREAD_WORK_THROTTLE = 64, /* its group may have used up its time    */
+	THREAD_WORK_MEMORY = 128,  /* its group has more memory than it should */
 };
 
 struct mutex;
@@ -99,6 +100,7 @@ struct thread {
 
 	/* What the floors above keep for a thread; carried here, never followed by the scheduler. */
 	struct vm_space *vm;
+	struct memory_group *refused; /* O: the group that had no room for its last page, or null; compared, and not followed */
 	struct fs_context *fs;
 	struct fd_table *files;
 	struct cred *cred;
