@@ -17,7 +17,7 @@ struct user_namespace;
 extern struct cgroup *const cgroup_root; /* is always there */
 
 void cgroup_get(struct cgroup *cg);
-void cgroup_put(struct cgroup *cg); /* may sleep */
+void cgroup_put(struct cgroup *cg); /* any context */
 
 /* ---- births and deaths; proc_lock held ---- */
 
@@ -26,6 +26,8 @@ int cgroup_charge_locked(struct cgroup *cg);
 void cgroup_uncharge_locked(struct cgroup *cg);
 /* A new thread of p, which is charged, is linked in; p->cgroup is set. `elsewhere`: it is not the group of who made it. */
 void cgroup_born_locked(struct process *p, struct task *t, bool elsewhere);
+/* The task, its process's only one, has other memory than before (exec). */
+void cgroup_space_changed_locked(struct task *t);
 /* A thread of p ends; with `last` p becomes a zombie, which stays charged until it is reaped. */
 void cgroup_ends_locked(struct process *p, struct task *t, bool last);
 void cgroup_reaped_locked(struct process *p);

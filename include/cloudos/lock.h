@@ -78,6 +78,7 @@ enum lock_rank {
 	RANK_TIMER = 150,
 	RANK_RUN_QUEUE = 160,
 	RANK_CALL = 164,
+	RANK_MEMORY_GROUP = 167, /* which memory group a space is in  */
 	RANK_KVA = 168,
 	RANK_SLAB_LIST = 169,
 	RANK_SLAB = 170,

@@ -15,6 +15,8 @@
 
 enum page_kind { PAGE_RESERVED, PAGE_FREE, PAGE_KERNEL, PAGE_SLAB, PAGE_USER, PAGE_CACHE, PAGE_TABLE, PAGE_SPARE };
 
+struct memory_group;
+
 /*
  * One for each page of RAM. What `link`, `owner` and `index` mean is up to the owner, by kind: free lists of the allocator;
  * slab lists; the cache object and page index of a PAGE_CACHE page; nothing for an anonymous PAGE_USER page. A PAGE_SPARE page
@@ -24,8 +26,11 @@ struct page {
 	struct refcount refs; /* references to an allocated page (or to the block's first page) */
 	uint8_t order;	      /* of the block that starts here                                  */
 	uint8_t kind;	      /* enum page_kind                                                 */
-	uint16_t flags;	      /* the owner's, but for PAGE_WATCHED                             */
-	struct list link;
+	uint16_t flags;	      /* the owner's, but for PAGE_WATCHED and PAGE_CHARGED            */
+	union {
+		struct list link;
+		struct memory_group *group; /* of a page that is PAGE_CHARGED: who pays for it */
+	};
 	void *owner;
 	uint64_t index;
 };
@@ -46,11 +51,13 @@ static inline struct page *page_alloc(unsigned order, unsigned flags)
 }
 
 /*
- * In page->flags, of an order 0 page: before it is freed its owner hears of it, by page_watcher(), which clears the mark. Any context in
- * which such a page is given up; no lock of the allocator is held.
+ * In page->flags, of an order 0 page: before it is freed somebody hears of it, its owner by page_watcher(), which clears the mark, or the group that it
+ * is charged to, by page_uncharger(). Any context in which such a page is given up; no lock of the allocator is held.
  */
 #define PAGE_WATCHED 0x8000
+#define PAGE_CHARGED 0x4000
 extern void (*page_watcher)(struct page *p);
+extern void (*page_uncharger)(struct page *p);
 
 /* References. The last page_put() frees the block. */
 static inline void page_get(struct page *p)

@@ -28,5 +28,7 @@ bool str_copy(char *dst, size_t size, const char *src);
 
 /* Unsigned number in the given base (0: by prefix); the whole string must be one. 0, -EINVAL or -ERANGE. */
 int str_to_u64(const char *s, unsigned base, uint64_t *ret);
+/* A decimal number of len bytes of text, with K, M, G or T for a factor, as Linux's memparse() takes it; newlines may follow. 0 or -EINVAL. */
+int str_to_size(const char *text, size_t len, uint64_t *ret);
 
 #endif

@@ -69,9 +69,11 @@ void reclaim_count_kill(void);
 
 /*
  * What happens when nothing is left: proc chooses a process and kills it. True: something is dying, so that waiting makes sense; false: the
- * running thread is what must go, or nobody can. A thread without locks; may sleep.
+ * running thread is what must go, or nobody can. `g`: it is wanting in this group (held by the caller), and somebody in it must go; null: everywhere. A thread
+ * without locks; may sleep.
  */
-extern bool (*reclaim_out_of_memory)(void);
+struct memory_group;
+extern bool (*reclaim_out_of_memory)(struct memory_group *g);
 
 /*
  * After a failed allocation in a thread that holds no lock of vm: waits until memory has been taken back. True: try again. False: there is

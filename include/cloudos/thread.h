@@ -43,6 +43,7 @@ enum thread_work {
 	THREAD_WORK_RSEQ = 32,	 /* it may be in a restartable sequence    */
 	THREAD_WORK_THROTTLE = 64, /* its group may have used up its time    */
 	THREAD_WORK_PROFILE = 128, /* samples of it lack their user frames   */
+	THREAD_WORK_MEMORY = 256,  /* its group has more memory than it should */
 };
 
 struct mutex;
@@ -100,6 +101,7 @@ struct thread {
 
 	/* What the floors above keep for a thread; carried here, never followed by the scheduler. */
 	struct vm_space *vm;
+	struct memory_group *refused; /* O: the group that had no room for its last page, or null; compared, and not followed */
 	struct fs_context *fs;
 	struct fd_table *files;
 	struct cred *cred;

@@ -129,13 +129,16 @@ extern const struct vm_file_ops *vm_file_ops;
 #define VM_AREAS_MAX 65530 /* Linux's default vm.max_map_count: ENOMEM beyond */
 
 /*
- * Fields: S = lock; T = table_lock (figures are read freely); P = proc's: set by exec before the space runs, kept by fork.
+ * Fields: S = lock; T = table_lock (figures are read freely); G = group_lock; P = proc's: set by exec before the space runs, kept by fork.
  * Page-table pages are added under table_lock and taken away under both it and `lock` held for writing: who holds `lock` may
  * walk the tables, and keep a slot's address, without table_lock.
  */
 struct vm_space {
 	struct sched_space sched;
 	struct list all_link;  /* see spaces.c */
+	struct memory_group *group; /* G: whom its pages are charged to, with a reference; null: nobody; whether there is one is read freely */
+	bool regrouped;		    /* G, read freely: it may have pages of other groups, too */
+	struct spinlock group_lock;
 	struct refcount users; /* processes (and others) that use it */
 	struct refcount holds; /* who may find that it is used no more: see vm_space_hold(); the users have one together */
 	struct rwlock lock;

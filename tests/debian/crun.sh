@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# crun: an OCI bundle in namespaces of its own, with limits of processes and of CPU time that hold; frozen, listed and killed from outside.
+# crun: an OCI bundle in namespaces of its own, with limits of processes, of memory and of CPU time that hold; frozen, listed and killed from outside.
 set -e
 bundle=$(mktemp -d)
 cd "$bundle"
@@ -29,7 +29,7 @@ write_config() # COMMAND
 	  ],
 	  "linux": {
 	    "cgroupsPath": "/box",
-	    "resources": { "pids": { "limit": 6 }, "cpu": { "shares": 512, "quota": 20000, "period": 100000 } },
+	    "resources": { "pids": { "limit": 6 }, "memory": { "limit": 25165824 }, "cpu": { "shares": 512, "quota": 20000, "period": 100000 } },
 	    "uidMappings": [ { "containerID": 0, "hostID": 0, "size": 65536 } ],
 	    "gidMappings": [ { "containerID": 0, "hostID": 0, "size": 65536 } ],
 	    "namespaces": [ {"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "ipc"}, {"type": "user"}, {"type": "cgroup"} ]
@@ -47,12 +47,16 @@ field() # FILE NAME
 }
 
 # what it sees of itself
-write_config 'echo $$ $(hostname) $(id -u); cat /proc/self/cgroup /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max; grep -c / /proc/self/mountinfo >/dev/null; grep -o \"/ /sys/fs/cgroup\" /proc/self/mountinfo'
-[ "$(run run box | tr '\n' ,)" = "1 contained 0,0::/,6,20000 100000,/ /sys/fs/cgroup," ]
+write_config 'echo $$ $(hostname) $(id -u); cat /proc/self/cgroup /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max /sys/fs/cgroup/memory.max; grep -c / /proc/self/mountinfo >/dev/null; grep -o \"/ /sys/fs/cgroup\" /proc/self/mountinfo'
+[ "$(run run box | tr '\n' ,)" = "1 contained 0,0::/,6,20000 100000,25165824,/ /sys/fs/cgroup," ]
 
 # the limit of processes holds
 write_config 'for i in 1 2 3 4 5 6 7 8; do sleep 0.2 & done 2>/dev/null; wait'
 run run box || [ $? -gt 0 ]
+
+# the limit of memory holds: who wants more dies, and the rest lives
+write_config 'head -c 60000000 /dev/zero | tail -c 50000000; echo $?; grep \"oom_kill \" /sys/fs/cgroup/memory.events'
+[ "$(run run box | tr '\n' ,)" = "137,oom_kill 1," ]
 
 # the limit of CPU time holds: a fifth of one, whatever it tries. (Loops with a call: in the deterministic world nothing ends a program that only computes.)
 write_config 'while kill -0 1; do :; done & while kill -0 1; do :; done'

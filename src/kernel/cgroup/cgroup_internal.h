@@ -6,7 +6,7 @@
  *   member.c      who is in which: births, deaths, moves
  *   controllers.c which controllers a group's children have
  *   freezer.c     freezing; what a thread does about it is proc/freeze.c
- *   pids.c, cpu.c, cpuset.c  the controllers; cpu is sched/group.c behind files
+ *   pids.c, cpu.c, cpuset.c, memory.c  the controllers; cpu is sched/group.c behind files, memory is vm/memory_group.c and memory_limit.c
  *   files.c       the files that every group has
  *   fs.c          the file system
  *   event.c       telling of changes: poll(2), inotify(7)
@@ -31,6 +31,7 @@
 #include <cloudos/fs.h>
 #include <cloudos/list.h>
 #include <cloudos/lock.h>
+#include <cloudos/memory_group.h>
 #include <cloudos/namespace.h>
 #include <cloudos/refcount.h>
 #include <cloudos/sched_group.h>
@@ -42,11 +43,11 @@
 #define CGROUP_NAME_MAX	 NAME_LEN_MAX
 #define CGROUP_PAGES_EACH 64 /* there are at most as many groups as memory has such pieces: EAGAIN beyond */
 
-enum cgroup_controller_bit { CGROUP_CPUSET = 1, CGROUP_CPU = 2, CGROUP_PIDS = 4 };
-#define CGROUP_CONTROLLERS 3
+enum cgroup_controller_bit { CGROUP_CPUSET = 1, CGROUP_CPU = 2, CGROUP_PIDS = 4, CGROUP_MEMORY = 8 };
+#define CGROUP_CONTROLLERS 4
 
 /* Files that tell of changes. */
-enum cgroup_event { EVENT_STATE, EVENT_PIDS, CGROUP_EVENTS };
+enum cgroup_event { EVENT_STATE, EVENT_PIDS, EVENT_MEMORY, CGROUP_EVENTS };
 
 struct cgroup {
 	struct refcount refs;
@@ -75,6 +76,8 @@ struct cgroup {
 		uint64_t count, max, peak; /* max UINT64_MAX: no limit */
 		uint64_t refused;
 	} pids;
+
+	struct memory_group memory; /* unused in the root: what is in it is charged to nobody */
 
 	struct sched_group sched;
 	struct sched_group_stats ended; /* M: of groups below that are gone */
@@ -138,7 +141,7 @@ struct cgroup_controller {
 };
 
 extern const struct cgroup_controller *const cgroup_controllers[CGROUP_CONTROLLERS];
-extern const struct cgroup_controller cgroup_cpuset, cgroup_cpu, cgroup_pids;
+extern const struct cgroup_controller cgroup_cpuset, cgroup_cpu, cgroup_pids, cgroup_memory;
 
 uint32_t cgroup_controllers_of(const struct cgroup *cg); /* M or T; else it may be old by now */
 /* Takes M for setting what a controller's file sets, which may be open although the controller is gone: 0, or -ENODEV without the lock. */
@@ -152,6 +155,13 @@ int cgroup_store_subtree_control(struct cgroup *cg, struct inode *folder, const 
 int pids_charge_locked(struct cgroup *cg); /* one: 0 or -EAGAIN */
 void pids_take_locked(struct cgroup *cg, uint64_t n, struct cgroup *until); /* without asking; up to, and without, `until` (may be null) */
 void pids_give_locked(struct cgroup *cg, uint64_t n, struct cgroup *until);
+
+/* ---- memory.c ---- */
+
+void memory_init(void);
+void memory_setup(struct cgroup *cg); /* a new one */
+/* T: t's memory is the group's to pay for from now on. */
+void memory_enter_locked(struct task *t, struct cgroup *cg);
 
 /* ---- freezer.c ---- */
 

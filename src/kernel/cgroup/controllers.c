@@ -7,9 +7,9 @@
 #include <cloudos/string.h>
 #include "cgroup_internal.h"
 
-#define ALL_CONTROLLERS (CGROUP_CPUSET | CGROUP_CPU | CGROUP_PIDS)
+#define ALL_CONTROLLERS (CGROUP_CPUSET | CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS)
 
-const struct cgroup_controller *const cgroup_controllers[CGROUP_CONTROLLERS] = { &cgroup_cpuset, &cgroup_cpu, &cgroup_pids };
+const struct cgroup_controller *const cgroup_controllers[CGROUP_CONTROLLERS] = { &cgroup_cpuset, &cgroup_cpu, &cgroup_memory, &cgroup_pids };
 
 uint32_t cgroup_controllers_of(const struct cgroup *cg)
 {

@@ -7,7 +7,7 @@
 #include <cloudos/inotify.h>
 #include "cgroup_internal.h"
 
-static const char *const names[CGROUP_EVENTS] = { [EVENT_STATE] = "cgroup.events", [EVENT_PIDS] = "pids.events" };
+static const char *const names[CGROUP_EVENTS] = { [EVENT_STATE] = "cgroup.events", [EVENT_PIDS] = "pids.events", [EVENT_MEMORY] = "memory.events" };
 
 /* The file's name, with a reference; null: the group, or the file, is gone. */
 static struct dentry *file_of(struct cgroup *cg, const char *name)

@@ -59,6 +59,8 @@ void cgroup_born_locked(struct process *p, struct task *t, bool elsewhere)
 	count_tasks_locked(cg, 1, 0);
 	if (unlikely(elsewhere || (t->thread.affinity & READ_ONCE(cpus_online) & ~cg->cpus_effective)))
 		cpuset_apply(t, cg);
+	if (elsewhere)
+		memory_enter_locked(t, cg);
 	if (likely(cgroup_is_root(cg)))
 		return;
 	thread_set_group(&t->thread, group_of(cg));
@@ -67,6 +69,11 @@ void cgroup_born_locked(struct process *p, struct task *t, bool elsewhere)
 	cgroup_frozen_update_locked(cg);
 	if (cg->killing)
 		signal_process(p, SIGKILL);
+}
+
+void cgroup_space_changed_locked(struct task *t)
+{
+	memory_enter_locked(t, t->process->cgroup);
 }
 
 void cgroup_ends_locked(struct process *p, struct task *t, bool last)
@@ -190,6 +197,7 @@ static void move_task(struct task *t, void *arg)
 	struct move *m = arg;
 
 	m->frozen += t->frozen;
+	memory_enter_locked(t, m->to);
 	thread_set_group(&t->thread, group_of(m->to));
 	sched_unthrottle(&t->thread); /* by other limits now */
 	if (m->from->cpus_effective != m->to->cpus_effective)

@@ -41,6 +41,7 @@ static int cgroup_start(void)
 {
 	int err = cgroup_fs_init();
 
+	memory_init();
 	if (!err)
 		err = procfs_add("cgroups", 0444, show_controllers, NULL, NULL);
 	if (!err)

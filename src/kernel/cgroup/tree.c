@@ -68,6 +68,7 @@ int cgroup_create(struct cgroup *parent, const char *name, struct cgroup **ret)
 	cg->max_depth = cg->max_descendants = UINT32_MAX;
 	cg->pids.max = UINT64_MAX;
 	sched_group_init(&cg->sched, cgroup_is_root(parent) ? NULL : &parent->sched);
+	memory_setup(cg);
 	cgroup_event_init(cg);
 	memcpy(cg->name, name, len + 1);
 	*ret = cg;
@@ -145,6 +146,7 @@ int cgroup_unlink_locked(struct cgroup *cg)
 		ADD_ONCE(a->descendants, -1);
 	cpu_stat_keep_locked(cg);
 	count_dying(cg, 1);
+	memory_group_retire(&cg->memory);
 	return 0;
 }
 

@@ -53,3 +53,25 @@ int str_to_u64(const char *s, unsigned base, uint64_t *ret)
 	*ret = value;
 	return 0;
 }
+
+int str_to_size(const char *text, size_t len, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	char digits[24] = "";
+	unsigned shift = 0;
+	uint64_t value;
+
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	for (unsigned i = 0; len > 0 && i < sizeof(units) - 1; i++)
+		if ((text[len - 1] & ~0x20) == units[i])
+			shift = 10 * (i + 1);
+	len -= shift != 0;
+	if (len == 0 || len >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, len);
+	if (str_to_u64(digits, 10, &value) || value > UINT64_MAX >> shift)
+		return -EINVAL;
+	*ret = value << shift;
+	return 0;
+}

@@ -318,28 +318,6 @@ static int forget_locked(void)
 
 /* ---- files ---- */
 
-/* A number with K, M, G or T behind it, as Linux's memparse() takes it. */
-static int parse_size(const char *text, size_t len, uint64_t *ret)
-{
-	static const char units[] = "KMGT";
-	char digits[24] = "";
-	unsigned shift = 0;
-
-	while (len > 0 && text[len - 1] == '\n')
-		len--;
-	for (unsigned i = 0; len > 0 && i < sizeof(units) - 1; i++)
-		if ((text[len - 1] & ~0x20) == units[i])
-			shift = 10 * (i + 1);
-	len -= shift != 0;
-	if (len == 0 || len >= sizeof(digits))
-		return -EINVAL;
-	memcpy(digits, text, len);
-	if (str_to_u64(digits, 10, ret) || *ret > UINT64_MAX >> shift)
-		return -EINVAL;
-	*ret <<= shift;
-	return 0;
-}
-
 static int show_disksize(struct text_out *o, void *arg)
 {
 	(void)arg;
@@ -350,7 +328,7 @@ static int show_disksize(struct text_out *o, void *arg)
 static int store_disksize(const char *text, size_t len, void *arg)
 {
 	uint64_t bytes;
-	int err = parse_size(text, len, &bytes);
+	int err = str_to_size(text, len, &bytes);
 
 	(void)arg;
 	if (err || bytes == 0)
@@ -366,7 +344,7 @@ static int store_disksize(const char *text, size_t len, void *arg)
 static int store_reset(const char *text, size_t len, void *arg)
 {
 	uint64_t value;
-	int err = parse_size(text, len, &value);
+	int err = str_to_size(text, len, &value);
 
 	(void)arg;
 	if (err || value == 0)

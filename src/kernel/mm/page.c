@@ -39,6 +39,7 @@ static struct list free_area[PAGE_ORDER_MAX + 1];
 static uint64_t free_pages, total_pages, ram_pages, reserve_pages; /* free_pages is read without the lock */
 
 void (*page_watcher)(struct page *p);
+void (*page_uncharger)(struct page *p);
 struct mm_marks mm_marks;
 bool mm_pressed;
 
@@ -209,8 +210,12 @@ void page_free(struct page *p)
 	struct page_cache *c;
 	unsigned long irq;
 
-	if (unlikely(READ_ONCE(p->flags) & PAGE_WATCHED))
-		page_watcher(p);
+	if (unlikely(READ_ONCE(p->flags) & (PAGE_WATCHED | PAGE_CHARGED))) {
+		if (p->flags & PAGE_WATCHED)
+			page_watcher(p);
+		if (p->flags & PAGE_CHARGED)
+			page_uncharger(p);
+	}
 	irq = hal_irq_save();
 	c = &this_cpu(page_cache);
 	ASSERT(p->kind > PAGE_FREE);

@@ -10,6 +10,7 @@
  */
 #define LOG_SUBSYSTEM "proc"
 #include "exec_internal.h"
+#include <cloudos/cgroup.h>
 #include <cloudos/fs.h>
 #include <cloudos/user_namespace.h>
 #include <linux/fcntl.h>
@@ -371,6 +372,7 @@ static void tell_relations(struct process *p, bool dumpable)
 {
 	unsigned long flags = spin_lock_irq(&proc_lock);
 
+	cgroup_space_changed_locked(task_current()); /* it may have been moved while the memory was made */
 	p->exit_signal = SIGCHLD;
 	p->has_execed = true;
 	ADD_ONCE(p->execs, 1);

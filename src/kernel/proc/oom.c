@@ -6,11 +6,15 @@
  * memory for each step of oom_score_adj; as Linux counts, and /proc/PID/oom_score says. -1000 protects, as does being the first process. All
  * processes with the same memory go with it. One that is dying already, and has not given its memory back, is waited for rather than that a second one is killed.
  *
+ * When memory is wanting in a group, only who is in it is looked at. If the one who must die is in a group that dies as one (memory.oom.group), all that
+ * are in the highest such group, within the one where memory is wanting, go with it, but for those who are spared.
+ *
  * Each process is looked at under proc_lock of its own; its space is held meanwhile, and its figures are read as they are. What waits for memory
  * may hold any sleeping lock, so that none is taken here.
  */
 #define LOG_SUBSYSTEM "proc"
 #include <asm/signal.h>
+#include <cloudos/memory_group.h>
 #include <cloudos/swap.h>
 #include <cloudos/vm.h>
 #include "proc_internal.h"
@@ -66,8 +70,8 @@ static int next_process(int after)
 	return pid;
 }
 
-/* The one with the most points, whose space is held; pid 0: none. */
-static struct candidate choose(void)
+/* The one with the most points among those in g, or all of them, whose space is held; pid 0: none. */
+static struct candidate choose(const struct memory_group *g)
 {
 	struct candidate best = { .pid = 0 };
 
@@ -76,6 +80,10 @@ static struct candidate choose(void)
 
 		if (!look(pid, &c))
 			continue;
+		if (g && !vm_space_in_group(c.space, g)) {
+			vm_space_let_go(c.space);
+			continue;
+		}
 		c.resident = READ_ONCE(c.space->resident_pages);
 		c.swapped = READ_ONCE(c.space->swapped_pages);
 		c.points = c.adj == ADJ_NEVER ? 0 : (int64_t)process_oom_points(c.resident + c.swapped + READ_ONCE(c.space->table_pages), c.adj) + 1;
@@ -109,27 +117,57 @@ static void kill_if(int pid, const struct vm_space *space)
 	spin_unlock_irq(&proc_lock, flags);
 }
 
-static void kill_all(const struct candidate *c)
+static void kill_all(const struct candidate *c, const struct memory_group *g)
 {
 	const struct thread *self = thread_current();
 
-	log_err("out of memory: %s[%d] needs a page; killing %s[%d], which has %lu KiB in memory and %lu KiB swapped out, oom_score_adj %d",
-		self->name, self->tid, c->name, c->pid, (unsigned long)(c->resident * (PAGE_SIZE / 1024)),
+	log_err("out of memory%s: %s[%d] needs a page; killing %s[%d], which has %lu KiB in memory and %lu KiB swapped out, oom_score_adj %d",
+		g ? " in a control group" : "", self->name, self->tid, c->name, c->pid, (unsigned long)(c->resident * (PAGE_SIZE / 1024)),
 		(unsigned long)(c->swapped * (PAGE_SIZE / 1024)), c->adj);
 	reclaim_count_kill();
+	vm_space_count_kill(c->space);
 	for (int pid = next_process(1); pid > 0; pid = next_process(pid))
 		kill_if(pid, c->space);
 }
 
-static bool out_of_memory(void)
+/* The victim's group dies as one. */
+static void kill_group(struct memory_group *g)
+{
+	log_err("out of memory: all of its control group go with it");
+	memory_group_count_event(g, MEMORY_OOM_GROUP_KILL);
+	for (int pid = next_process(1); pid > 0; pid = next_process(pid)) {
+		struct candidate c;
+
+		if (!look(pid, &c))
+			continue;
+		if (c.adj != ADJ_NEVER && !c.dying && vm_space_in_group(c.space, g)) {
+			vm_space_count_kill(c.space);
+			kill_if(pid, c.space);
+		}
+		vm_space_let_go(c.space);
+	}
+}
+
+static void kill_candidate(const struct candidate *c, const struct memory_group *g)
+{
+	struct memory_group *all = vm_space_dies_with(c->space, g);
+
+	kill_all(c, g);
+	if (!all)
+		return;
+	kill_group(all);
+	memory_group_ops->put(all);
+}
+
+static bool out_of_memory(struct memory_group *g)
 {
 	struct candidate c;
 
 	if (__atomic_exchange_n(&choosing, true, __ATOMIC_ACQUIRE))
 		return true;
-	c = choose();
+	c = choose(g);
 	if (c.pid && !c.dying)
-		kill_all(&c);
+		kill_candidate(&c, g);
 	if (c.pid)
 		vm_space_let_go(c.space);
 	__atomic_store_n(&choosing, false, __ATOMIC_RELEASE);

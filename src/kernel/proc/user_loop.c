@@ -10,6 +10,7 @@
 #include <cloudos/ptrace.h>
 #include <cloudos/sched_group.h>
 #include <cloudos/uaccess.h>
+#include <cloudos/memory_group.h>
 #include <cloudos/vm.h>
 
 #define TIME_SAMPLE 61
@@ -98,6 +99,8 @@ static __attribute__((noinline)) void see_to_work(struct task *t, bool from_call
 		schedule();
 	if (unlikely(work & THREAD_WORK_THROTTLE))
 		sched_throttle();
+	if (unlikely(work & THREAD_WORK_MEMORY))
+		memory_throttle();
 	if (work & (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT | THREAD_WORK_RESTORE_MASK))
 		signal_deliver(t, from_call);
 	if (work & THREAD_WORK_RSEQ)

@@ -89,7 +89,7 @@ static int fault_anonymous(struct vm_area *a, uaddr_t addr, hal_pte_t *slot, boo
 
 	if (!write)
 		return install(a->space, addr, slot, NULL, prot & ~HAL_PROT_WRITE);
-	page = user_page_alloc(PAGE_ALLOC_ZERO);
+	page = user_page_alloc(a->space, PAGE_ALLOC_ZERO);
 	return page ? install(a->space, addr, slot, page, prot) : -ENOMEM;
 }
 
@@ -119,7 +119,7 @@ static bool make_writable(struct vm_area *a, hal_pte_t *slot, hal_pte_t pte, str
 
 static int copy_page(struct vm_area *a, uaddr_t addr, hal_pte_t *slot, hal_pte_t pte, struct page *old)
 {
-	struct page *page = user_page_alloc(old ? 0 : PAGE_ALLOC_ZERO);
+	struct page *page = user_page_alloc(a->space, old ? 0 : PAGE_ALLOC_ZERO);
 
 	if (page) {
 		if (old)
@@ -197,7 +197,7 @@ static int copy_object_page(struct vm_area *a, uaddr_t addr, hal_pte_t *slot)
 
 	if (err && err != -ENOENT)
 		return err;
-	page = user_page_alloc(from ? 0 : PAGE_ALLOC_ZERO);
+	page = user_page_alloc(a->space, from ? 0 : PAGE_ALLOC_ZERO);
 	if (!page)
 		return -ENOMEM;
 	if (from)
@@ -346,7 +346,11 @@ int vm_fault(uaddr_t addr, enum hal_access access, struct vm_fault_error *ret_er
 	int err = -ENOENT;
 
 	if (likely(s && addr < HAL_USER_TOP)) {
-		WRITE_ONCE(s->faults_minor, READ_ONCE(s->faults_minor) + 1);
+		uint64_t faults = READ_ONCE(s->faults_minor) + 1;
+
+		WRITE_ONCE(s->faults_minor, faults);
+		if (unlikely(READ_ONCE(s->group)) && faults % MEMORY_FAULTS_TOLD == 0)
+			memory_count_faults(s, MEMORY_FAULTS_TOLD, 0);
 		err = fault(s, addr, access);
 		if (unlikely(err))
 			err = fault_again(s, addr, access, err);

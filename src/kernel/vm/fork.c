@@ -143,6 +143,7 @@ static int space_fork(struct vm_space *from, struct vm_space **ret)
 
 	if (!child)
 		return -ENOMEM;
+	space_inherit_group(child, from);
 	space_lock(from);
 	fork_fields(child, from);
 	err = fork_areas(&f, from);

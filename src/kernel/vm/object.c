@@ -132,7 +132,7 @@ static int add_page(struct vm_object *o, uint64_t index, struct page *page)
 
 static int make_page(struct vm_object *o, uint64_t index, struct page **ret)
 {
-	struct page *page = vm_page_alloc(PAGE_KERNEL, PAGE_ALLOC_ZERO);
+	struct page *page = object_page_alloc(PAGE_ALLOC_ZERO);
 	int err;
 
 	if (!page)
@@ -286,7 +286,7 @@ static int offer_page(struct vm_object *o, uint64_t pos, size_t n, struct page *
 static ssize_t write_hole(struct vm_object *o, uint64_t pos, size_t n, struct io_iter *from)
 {
 	size_t offset = pos & ~PAGE_MASK, done;
-	struct page *page = vm_page_alloc(PAGE_KERNEL, 0);
+	struct page *page = object_page_alloc(0);
 	char *data;
 	int err;
 

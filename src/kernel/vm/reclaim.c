@@ -19,6 +19,9 @@
  * a page at all waits for it (reclaim_wait), with no lock of vm; the thread takes no locks above those. If a number of rounds has brought nothing,
  * ages no longer count; if that does not help, reclaim_out_of_memory() chooses who must die.
  *
+ * A memory group that is at its limit has a hand of its own while somebody waits for it (memory_group_shrink); it takes the group's pages only, and
+ * the same thread moves it.
+ *
  * Nothing is taken from locked areas (mlock), nor pages that somebody else than a table has a reference on and may write to.
  */
 #define LOG_SUBSYSTEM "vm"
@@ -41,10 +44,10 @@
 #define TRIES_MAX     200
 
 unsigned reclaim_swappiness = 60;
-bool (*reclaim_out_of_memory)(void);
+bool (*reclaim_out_of_memory)(struct memory_group *g);
 
 static struct wait_queue work = WAIT_QUEUE_INIT(work);	 /* the thread's */
-static struct wait_queue freed = WAIT_QUEUE_INIT(freed); /* those who wait for memory */
+struct wait_queue reclaim_freed = WAIT_QUEUE_INIT(reclaim_freed);
 static uint32_t waiting;				 /* atomic: how many */
 static uint32_t requests, answered;			 /* atomic: how often somebody began to wait; the thread's: up to which it has looked */
 static uint32_t failures;				 /* atomic: how often nothing was found */
@@ -75,6 +78,7 @@ struct scan {
 	struct pt_visit visit;
 	struct swap_batch *batch;
 	enum reclaim_how how;
+	struct memory_group *group;	/* whose pages; null: everybody's */
 	uaddr_t flush_start, flush_end; /* entries changed here */
 	uaddr_t next;			/* where to go on: no entry is looked at twice in a round, which would make its page older */
 	uint64_t seen;
@@ -111,9 +115,10 @@ static void take(struct scan *s, hal_pte_t *slot, uaddr_t addr, struct page *pag
 	struct vm_space *space = s->visit.space;
 	uint64_t entry;
 	bool write;
+	int err = swap_take(page, &entry, &write);
 
-	if (swap_take(page, &entry, &write)) {
-		s->no_room = true;
+	if (err) {
+		s->no_room |= err == -ENOSPC;
 		return;
 	}
 	hal_pte_set(slot, hal_pte_soft(entry));
@@ -129,6 +134,14 @@ static void take(struct scan *s, hal_pte_t *slot, uaddr_t addr, struct page *pag
 static bool not_shared(enum reclaim_how how)
 {
 	return how == RECLAIM_NOW || how == RECLAIM_COLD;
+}
+
+/* Is the page for this hand to take? */
+static bool is_ours(const struct scan *s, const struct page *page)
+{
+	if (s->group && !((READ_ONCE(page->flags) & PAGE_CHARGED) && memory_group_below(page->group, s->group)))
+		return false;
+	return not_shared(s->how) || !memory_is_protected(page, s->group, s->how != RECLAIM_PRESSED);
 }
 
 /* A page that may be written to through this table has no other reference, unless somebody holds it for a moment. */
@@ -148,7 +161,7 @@ static void scan_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t a
 		if (!hal_pte_present(pte) || pte_is_zero_page(pte))
 			continue;
 		page = pte_page(pte);
-		if (page->kind != PAGE_USER)
+		if (page->kind != PAGE_USER || !is_ours(s, page))
 			continue;
 		s->seen++;
 		if (!refcount_is_one(&page->refs) && (hal_pte_writable(pte) || not_shared(s->how)))
@@ -183,10 +196,10 @@ static bool may_take_from(const struct vm_area *a)
  * Goes on from *at to `end`, until so many windows were looked at, or the batch is full. *at is where the next one goes on. False: there is
  * no room in the swap areas.
  */
-static bool scan_space(struct vm_space *space, uaddr_t *at, uaddr_t end, unsigned windows, enum reclaim_how how, struct swap_batch *batch,
-		       uint64_t *seen)
+static bool scan_space(struct vm_space *space, uaddr_t *at, uaddr_t end, unsigned windows, enum reclaim_how how, struct memory_group *group,
+		       struct swap_batch *batch, uint64_t *seen)
 {
-	struct scan s = { .visit = { .space = space, .run = scan_run }, .batch = batch, .how = how };
+	struct scan s = { .visit = { .space = space, .run = scan_run }, .batch = batch, .how = how, .group = group };
 	struct vm_area *a;
 
 	rwlock_read(&space->lock);
@@ -217,7 +230,7 @@ void reclaim_range(struct vm_space *s, uaddr_t start, uaddr_t end, enum reclaim_
 	uint64_t seen = 0;
 
 	while (start < end) {
-		bool room = scan_space(s, &start, end, STEP_WINDOWS, how, &batch, &seen);
+		bool room = scan_space(s, &start, end, STEP_WINDOWS, how, NULL, &batch, &seen);
 
 		swap_batch_finish(&batch);
 		if (!room || thread_exit_pending())
@@ -231,6 +244,7 @@ void reclaim_range(struct vm_space *s, uaddr_t start, uaddr_t end, enum reclaim_
 struct hand {
 	struct spaces_walk walk;
 	struct swap_batch batch;
+	struct memory_group *group; /* whose pages it takes; null: everybody's */
 	unsigned fruitless; /* rounds since something was taken */
 	bool no_room;
 };
@@ -246,7 +260,10 @@ static unsigned hand_step(struct hand *h)
 
 	spaces_lock();
 	if (w->space) {
-		h->no_room = !scan_space(w->space, &w->at, HAL_USER_TOP, STEP_WINDOWS, how, &h->batch, &seen);
+		if (h->group && !READ_ONCE(w->space->regrouped) && !vm_space_in_group(w->space, h->group))
+			w->at = HAL_USER_TOP;
+		else
+			h->no_room = !scan_space(w->space, &w->at, HAL_USER_TOP, STEP_WINDOWS, how, h->group, &h->batch, &seen);
 		if (w->at >= HAL_USER_TOP)
 			spaces_walk_next(w);
 	}
@@ -256,6 +273,7 @@ static unsigned hand_step(struct hand *h)
 	swap_batch_finish(&h->batch);
 	ADD_ONCE(figures.scanned, seen);
 	ADD_ONCE(figures.taken, taken);
+	memory_count_scan(h->group, seen, taken);
 	if (taken)
 		h->fruitless = 0;
 	if (round) {
@@ -266,6 +284,69 @@ static unsigned hand_step(struct hand *h)
 	}
 	return taken;
 }
+
+/* ---- groups that are to shrink ---- */
+
+struct shrink {
+	struct list link;
+	struct memory_group *group; /* held */
+	uint64_t target;
+	bool done; /* atomic: from then on it is its owner's */
+	bool succeeded;
+};
+
+static struct spinlock shrinks_lock = SPINLOCK_INIT(RANK_SPIN);
+static struct list shrinks = LIST_INIT(shrinks);
+static uint32_t shrinking; /* atomic: how many there are */
+
+static bool shrink(struct shrink *s, struct hand *h)
+{
+	*h = (struct hand){ .group = s->group, .no_room = !READ_ONCE(swap_present) };
+	spaces_walk_begin(&h->walk);
+	while (READ_ONCE(s->group->usage) > s->target && !h->no_room && h->fruitless < ROUNDS_FAILED) {
+		(void)hand_step(h);
+		memory_settle_here();
+		sched_point();
+	}
+	spaces_walk_end(&h->walk);
+	return READ_ONCE(s->group->usage) <= s->target;
+}
+
+/* The first that waits. */
+static void shrink_one(void)
+{
+	static struct hand hand;
+	struct shrink *s;
+
+	spin_lock(&shrinks_lock);
+	s = list_empty(&shrinks) ? NULL : list_first(&shrinks, struct shrink, link);
+	if (s)
+		list_del(&s->link);
+	spin_unlock(&shrinks_lock);
+	if (!s)
+		return;
+	__atomic_fetch_sub(&shrinking, 1, __ATOMIC_RELAXED);
+	s->succeeded = shrink(s, &hand);
+	STORE_RELEASE(s->done, true);
+	wake_all(&reclaim_freed);
+}
+
+bool memory_group_shrink(struct memory_group *g, uint64_t target)
+{
+	struct shrink s = { .group = g, .target = target };
+
+	if (!READ_ONCE(running) || !READ_ONCE(swap_present))
+		return false;
+	spin_lock(&shrinks_lock);
+	list_add_tail(&shrinks, &s.link);
+	spin_unlock(&shrinks_lock);
+	__atomic_fetch_add(&shrinking, 1, __ATOMIC_RELEASE);
+	wake_one(&work);
+	wait_event(&reclaim_freed, LOAD_ACQUIRE(s.done));
+	return s.succeeded;
+}
+
+/* ---- the thread ---- */
 
 static bool wanted(void)
 {
@@ -281,7 +362,7 @@ static void reclaim(struct hand *h)
 	h->no_room = !READ_ONCE(swap_present);
 	while (mm_free_pages() < mm_marks.high) {
 		if (!h->no_room && hand_step(h) && READ_ONCE(waiting) > 0)
-			wake_all(&freed);
+			wake_all(&reclaim_freed);
 		if (h->no_room || h->fruitless >= ROUNDS_FAILED) {
 			__atomic_fetch_add(&failures, 1, __ATOMIC_RELEASE);
 			break;
@@ -289,7 +370,7 @@ static void reclaim(struct hand *h)
 		sched_point();
 	}
 	WRITE_ONCE(mm_pressed, false);
-	wake_all(&freed);
+	wake_all(&reclaim_freed);
 }
 
 static void reclaim_main(void *arg)
@@ -299,8 +380,10 @@ static void reclaim_main(void *arg)
 	(void)arg;
 	spaces_walk_begin(&hand.walk);
 	for (;;) {
-		wait_event(&work, wanted());
-		reclaim(&hand);
+		wait_event(&work, wanted() || __atomic_load_n(&shrinking, __ATOMIC_ACQUIRE) > 0);
+		if (wanted())
+			reclaim(&hand);
+		shrink_one();
 	}
 }
 
@@ -330,15 +413,22 @@ static bool wait_for_thread(void)
 	__atomic_fetch_add(&waiting, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&requests, 1, __ATOMIC_RELEASE);
 	wake_one(&work);
-	(void)wait_until(&freed, THREAD_SLEEPING, hal_clock_ns() + WAIT_NS, found(before));
+	(void)wait_until(&reclaim_freed, THREAD_SLEEPING, hal_clock_ns() + WAIT_NS, found(before));
 	__atomic_fetch_sub(&waiting, 1, __ATOMIC_RELAXED);
 	return __atomic_load_n(&failures, __ATOMIC_ACQUIRE) == before;
 }
 
 bool reclaim_wait(unsigned *tries)
 {
+	struct memory_group *g = memory_refused();
 	bool dying = thread_exit_pending();
 
+	if (g) {
+		bool again = memory_wait(g, tries);
+
+		memory_group_ops->put(g);
+		return again;
+	}
 	++*tries;
 	if (dying || mm_free_pages() > mm_marks.user)
 		return *tries <= TRIES_FREE;
@@ -348,9 +438,9 @@ bool reclaim_wait(unsigned *tries)
 		return true;
 	if (mm_free_pages() > mm_marks.user)
 		return true;
-	if (!reclaim_out_of_memory || !reclaim_out_of_memory())
+	if (!reclaim_out_of_memory || !reclaim_out_of_memory(NULL))
 		return false;
-	(void)wait_until(&freed, THREAD_SLEEPING, hal_clock_ns() + WAIT_DEATH_NS, mm_free_pages() > mm_marks.user);
+	(void)wait_until(&reclaim_freed, THREAD_SLEEPING, hal_clock_ns() + WAIT_DEATH_NS, mm_free_pages() > mm_marks.user);
 	return true;
 }
 

@@ -32,6 +32,7 @@ struct vm_space *space_create(void)
 	refcount_init(&s->holds, 1);
 	rwlock_init(&s->lock, RANK_VM_SPACE);
 	spin_init(&s->table_lock, RANK_PAGE_TABLE);
+	spin_init(&s->group_lock, RANK_MEMORY_GROUP);
 	area_tree_init(s);
 	list_init(&s->all_link);
 	s->limit_as = s->limit_data = UINT64_MAX;
@@ -49,6 +50,8 @@ struct vm_space *vm_space_create(void)
 
 	if (s) {
 		s->map_top = layout_map_top(s->limit_stack);
+		if (thread_current()->vm)
+			space_inherit_group(s, thread_current()->vm);
 		spaces_enter(s);
 	}
 	return s;
@@ -131,6 +134,9 @@ static void space_destroy(struct vm_space *s)
 	if (unlikely(s->table_pages > 1)) /* a fork that ran out of memory: pages without areas */
 		zap_unused(s, 0, HAL_USER_TOP);
 	pagetable_fini(s);
+	if (s->group)
+		memory_count_faults(s, s->faults_minor % MEMORY_FAULTS_TOLD, 0);
+	vm_space_set_group(s, NULL);
 	if (s->exe)
 		vm_file_ops->put(s->exe);
 	if (s->user_ns)
@@ -193,6 +199,7 @@ int vm_start(void)
 		return -ENOMEM;
 	vm_zero_pa = page_phys(zero);
 	page_watcher = swap_page_leaves;
+	page_uncharger = memory_uncharge_page;
 	layout_init();
 	hal_upcalls.user_fault = user_fault;
 	return 0;

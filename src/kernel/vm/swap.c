@@ -138,65 +138,103 @@ static bool is_attached(const struct page *page)
 	return READ_ONCE(page->flags) & PAGE_WATCHED;
 }
 
-/* Gives up a reference. Returns a page whose reference the slot had kept, for the caller to give up without the lock, or null. */
-static struct page *drop(uint64_t entry)
+/* What the caller gives up without the lock: a page whose reference a slot had kept, and who paid for the slot. Null: nothing. */
+struct dropped {
+	struct page *kept;
+	struct memory_group *group;
+};
+
+static void finish_drop(struct dropped d)
+{
+	if (d.kept)
+		page_put(d.kept);
+	if (d.group)
+		memory_uncharge_slot(d.group);
+}
+
+/* Gives up a reference. */
+static struct dropped drop(uint64_t entry)
 {
 	struct swap_area *a = area_of(entry);
 	struct swap_slot *slot = slot_of(entry);
-	struct page *kept = NULL;
+	struct dropped d = { NULL, NULL };
 
 	ASSERT(slot->count > 0);
 	if (--slot->count > 0)
-		return NULL;
+		return d;
 	if (slot->flags & SLOT_KEPT)
-		kept = slot->page;
+		d.kept = slot->page;
 	if (slot->page)
 		detach(slot);
 	slot->flags = 0;
+	d.group = slot->group;
+	slot->group = NULL;
 	ADD_ONCE(a->used, -1);
 	a->group_free[number_of(entry) / SWAP_GROUP]++;
-	return kept;
+	return d;
+}
+
+/* A new slot for the page, which its group pays for; the second reference is the writer's. 0, -ENOSPC, -EDQUOT. */
+static int give_slot(struct page *page, uint64_t *ret_entry)
+{
+	struct memory_group *g = READ_ONCE(page->flags) & PAGE_CHARGED ? page->group : NULL;
+	uint64_t entry;
+
+	if (g && !memory_charge_slot(g))
+		return -EDQUOT;
+	entry = allocate();
+	if (!entry) {
+		if (g)
+			memory_uncharge_slot(g);
+		return -ENOSPC;
+	}
+	slot_of(entry)->group = g;
+	slot_of(entry)->count++;
+	attach(page, entry);
+	*ret_entry = entry;
+	return 0;
 }
 
 int swap_take(struct page *page, uint64_t *ret_entry, bool *ret_write)
 {
 	unsigned long irq = spin_lock_irq(&swap_lock);
-	uint64_t entry;
+	int err = 0;
 
 	if (is_attached(page)) {
-		entry = page->index;
-		slot_of(entry)->count++;
+		*ret_entry = page->index;
+		slot_of(page->index)->count++;
 		*ret_write = false;
 	} else {
-		entry = allocate();
-		if (entry) {
-			slot_of(entry)->count++; /* the writer's */
-			attach(page, entry);
-			*ret_write = true;
-		}
+		err = give_slot(page, ret_entry);
+		*ret_write = true;
 	}
 	spin_unlock_irq(&swap_lock, irq);
-	if (!entry)
-		return -ENOSPC;
-	*ret_entry = entry;
-	return 0;
+	return err;
 }
 
 void swap_wrote(uint64_t entry, struct page *page, int error)
 {
 	unsigned long irq = spin_lock_irq(&swap_lock);
-	struct page *kept;
+	struct dropped d;
 
 	if (error && slot_of(entry)->count > 1 && slot_of(entry)->page == page) {
 		slot_of(entry)->flags |= SLOT_KEPT;
 		page = NULL;
 	}
-	kept = drop(entry);
+	d = drop(entry);
 	spin_unlock_irq(&swap_lock, irq);
-	if (kept)
-		page_put(kept);
+	finish_drop(d);
 	if (page)
 		page_put(page);
+}
+
+struct memory_group *swap_group_of(uint64_t entry)
+{
+	unsigned long irq = spin_lock_irq(&swap_lock);
+	struct memory_group *g = slot_of(entry)->group;
+
+	spin_unlock_irq(&swap_lock, irq);
+	return g;
 }
 
 void swap_dup(uint64_t entry)
@@ -211,11 +249,10 @@ void swap_dup(uint64_t entry)
 void swap_free(uint64_t entry)
 {
 	unsigned long irq = spin_lock_irq(&swap_lock);
-	struct page *kept = drop(entry);
+	struct dropped d = drop(entry);
 
 	spin_unlock_irq(&swap_lock, irq);
-	if (kept)
-		page_put(kept);
+	finish_drop(d);
 }
 
 uint32_t swap_shares(uint64_t entry)

@@ -14,6 +14,7 @@ enum {
 
 struct swap_slot {
 	struct page *page;
+	struct memory_group *group; /* who pays; null: nobody */
 	uint32_t count, flags;
 };
 

@@ -16,11 +16,14 @@ extern bool swap_present; /* atomic: there are areas */
 
 /*
  * The page is to leave an entry of a table, or an object: its slot, with one reference for the entry. *ret_write: the slot is new, nobody has
- * written the page yet, and the caller has one more reference to it, for writing. -ENOSPC.
+ * written the page yet, and the caller has one more reference to it, for writing. -ENOSPC: there is no room; -EDQUOT: its group may have no more.
  */
 int swap_take(struct page *page, uint64_t *ret_entry, bool *ret_write);
 /* The writer is done, and gives up the slot's reference and the page's: that one stays with the slot if the page could not be written. */
 void swap_wrote(uint64_t entry, struct page *page, int error);
+
+/* Whom the slot is charged to, for who holds it; null: nobody. */
+struct memory_group *swap_group_of(uint64_t entry);
 
 /* One more reference, for who holds one; one less. */
 void swap_dup(uint64_t entry);
@@ -71,8 +74,11 @@ static inline void swap_batch_add(struct swap_batch *b, uint64_t entry, struct p
 /* Writes what is to be written, and gives up the pages. May sleep. */
 void swap_batch_finish(struct swap_batch *b);
 
-/* The contents of a slot that the caller holds in a new page, with a reference: 0, -ENOMEM, -EIO. May sleep. */
-int swap_read(uint64_t entry, struct page **ret);
+/*
+ * The contents of a slot that the caller holds in a new page, with a reference: 0, -ENOMEM, -EIO. `force`: its group pays, whether it has room or
+ * not. May sleep.
+ */
+int swap_read(uint64_t entry, bool force, struct page **ret);
 
 void swap_count_transfers(struct swap_figures *ret);
 

@@ -62,11 +62,14 @@ void swap_batch_finish(struct swap_batch *b)
 
 /* ---- in ---- */
 
-int swap_read(uint64_t entry, struct page **ret)
+int swap_read(uint64_t entry, bool force, struct page **ret)
 {
-	struct page *page = user_page_alloc(0);
+	struct page *page = vm_page_alloc(PAGE_USER, 0);
+	struct memory_group *g = swap_group_of(entry);
 	int err;
 
+	if (page && g)
+		page = memory_charge_page_to(g, page, force);
 	if (!page)
 		return -ENOMEM;
 	err = swap_transfer(entry, false, &page, 1);
@@ -118,7 +121,9 @@ int fault_swapped(struct vm_area *a, hal_pte_t *slot, hal_pte_t pte)
 		return 0;
 	if (!page) {
 		WRITE_ONCE(s->faults_major, READ_ONCE(s->faults_major) + 1);
-		err = swap_read(hal_pte_soft_value(pte), &page);
+		if (READ_ONCE(s->group))
+			memory_count_faults(s, 0, 1);
+		err = swap_read(hal_pte_soft_value(pte), s != thread_current()->vm, &page);
 	}
 	if (!err)
 		install(a, slot, pte, page);

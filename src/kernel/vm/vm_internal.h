@@ -5,6 +5,8 @@
 
 #include <cloudos/mm.h>
 #include <cloudos/vm.h>
+#include <cloudos/wait.h>
+#include "memory_internal.h"
 
 #define VM_MIN_ADDR	 UINT64_C(65536) /* nothing is mapped below: null pointers with an offset fault */
 #define VM_GUARD_GAP	 (UINT64_C(256) << PAGE_SHIFT) /* kept free below a stack */
@@ -298,12 +300,14 @@ enum reclaim_how {
 /* Pages of the private areas of [start, end) that is whole pages. May sleep. */
 void reclaim_range(struct vm_space *s, uaddr_t start, uaddr_t end, enum reclaim_how how);
 
+extern struct wait_queue reclaim_freed; /* who waits for memory */
+
 /* Memory is short: somebody should look. Any thread. */
 void reclaim_kick(void);
 
 struct page *reclaim_last_page(enum page_kind kind, unsigned flags);
 
-/* A page for a program, or null: then reclaim_wait() helps, once no lock is held. */
+/* A page for a program, charged to nobody, or null: then reclaim_wait() helps, once no lock is held. */
 static inline struct page *vm_page_alloc(enum page_kind kind, unsigned flags)
 {
 	struct page *p = page_alloc_as(kind, 0, flags | PAGE_ALLOC_USER);
@@ -313,9 +317,21 @@ static inline struct page *vm_page_alloc(enum page_kind kind, unsigned flags)
 	return likely(p) ? p : reclaim_last_page(kind, flags);
 }
 
-static inline struct page *user_page_alloc(unsigned flags)
+/* One for a private area of the space. */
+static inline struct page *user_page_alloc(struct vm_space *s, unsigned flags)
 {
-	return vm_page_alloc(PAGE_USER, flags);
+	struct page *p = vm_page_alloc(PAGE_USER, flags);
+
+	return unlikely(READ_ONCE(s->group)) && p ? memory_charge_page(s, p, MEMORY_ANON) : p;
+}
+
+/* One that is to come into an object: the running program's. */
+static inline struct page *object_page_alloc(unsigned flags)
+{
+	struct page *p = vm_page_alloc(PAGE_KERNEL, flags);
+	struct vm_space *s = thread_current()->vm;
+
+	return s && unlikely(READ_ONCE(s->group)) && p ? memory_charge_page(s, p, MEMORY_SHARED) : p;
 }
 
 /* ---- object.c, object_unmap.c ---- */
