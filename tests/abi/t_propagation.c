@@ -3,6 +3,7 @@
 #include "cases.h"
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -358,6 +359,52 @@ static void namespaces_child(void)
 	NEED(line_of("a").shared != 0);
 }
 
+/* The folder goes on which another user namespace has a mount with locked ones on it, while that receives more on the same places. */
+#define KEPT 24
+
+static void locked_namespace(int said, int go)
+{
+	NEED(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
+	meet(said, go);
+	NEED(access("a", F_OK) == -1 && errno == ENOENT);
+}
+
+static void mount_for_ever(const char *on)
+{
+	char place[32];
+
+	for (int i = KEPT;; i = i ? i - 1 : KEPT - 1) {
+		snprintf(place, sizeof(place), "%s/%d", on, i % KEPT);
+		if (put(place) == 0)
+			umount(place);
+	}
+}
+
+static void kept_child(void)
+{
+	int pipes[4], status;
+	char place[32];
+	pid_t pid, busy;
+
+	own_tree();
+	NEED(put("a") == 0);
+	for (int i = 0; i < KEPT; i++) {
+		snprintf(place, sizeof(place), "a/%d", i);
+		NEED(mkdir(place, 0755) == 0 && put(place) == 0);
+	}
+	NEED(change("a", MS_SHARED) == 0 && bind("a", "b") == 0);
+	NEED(in_child_of(&pid, locked_namespace, pipes) == 0);
+	NEED(umount2("a", MNT_DETACH) == 0); /* not there: what it stands on is private */
+	busy = fork();
+	if (busy == 0)
+		mount_for_ever("b");
+	usleep(2000);
+	NEED(rmdir("a") == 0);
+	kill(busy, SIGKILL);
+	NEED(waitpid(busy, &status, 0) == busy);
+	NEED(write(pipes[3], "x", 1) == 1 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 /* In a chroot, what cannot be seen is not named as where it comes from. */
 static void from_child(void)
 {
@@ -424,6 +471,8 @@ static void bound(void)
 static void across_namespaces(void)
 {
 	EXPECT(ends(namespaces_child) == 0);
+	for (int i = 0; i < 10; i++)
+		EXPECT(ends(kept_child) == 0);
 	EXPECT(ends(from_child) == 0);
 	EXPECT(ends(pivot_child) == 0);
 }

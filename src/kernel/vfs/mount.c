@@ -197,8 +197,8 @@ void mount_reattach_locked(struct mount *m, const struct path *on)
 }
 
 /*
- * Takes a mount with nothing on it out of the table: what is below it (null: nothing) became the caller's to put. A locked one stays where it
- * is, for those who are still there: they would see what it hides.
+ * Takes a mount out of the table, and what is on it goes in the same writing section: what is below it (null: nothing) became the caller's to
+ * put. A locked one stays where it is, for those who are still there: they would see what it hides. What is kept so is on what left the table, too.
  */
 struct path mount_remove_locked(struct mount *m)
 {
@@ -353,14 +353,6 @@ struct mount *mount_next(uint32_t id, const struct mount_namespace *ns)
 		}
 	tree_read_leave();
 	return found;
-}
-
-/* A mount with nothing mounted on it, at or below m. Tree lock held. */
-struct mount *mount_topmost_locked(struct mount *m)
-{
-	while (!list_empty(&m->children))
-		m = list_first(&m->children, struct mount, siblings);
-	return m;
 }
 
 int vfs_statfs(const struct path *path, struct fs_statistics *ret)

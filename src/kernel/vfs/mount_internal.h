@@ -59,7 +59,6 @@ struct path mount_remove_locked(struct mount *m);
 void mount_put_below(const struct path *below);
 /* The same with what is mounted stays mounted, elsewhere. */
 void mount_reattach_locked(struct mount *m, const struct path *on);
-struct mount *mount_topmost_locked(struct mount *m); /* a mount with nothing mounted on it, at or below m */
 /* The next mount after `id` in namespace `ns` (null: any), with a reference. */
 struct mount *mount_next(uint32_t id, const struct mount_namespace *ns);
 /* What is mounted on (m, d), or null; borrowed. Tree lock held. */
@@ -175,7 +174,10 @@ int mount_detached_file(struct mount *m, struct file **ret);
 
 /* ---- unmounting (unmount.c) ---- */
 
-/* The whole tree of a namespace goes, and nobody else hears of it. May sleep. */
+/* A tree goes out of the table, and nobody else hears of it: to *going, to be released without the tree lock. May sleep. */
+void mount_remove_tree_locked(struct mount *top, struct list *going);
+void mount_release(struct list *going);
+/* The whole tree of a namespace, at once. May sleep. */
 void mount_dissolve(struct mount_namespace *ns);
 
 /* Lines of /proc/mounts, or mountinfo, of the namespace that `fs` is in, as seen from its root. */

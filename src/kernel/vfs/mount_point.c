@@ -53,29 +53,25 @@ bool mount_point_is_own(const struct dentry *d)
 	return own;
 }
 
-/* Takes one mount away that is on a dentry, or on top of such. False: there is none. */
+/* Takes one mount away that is on a dentry, with all that is on it. False: there is none. */
 static bool take_one(const struct dentry *d)
 {
-	struct path below = { NULL, NULL };
-	struct mount *m, *top = NULL;
+	struct list going = LIST_INIT(going);
+	struct mount *m;
 
 	tree_write_enter();
 	m = on_point(d);
 	if (m && m->ns) {
-		top = mount_topmost_locked(m);
 		m->locked = false; /* nothing is left that it could hide */
-		below = mount_remove_locked(top);
+		mount_remove_tree_locked(m, &going);
 	} else if (m) {
-		top = m;
 		list_del(&m->all); /* from those that are kept on its parent, which it holds no reference of */
-		below.dentry = mount_detach_locked(m).dentry;
+		m->was = (struct path){ NULL, mount_detach_locked(m).dentry };
+		list_add_tail(&going, &m->going);
 	}
 	tree_write_leave();
-	if (!top)
-		return false;
-	mount_put_below(&below);
-	mount_put(top);
-	return true;
+	mount_release(&going);
+	return m != NULL;
 }
 
 void mount_point_deleted(struct dentry *d)

@@ -124,6 +124,7 @@ static void settle(struct mount *tree, const struct path *on)
 	struct mount *under = mount_find(on->mount, on->dentry), *m;
 	struct path top;
 
+	ASSERT(!under || under->ns);
 	for (m = tree; m; m = mount_tree_next(m, tree))
 		if (!m->ns)
 			mount_enlist_locked(m, on->mount->ns);

@@ -33,6 +33,7 @@ static void mark_others(const struct mount *m, struct list *maybe)
 
 	for (r = top ? mount_receiver_first(top) : NULL; r; r = mount_receiver_next(r, top)) {
 		on = r == m->parent ? NULL : mount_find(r, m->point);
+		ASSERT(!on || on->ns);
 		if (on && on->fate == FATE_STAYS) {
 			on->fate = FATE_MAYBE;
 			list_add(maybe, &on->going); /* what stands on others comes before those */
@@ -136,8 +137,18 @@ static void unmount_locked(struct mount *top, struct list *going)
 		m->fate = FATE_STAYS;
 }
 
-/* Not locked. */
-static void release(struct list *going)
+void mount_remove_tree_locked(struct mount *top, struct list *going)
+{
+	struct mount *m;
+
+	mark_tree(top, going);
+	list_for_each (m, going, going) {
+		m->was = mount_remove_locked(m);
+		m->fate = FATE_STAYS;
+	}
+}
+
+void mount_release(struct list *going)
 {
 	while (!list_empty(going)) {
 		struct mount *m = list_first(going, struct mount, going);
@@ -213,7 +224,7 @@ int vfs_unmount(const struct path *at, bool detach)
 	if (!error)
 		unmount_locked(m, &going);
 	tree_write_leave();
-	release(&going);
+	mount_release(&going);
 	return error;
 }
 
@@ -242,17 +253,12 @@ int vfs_unmount_expired(const struct path *at)
 void mount_dissolve(struct mount_namespace *ns)
 {
 	struct list going = LIST_INIT(going);
-	struct mount *m;
 
 	tree_write_enter();
 	if (ns->root) {
-		mark_tree(ns->root, &going);
+		mount_remove_tree_locked(ns->root, &going);
 		ns->root = NULL;
 	}
-	list_for_each (m, &going, going) {
-		m->was = mount_remove_locked(m);
-		m->fate = FATE_STAYS;
-	}
 	tree_write_leave();
-	release(&going);
+	mount_release(&going);
 }
