@@ -53,20 +53,31 @@ static bool may_go(const struct mount *m)
 	return true;
 }
 
+static void keep(struct mount *m, struct list *kept)
+{
+	m->fate = FATE_STAYS;
+	list_del(&m->going);
+	list_add_tail(kept, &m->going);
+}
+
+/* Each that stays is looked at once more, for what stays because of it. */
 static void take_back_marks(struct list *maybe)
 {
-	struct mount *m, *next;
-	bool changed;
+	struct list kept = LIST_INIT(kept);
+	struct mount *m, *next, *on;
 
-	do {
-		changed = false;
-		list_for_each_safe (m, next, maybe, going)
-			if (!may_go(m)) {
-				m->fate = FATE_STAYS;
-				list_del(&m->going);
-				changed = true;
-			}
-	} while (changed);
+	list_for_each_safe (m, next, maybe, going)
+		if (!may_go(m))
+			keep(m, &kept);
+	while (!list_empty(&kept)) {
+		m = list_first(&kept, struct mount, going);
+		list_del(&m->going);
+		if (m->parent->fate == FATE_MAYBE && !may_go(m->parent))
+			keep(m->parent, &kept);
+		list_for_each (on, &m->children, siblings)
+			if (on->fate == FATE_MAYBE && !may_go(on))
+				keep(on, &kept);
+	}
 }
 
 /* ---- going ---- */
