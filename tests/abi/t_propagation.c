@@ -461,6 +461,14 @@ static void bound_child(void)
 	NEED(write_file("/proc/sys/fs/mount-max", "0") == -1 && write_file("/proc/sys/fs/mount-max", before) == 0);
 	NEED(made == 4 && count_at("a/in") == 4 && count_at("b/in") == 4);
 	NEED(put("a/in") == 0 && count_at("b/in") == 5);
+	while (count_at("b/in"))
+		NEED(umount("b/in") == 0);
+	NEED(put("c") == 0);
+	snprintf(small, sizeof(small), "%d\n", count + 1);
+	NEED(write_file("/proc/sys/fs/mount-max", small) == 0);
+	made = mount("c", "d", NULL, MS_MOVE, NULL); /* is in it already */
+	NEED(put("c") == -1 && errno == ENOSPC && write_file("/proc/sys/fs/mount-max", before) == 0);
+	NEED(made == 0 && count_at("d") == 1);
 }
 
 static void bound(void)

@@ -136,12 +136,12 @@ static void find_receivers(int on, int point)
 			      ref_below(point, ref_mounts[m].root);
 }
 
-/* What is moved within a namespace is counted twice, as on Linux. */
-static int check_room(int on)
+/* What is moved within a namespace is counted once. */
+static int check_room(int on, bool moved)
 {
 	int coming[REF_SPACES] = { 0 };
 
-	coming[ref_mounts[on].space] += tree_size;
+	coming[ref_mounts[on].space] += moved ? 0 : tree_size;
 	FOR_MOUNTS (m)
 		if (receiver[m])
 			coming[ref_mounts[m].space] += tree_size;
@@ -302,7 +302,7 @@ int ref_bind(int from, int folder, int on, int point, bool recursive)
 	tree[0] = create(r);
 	if (recursive)
 		copy_children(from, folder, tree[0]);
-	error = check_room(on);
+	error = check_room(on, false);
 	if (!error)
 		place(on, point);
 	for (int i = 0; i < tree_size && error; i++)
@@ -335,7 +335,7 @@ int ref_move(int top, int on, int point)
 		return -ELOOP;
 	memset(receiver, 0, sizeof(receiver));
 	find_receivers(on, point);
-	error = check_room(on);
+	error = check_room(on, true);
 	if (!error)
 		place(on, point);
 	return error;

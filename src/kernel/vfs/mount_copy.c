@@ -187,7 +187,7 @@ static int bind_check_locked(const struct path *on, const struct path *from, boo
 		error = -EINVAL;
 	if (!error)
 		error = mount_copy_check_locked(from, recursive, want);
-	return error ? error : mount_place_check_locked(on, want->mounts, want);
+	return error ? error : mount_place_check_locked(on, want->mounts, false, want);
 }
 
 int vfs_mount_bind(const struct path *on, const struct path *from, bool recursive)

@@ -160,8 +160,11 @@ struct peer_group *mount_group_next(const struct peer_group *g, const struct pee
 
 /* ---- what is passed on (mount_propagate.c) ---- */
 
-/* Can a tree of so many mounts be put on a place, and wherever that is passed on to? Adds to *want what it takes. -ENOSPC. */
-int mount_place_check_locked(const struct path *on, uint32_t size, struct mount_want *want);
+/*
+ * Can a tree of so many mounts be put on a place, and wherever that is passed on to? Adds to *want what it takes. -ENOSPC. `is_there`: the
+ * place's namespace has them already.
+ */
+int mount_place_check_locked(const struct path *on, uint32_t size, bool is_there, struct mount_want *want);
 /* Does it: `tree` is in no table, or, if it is moved, in that of on's namespace. Nothing is mounted on `on`. */
 void mount_place_locked(struct mount *tree, const struct path *on, struct mount_blanks *blanks);
 /* Puts a fresh mount where a path leads, or frees it. */

@@ -39,7 +39,7 @@ static int check_locked(const struct path *on, const struct path *from, struct m
 		if (up == m)
 			return -ELOOP;
 	*want = (struct mount_want){ 0, 0 };
-	return mount_place_check_locked(on, mount_tree_count(m), want);
+	return mount_place_check_locked(on, mount_tree_count(m), m->ns == on->mount->ns, want);
 }
 
 /* What it stood on, with the references; null: nothing. */

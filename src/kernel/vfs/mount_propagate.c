@@ -58,9 +58,9 @@ static int count_receivers(const struct path *on, uint32_t size, struct mount_wa
 	return error;
 }
 
-int mount_place_check_locked(const struct path *on, uint32_t size, struct mount_want *want)
+int mount_place_check_locked(const struct path *on, uint32_t size, bool is_there, struct mount_want *want)
 {
-	int error = count_one(on->mount->ns, size);
+	int error = is_there ? 0 : count_one(on->mount->ns, size);
 
 	if (!error && on->mount->group) {
 		want->groups += size; /* what is not shared yet becomes so */
@@ -209,7 +209,7 @@ int mount_graft(struct mount *m, const struct path *on)
 		want = (struct mount_want){ 0, 0 };
 		error = mount_check_place_locked(m->root, &top);
 		if (!error)
-			error = mount_place_check_locked(&top, 1, &want);
+			error = mount_place_check_locked(&top, 1, false, &want);
 		done = !error && mount_blanks_enough(&blanks, &want);
 		if (done)
 			mount_place_locked(m, &top, &blanks);
