@@ -141,6 +141,7 @@ void mount_show(struct text_out *o, struct fs_context *fs, bool info)
 		struct path root = { m, m->root };
 
 		id = m->id;
+		sched_point();
 		if (path_string_in(fs, &root, true, buf, PATH_LEN_MAX) > 0 && buf[0] == '/' &&
 		    (!info || part_string(m, part, PATH_LEN_MAX) > 0))
 			show_mount(o, m, fs, part, buf);
