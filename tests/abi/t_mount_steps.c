@@ -2,6 +2,7 @@
 /* Mounting in steps: open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr. Run as root. */
 #include "cases.h"
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -336,6 +337,36 @@ static void attributes(void)
 	EXPECT(ends(nobody_child) == 0);
 }
 
+/* ---- staying on a mount ---- */
+
+static int open_here(int from, const char *name, uint64_t resolve)
+{
+	struct open_how how = { .flags = O_PATH, .resolve = resolve };
+
+	return (int)syscall(SYS_openat2, from, name, &how, sizeof(how));
+}
+
+static void stays_child(void)
+{
+	int in;
+
+	own_tree();
+	NEED(mkdir("a/in", 0755) == 0 && symlink("/", "link") == 0 && symlink("../b", "a/beside") == 0);
+	in = open("a/in", O_RDONLY | O_DIRECTORY);
+	NEED(open_here(AT_FDCWD, "link", 0) >= 0 && open_here(AT_FDCWD, "a/beside", RESOLVE_NO_XDEV) >= 0);
+	NEED(open_here(AT_FDCWD, "link", RESOLVE_NO_XDEV) == -1 && errno == EXDEV); /* the root is another mount's */
+	NEED(open_here(in, "..", RESOLVE_NO_XDEV) >= 0);
+	NEED(mount("x", "a", "tmpfs", 0, NULL) == 0 && open_here(in, "..", 0) >= 0);
+	NEED(open_here(in, "..", RESOLVE_NO_XDEV) == -1 && errno == EXDEV); /* into what is mounted there now */
+	NEED(open_here(AT_FDCWD, "a", RESOLVE_NO_XDEV) == -1 && errno == EXDEV);
+	NEED(chroot(".") == 0 && open_here(AT_FDCWD, "/link/b", RESOLVE_NO_XDEV) >= 0);
+}
+
+static void stays(void)
+{
+	EXPECT(ends(stays_child) == 0);
+}
+
 int main(void)
 {
 	if (!mkdtemp(base))
@@ -344,6 +375,7 @@ int main(void)
 		CASE(contexts);
 		CASE(trees);
 		CASE(attributes);
+		CASE(stays);
 	}
 	rmdir(base);
 	return abi_result();

@@ -241,6 +241,18 @@ static bool next_component(struct walk *w)
 
 /* ---- one step ---- */
 
+/* Comes to a dentry of the same mount, and to what is mounted on that. */
+static int stand_on(struct walk *w, struct dentry *d)
+{
+	const struct mount *m = w->at.mount;
+
+	w->at.dentry = d;
+	if (likely(!(d->flags & DENTRY_MOUNTED)))
+		return 0;
+	mount_cross(&w->at);
+	return (w->resolve & RESOLVE_NO_XDEV) && w->at.mount != m ? -EXDEV : 0;
+}
+
 /* A folder may have been moved out of what a bind mount shows, with who stands in it: from there no way leads up. */
 static bool mount_shows(const struct mount *m, const struct dentry *d)
 {
@@ -265,9 +277,7 @@ static int walk_up(struct walk *w)
 	}
 	if (!mount_shows(w->at.mount, w->at.dentry->parent))
 		return -ENOENT;
-	w->at.dentry = w->at.dentry->parent;
-	mount_cross(&w->at);
-	return 0;
+	return stand_on(w, w->at.dentry->parent);
 }
 
 /* Asks the file system. On 0 the walk reads again, and *ret is kept alive by w->child. */
@@ -333,6 +343,8 @@ static int follow_text(struct walk *w, struct inode *link)
 		return 0;
 	if (w->resolve & RESOLVE_BENEATH)
 		return -EXDEV;
+	if ((w->resolve & RESOLVE_NO_XDEV) && w->at.mount != w->root.mount)
+		return -EXDEV;
 	w->at = w->root;
 	return 0;
 }
@@ -367,15 +379,7 @@ static int enter(struct walk *w, struct dentry *d)
 		return -ENOENT;
 	if (unlikely(S_ISLNK(inode_mode(inode))) && (!w->is_last || w->trailing_slash || (w->flags & LOOKUP_FOLLOW)))
 		return follow_link(w, d);
-	w->at.dentry = d;
-	if (unlikely(d->flags & DENTRY_MOUNTED)) {
-		const struct mount *m = w->at.mount;
-
-		mount_cross(&w->at);
-		if ((w->resolve & RESOLVE_NO_XDEV) && w->at.mount != m)
-			return -EXDEV;
-	}
-	return 0;
+	return stand_on(w, d);
 }
 
 int walk_step(struct walk *w)
