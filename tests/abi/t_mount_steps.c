@@ -133,6 +133,16 @@ static void parameters_child(void)
 	NEED(fs_mount(fd, 0) == -1 && errno == EINVAL);
 }
 
+static void cgroup_child(void)
+{
+	int fd = fs_open("cgroup2");
+
+	NEED(fd >= 0);
+	NEED(config(fd, FSCONFIG_SET_FLAG, "nsdelegate", NULL, 0) == 0);
+	NEED(config(fd, FSCONFIG_SET_STRING, "nsdelegate", "x", 0) == -1 && errno == EINVAL);
+	NEED(config(fd, FSCONFIG_SET_FLAG, "nothing", NULL, 0) == -1 && errno == EINVAL);
+}
+
 static void messages_child(void)
 {
 	int fd = fs_open("proc");
@@ -202,6 +212,7 @@ static void changing_child(void)
 static void contexts(void)
 {
 	EXPECT(ends(parameters_child) == 0);
+	EXPECT(ends(cgroup_child) == 0);
 	EXPECT(ends(messages_child) == 0);
 	EXPECT(ends(mounting_child) == 0);
 	EXPECT(ends(changing_child) == 0);

@@ -334,6 +334,13 @@ static int take_options(const char *options)
 	return 0;
 }
 
+static int check_option(const char *key, const char *value)
+{
+	if (!str_equal(key, "nsdelegate"))
+		return -ENOENT;
+	return value ? -EINVAL : 0;
+}
+
 static int mount(const struct fs_type *type, const char *source, const char *options, struct super_block **ret)
 {
 	struct task *t = task_current();
@@ -371,6 +378,7 @@ static const struct fs_type type = {
 	.magic = CGROUP2_SUPER_MAGIC,
 	.in_user_namespaces = true,
 	.mount = mount,
+	.check = check_option,
 	.mount_root = mount_root,
 };
 
