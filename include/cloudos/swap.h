@@ -77,8 +77,12 @@ extern bool (*reclaim_out_of_memory)(struct memory_group *g);
 
 /*
  * After a failed allocation in a thread that holds no lock of vm: waits until memory has been taken back. True: try again. False: there is
- * none to be had. `tries`: counts the caller's turns, 0 at first. May sleep.
+ * none to be had. `tries`: the caller's turns, 0 at first, and again whenever he has got something. May sleep.
  */
-bool reclaim_wait(unsigned *tries);
+struct reclaim_tries {
+	unsigned waits; /* without anybody dying for it */
+	unsigned free;	/* in a row that failed although there was memory: others were faster, or it was of a kind that there is none of */
+};
+bool reclaim_wait(struct reclaim_tries *tries);
 
 #endif

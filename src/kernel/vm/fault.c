@@ -325,7 +325,7 @@ static struct vm_fault_error error_of(int err, uaddr_t addr)
 /* With no lock held: lets the stack grow, or waits for memory, and tries again, as `err` says. */
 static int fault_again(struct vm_space *s, uaddr_t addr, enum hal_access access, int err)
 {
-	unsigned tries = 0;
+	struct reclaim_tries tries = { 0 };
 
 	do {
 		if (err == -EAGAIN) {

@@ -40,7 +40,7 @@
 #define ROUNDS_FAILED 8	  /* after which there is nothing to be had */
 #define WAIT_NS	      (100 * NSEC_PER_MSEC) /* between two looks of who waits for memory */
 #define WAIT_DEATH_NS (10 * NSEC_PER_MSEC)
-#define TRIES_FREE    3	  /* an allocation that fails although there is memory is tried again so often */
+#define TRIES_FREE    8	  /* an allocation that fails although there is memory is tried again so often in a row */
 #define TRIES_MAX     200
 
 unsigned reclaim_swappiness = 60;
@@ -418,7 +418,7 @@ static bool wait_for_thread(void)
 	return __atomic_load_n(&failures, __ATOMIC_ACQUIRE) == before;
 }
 
-bool reclaim_wait(unsigned *tries)
+bool reclaim_wait(struct reclaim_tries *tries)
 {
 	struct memory_group *g = memory_refused();
 	bool dying = thread_exit_pending();
@@ -429,10 +429,12 @@ bool reclaim_wait(unsigned *tries)
 		memory_group_ops->put(g);
 		return again;
 	}
-	++*tries;
-	if (dying || mm_free_pages() > mm_marks.user)
-		return *tries <= TRIES_FREE;
-	if (*tries > TRIES_MAX)
+	if (dying || mm_free_pages() > mm_marks.user) {
+		sched_point();
+		return ++tries->free <= TRIES_FREE;
+	}
+	tries->free = 0;
+	if (++tries->waits > TRIES_MAX)
 		return false;
 	if (READ_ONCE(running) && wait_for_thread())
 		return true;
@@ -441,6 +443,7 @@ bool reclaim_wait(unsigned *tries)
 	if (!reclaim_out_of_memory || !reclaim_out_of_memory(NULL))
 		return false;
 	(void)wait_until(&reclaim_freed, THREAD_SLEEPING, hal_clock_ns() + WAIT_DEATH_NS, mm_free_pages() > mm_marks.user);
+	tries->waits = 0;
 	return true;
 }
 

@@ -302,7 +302,7 @@ static int bring_in_next(struct vm_space *s, const struct swap_area *area, uaddr
 /* All of a space that is in the area: 0 or an errno. */
 static int bring_in_space(struct vm_space *s, const struct swap_area *area)
 {
-	unsigned tries = 0;
+	struct reclaim_tries tries = { 0 };
 	uaddr_t at = 0;
 	int more = 1;
 
@@ -313,7 +313,7 @@ static int bring_in_space(struct vm_space *s, const struct swap_area *area)
 		if (more == -ENOMEM && reclaim_wait(&tries))
 			more = 1;
 		else if (more > 0)
-			tries = 0;
+			tries = (struct reclaim_tries){ 0 };
 		if (thread_signal_pending())
 			return -EINTR;
 		sched_point();
