@@ -33,7 +33,7 @@
 #include "swap_internal.h"
 
 #define WINDOW	      (UINT64_C(2) << 20) /* bytes that are looked at with the tables locked: one last-level table */
-#define STEP_WINDOWS  8			  /* of a space before the hand's lock is given back */
+#define STEP_WINDOWS  8			  /* tables, or areas without, of a space before the hand's lock is given back */
 #define AGE_MAX	      3
 #define AGE_USED      2	  /* how much younger a use makes a page */
 #define ROUNDS_OLD    5	  /* without success, after which ages do not count: more than the oldest page needs */
@@ -213,8 +213,10 @@ static bool scan_space(struct vm_space *space, uaddr_t *at, uaddr_t end, unsigne
 			*at = end;
 			break;
 		}
-		*at = max(*at, a->start);
 		stop = min(a->end, end);
+		*at = pagetable_next(space, max(*at, a->start), stop);
+		if (*at == stop)
+			continue;
 		stop = min(stop, align_down(*at, WINDOW) + WINDOW);
 		scan_window(&s, *at, stop);
 		*at = s.next;
@@ -249,6 +251,12 @@ struct hand {
 	bool no_room;
 };
 
+/* May there be anything for it in the space? */
+static bool concerns(const struct hand *h, struct vm_space *s)
+{
+	return READ_ONCE(s->anon_pages) > 0 && (!h->group || READ_ONCE(s->regrouped) || vm_space_in_group(s, h->group));
+}
+
 /* Looks at a piece of the space at which the hand stands, and moves on. Returns what was taken. */
 static unsigned hand_step(struct hand *h)
 {
@@ -260,7 +268,7 @@ static unsigned hand_step(struct hand *h)
 
 	spaces_lock();
 	if (w->space) {
-		if (h->group && !READ_ONCE(w->space->regrouped) && !vm_space_in_group(w->space, h->group))
+		if (!concerns(h, w->space))
 			w->at = HAL_USER_TOP;
 		else
 			h->no_room = !scan_space(w->space, &w->at, HAL_USER_TOP, STEP_WINDOWS, how, h->group, &h->batch, &seen);

@@ -87,7 +87,10 @@ void pagetable_visit(struct pt_visit *v, uaddr_t start, uaddr_t end);
 /* The slot of an address, or null if there is no table for it. Space lock or table lock held. */
 hal_pte_t *pagetable_find(const struct vm_space *s, uaddr_t addr);
 
-/* The same, making tables; null when out of memory. Table lock held. */
+/* The first address of [start, end) that a last-level table is for, or `end`: what has no tables costs nothing. Likewise. */
+uaddr_t pagetable_next(const struct vm_space *s, uaddr_t start, uaddr_t end);
+
+/* As pagetable_find(), making tables; null when out of memory. Table lock held. */
 hal_pte_t *pagetable_make(struct vm_space *s, uaddr_t addr);
 
 int pagetable_init(struct vm_space *s);
