@@ -74,6 +74,8 @@ void reclaim_count_kill(void);
  */
 struct memory_group;
 extern bool (*reclaim_out_of_memory)(struct memory_group *g);
+/* The running process cannot have the page at an address that it needs: proc has it end soon. Locks that rank before vm's may be held. */
+extern void (*reclaim_must_die)(uaddr_t addr);
 
 /*
  * After a failed allocation in a thread that holds no lock of vm: waits until memory has been taken back. True: try again. False: there is

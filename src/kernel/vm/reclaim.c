@@ -45,6 +45,7 @@
 
 unsigned reclaim_swappiness = 60;
 bool (*reclaim_out_of_memory)(struct memory_group *g);
+void (*reclaim_must_die)(uaddr_t addr);
 
 static struct wait_queue work = WAIT_QUEUE_INIT(work);	 /* the thread's */
 struct wait_queue reclaim_freed = WAIT_QUEUE_INIT(reclaim_freed);

@@ -290,6 +290,7 @@ static inline bool page_is_alone(struct page *page)
 
 void spaces_enter(struct vm_space *s); /* it is complete; may sleep */
 void spaces_leave(struct vm_space *s); /* may sleep */
+void space_emptied(struct vm_space *s); /* it has no pages any more */
 
 /* ---- reclaim.c ---- */
 
