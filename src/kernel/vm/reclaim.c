@@ -38,6 +38,7 @@
 #define AGE_USED      2	  /* how much younger a use makes a page */
 #define ROUNDS_OLD    5	  /* without success, after which ages do not count: more than the oldest page needs */
 #define ROUNDS_FAILED 8	  /* after which there is nothing to be had */
+#define WRITES_FAILED 4	  /* batches in a row, after which writing makes no sense */
 #define WAIT_NS	      (100 * NSEC_PER_MSEC) /* between two looks of who waits for memory */
 #define WAIT_DEATH_NS (10 * NSEC_PER_MSEC)
 #define TRIES_FREE    8	  /* an allocation that fails although there is memory is tried again so often in a row */
@@ -235,7 +236,7 @@ void reclaim_range(struct vm_space *s, uaddr_t start, uaddr_t end, enum reclaim_
 	while (start < end) {
 		bool room = scan_space(s, &start, end, STEP_WINDOWS, how, NULL, &batch, &seen);
 
-		swap_batch_finish(&batch);
+		(void)swap_batch_finish(&batch);
 		if (!room || thread_exit_pending())
 			break;
 		sched_point();
@@ -249,13 +250,40 @@ struct hand {
 	struct swap_batch batch;
 	struct memory_group *group; /* whose pages it takes; null: everybody's */
 	unsigned fruitless; /* rounds since something was taken */
-	bool no_room;
+	unsigned failed;    /* batches in a row of which nothing could be written */
+	bool no_room;	    /* or what there is takes nothing */
 };
 
 /* May there be anything for it in the space? */
 static bool concerns(const struct hand *h, struct vm_space *s)
 {
 	return READ_ONCE(s->anon_pages) > 0 && (!h->group || READ_ONCE(s->regrouped) || vm_space_in_group(s, h->group));
+}
+
+/* Writes what was collected: how many pages have gone. */
+static unsigned write_out(struct hand *h)
+{
+	bool any = h->batch.count > 0;
+	unsigned gone = swap_batch_finish(&h->batch);
+
+	if (any)
+		h->failed = gone ? 0 : h->failed + 1;
+	h->no_room |= h->failed >= WRITES_FAILED;
+	return gone;
+}
+
+/* The same with what could not be written before, and no table knows any more, until that fails again. */
+static unsigned write_kept(struct hand *h)
+{
+	unsigned failed = h->failed, gone = 0;
+	uint64_t at = 0;
+
+	while (h->failed == failed && swap_find_kept(&h->batch, &at)) {
+		gone += write_out(h);
+		failed = min(failed, h->failed);
+		sched_point();
+	}
+	return gone;
 }
 
 /* Looks at a piece of the space at which the hand stands, and moves on. Returns what was taken. */
@@ -278,8 +306,9 @@ static unsigned hand_step(struct hand *h)
 	}
 	round = !w->space;
 	spaces_unlock();
-	taken = h->batch.count;
-	swap_batch_finish(&h->batch);
+	taken = write_out(h);
+	if (round)
+		taken += write_kept(h);
 	ADD_ONCE(figures.scanned, seen);
 	ADD_ONCE(figures.taken, taken);
 	memory_count_scan(h->group, seen, taken);
@@ -367,7 +396,7 @@ static bool wanted(void)
 static void reclaim(struct hand *h)
 {
 	answered = __atomic_load_n(&requests, __ATOMIC_ACQUIRE);
-	h->fruitless = 0;
+	h->fruitless = h->failed = 0;
 	h->no_room = !READ_ONCE(swap_present);
 	while (mm_free_pages() < mm_marks.high) {
 		if (!h->no_room && hand_step(h) && READ_ONCE(waiting) > 0)
