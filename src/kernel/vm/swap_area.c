@@ -142,11 +142,14 @@ static int enter_locked(struct swap_area *a)
 	return 0;
 }
 
-static int enter(struct swap_area *a)
+/* From then on somebody else may turn it off: what is said of it is looked up here. */
+static int enter(struct swap_area *a, uint64_t *ret_pages, int *ret_priority)
 {
 	unsigned long irq = spin_lock_irq(&swap_lock);
 	int err = enter_locked(a);
 
+	*ret_pages = a->usable;
+	*ret_priority = a->priority;
 	spin_unlock_irq(&swap_lock, irq);
 	return err;
 }
@@ -166,7 +169,8 @@ int swap_on(const struct swap_request *r)
 {
 	struct swap_area *a = NULL;
 	struct page *page;
-	int err;
+	uint64_t pages = 0;
+	int err, priority = 0;
 
 	if (is_area(r->device))
 		return -EBUSY;
@@ -180,12 +184,12 @@ int swap_on(const struct swap_request *r)
 		err = area_make(page_virt(page), r, &a);
 	page_put(page);
 	if (!err) {
-		err = enter(a);
+		err = enter(a, &pages, &priority);
 		if (err)
 			area_free(a);
 	}
 	if (!err)
-		log_info("swap on %s: %lu KiB, priority %d", r->name, (unsigned long)(a->usable << (PAGE_SHIFT - 10)), a->priority);
+		log_info("swap on %s: %lu KiB, priority %d", r->name, (unsigned long)(pages << (PAGE_SHIFT - 10)), priority);
 	return err;
 }
 
