@@ -313,7 +313,7 @@ static int bring_in_next(struct vm_space *s, const struct swap_area *area, uaddr
 	return err ? err : 1;
 }
 
-/* All of a space that is in the area: 0 or an errno. */
+/* All of a space that is in the area: 0 or an errno. What its process's killer takes (vm_release) goes by itself. */
 static int bring_in_space(struct vm_space *s, const struct swap_area *area)
 {
 	struct reclaim_tries tries = { 0 };
@@ -324,6 +324,8 @@ static int bring_in_space(struct vm_space *s, const struct swap_area *area)
 		rwlock_read(&s->lock);
 		more = has_swapped(s) ? bring_in_next(s, area, &at) : 0;
 		rwlock_read_unlock(&s->lock);
+		if (more == -EFAULT && READ_ONCE(s->released))
+			more = 0;
 		if (more == -ENOMEM && reclaim_wait(&tries))
 			more = 1;
 		else if (more > 0)
