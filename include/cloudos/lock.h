@@ -210,6 +210,7 @@ struct rwlock {
 
 void rwlock_init(struct rwlock *l, enum lock_rank rank);
 void rwlock_read(struct rwlock *l); /* may sleep */
+bool rwlock_try_read(struct rwlock *l); /* false: somebody writes, or waits to */
 void rwlock_read_unlock(struct rwlock *l);
 void rwlock_write(struct rwlock *l); /* may sleep */
 void rwlock_write_unlock(struct rwlock *l);

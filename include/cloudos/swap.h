@@ -74,11 +74,17 @@ void reclaim_count_kill(void);
  */
 struct memory_group;
 extern bool (*reclaim_out_of_memory)(struct memory_group *g);
+/* The running process cannot have the page at an address that it needs: proc has it end soon. Locks that rank before vm's may be held. */
+extern void (*reclaim_must_die)(uaddr_t addr);
 
 /*
  * After a failed allocation in a thread that holds no lock of vm: waits until memory has been taken back. True: try again. False: there is
- * none to be had. `tries`: counts the caller's turns, 0 at first. May sleep.
+ * none to be had. `tries`: the caller's turns, 0 at first, and again whenever he has got something. May sleep.
  */
-bool reclaim_wait(unsigned *tries);
+struct reclaim_tries {
+	unsigned waits; /* without anybody dying for it */
+	unsigned free;	/* in a row that failed although there was memory: others were faster, or it was of a kind that there is none of */
+};
+bool reclaim_wait(struct reclaim_tries *tries);
 
 #endif

@@ -202,6 +202,7 @@ struct process {
 	bool core_killed;		      /* S: by SIGKILL, while the core file was being written */
 	uint32_t core_missing;		      /* S: threads that are still to halt for it */
 	struct wait_queue core_wait;	      /* for core_missing to become 0, and for CORE_OVER */
+	uint64_t oom_since_ns;		      /* T: since when others wait for its memory, because it is dying; 0: nobody does */
 	int16_t oom_score_adj;		      /* A */
 	int16_t oom_score_adj_min;	      /* proc_lock for writing: less is set with CAP_SYS_RESOURCE alone */
 	uint32_t personality;		      /* A */

@@ -136,6 +136,9 @@ extern const struct vm_file_ops *vm_file_ops;
 struct vm_space {
 	struct sched_space sched;
 	struct list all_link;  /* see spaces.c */
+	struct list dying_link;	  /* likewise, with the next two */
+	uint64_t dying_since_ns; /* 0: it is not */
+	bool emptied;
 	struct memory_group *group; /* G: whom its pages are charged to, with a reference; null: nobody; whether there is one is read freely */
 	bool regrouped;		    /* G, read freely: it may have pages of other groups, too */
 	struct spinlock group_lock;
@@ -177,6 +180,10 @@ void vm_space_put(struct vm_space *s); /* may sleep */
 void vm_space_hold(struct vm_space *s);	     /* a user's */
 bool vm_space_use(struct vm_space *s);	     /* one that is held: true, with a reference; false: it has no memory any more */
 void vm_space_let_go(struct vm_space *s);    /* of the hold */
+
+/* Those who use a held space are killed for its memory. Is there such memory, of group g (null: any), for less than `wait_ns`? */
+void vm_space_dies(struct vm_space *s);
+bool vm_space_any_dies(struct memory_group *g, uint64_t wait_ns);
 
 /*
  * Where exec puts things; random unless "cloudos.aslr=0". The end of the stack; the load address of a position-independent program whose

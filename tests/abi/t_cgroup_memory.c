@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 
 #define MIB   (UINT64_C(1) << 20)
 #define SLACK (MIB / 2) /* what a process has besides, and CPUs in stock */
@@ -163,6 +164,44 @@ static void too_much(void)
 	EXPECT(rmdir("a") == 0);
 }
 
+static int go[2];
+
+/* Goes into the group, and to its end when it is told to. */
+static void leaver(void)
+{
+	char c;
+
+	NEED(write_file("a/cgroup.procs", "0") == 0);
+	touch(MIB);
+	NEED(read(go[0], &c, 1) == 1);
+	_exit(0);
+}
+
+static void small_eater(void)
+{
+	NEED(write_file("a/cgroup.procs", "0") == 0);
+	touch(7 * MIB);
+}
+
+/* One that its tracer keeps from its end is not what the others wait for: somebody else dies, and who needs memory gets it. */
+static void kept_from_its_end(void)
+{
+	int status = 0;
+	pid_t kept, large;
+
+	EXPECT(mkdir("a", 0755) == 0 && write_file("a/memory.max", "16M") == 0 && without_swap("a/memory.swap.max") && pipe(go) == 0);
+	kept = fork();
+	if (kept == 0)
+		leaver();
+	EXPECT(ptrace(PTRACE_SEIZE, kept, 0, PTRACE_O_TRACEEXIT) == 0 && write(go[1], "x", 1) == 1);
+	EXPECT(waitpid(kept, &status, 0) == kept && status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8));
+	large = holder("a/cgroup.procs", 10 * MIB);
+	EXPECT(ends(small_eater) == 0);
+	EXPECT(has("a/memory.events", "oom_kill 1\n") && ended_by(large, SIGKILL));
+	EXPECT(ptrace(PTRACE_CONT, kept, 0, 0) == 0 && waitpid(kept, &status, 0) == kept && WIFEXITED(status));
+	EXPECT(close(go[0]) == 0 && close(go[1]) == 0 && rmdir("a") == 0);
+}
+
 static void together(void)
 {
 	pid_t inside, spared;
@@ -213,6 +252,7 @@ int main(void)
 		CASE(anonymous_memory);
 		CASE(shared_memory);
 		CASE(too_much);
+		CASE(kept_from_its_end);
 		CASE(together);
 		CASE(less_than_there_is);
 		CASE(slow);

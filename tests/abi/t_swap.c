@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include "check.h"
 
 #define PAGE  4096
@@ -107,6 +108,33 @@ static void advice(void)
 	CHECK_ERRNO("pages around a hole are put out", madvise(at, 8 * PAGE, MADV_PAGEOUT), ENOMEM);
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Memory that is reserved and not there is not looked through. */
+static void reserved(void)
+{
+	size_t len = (size_t)64 << 40, middle = len / 2 + 5 * PAGE;
+	unsigned char *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	double from = cpu_seconds();
+
+	if (at == MAP_FAILED) {
+		printf("skipped: there is no room for 64 TiB\n");
+		return;
+	}
+	at[middle] = 7;
+	CHECK("64 TiB are cold, and put out", madvise(at, len, MADV_COLD) == 0 && madvise(at, len, MADV_PAGEOUT) == 0);
+	CHECK("what was there is", at[middle] == 7 && at[0] == 0 && at[len - 1] == 0);
+	CHECK("64 TiB are added up", has_line("/proc/self/smaps_rollup", "Rss: "));
+	CHECK("that takes no time", cpu_seconds() - from < 1);
+	CHECK("64 TiB go", munmap(at, len) == 0);
+}
+
 int main(void)
 {
 	int status = check_in_child(calls_of_others, NULL);
@@ -114,5 +142,6 @@ int main(void)
 	CHECK("somebody without rights", status == 0);
 	files();
 	advice();
+	reserved();
 	return checks_failed;
 }

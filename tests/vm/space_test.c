@@ -8,6 +8,7 @@
 #include <linux/mman.h>
 #include <cloudos/errno.h>
 #include <cloudos/string.h>
+#include <cloudos/swap.h>
 #include <cloudos/uaccess.h>
 #include "../../src/kernel/vm/vm_internal.h"
 
@@ -322,6 +323,45 @@ static void out_of_memory_is_an_error(void **state)
 	vm_space_put(s);
 }
 
+static bool somebody_dies(struct memory_group *g)
+{
+	(void)g;
+	return true;
+}
+
+/* Memory comes free, and is somebody else's before the waiter has it, again and again. */
+static void who_waits_for_memory_is_not_given_up_for_being_slow(void **state)
+{
+	struct reclaim_tries tries = { 0 };
+	struct page *first = NULL, *p;
+	unsigned turns = 0;
+
+	(void)state;
+	reclaim_out_of_memory = somebody_dies;
+	for (bool again = true; again && turns < 20; turns++) {
+		while ((p = page_alloc_as(PAGE_USER, 0, PAGE_ALLOC_USER))) {
+			p->index = (uint64_t)(uintptr_t)first;
+			first = p;
+		}
+		again = reclaim_wait(&tries); /* none is free */
+		for (unsigned i = 0; i < 64; i++) {
+			p = first;
+			first = (struct page *)(uintptr_t)p->index;
+			page_put(p);
+		}
+		again &= reclaim_wait(&tries); /* some are */
+	}
+	while ((p = first)) {
+		first = (struct page *)(uintptr_t)p->index;
+		page_put(p);
+	}
+	reclaim_out_of_memory = NULL;
+	assert_int_equal(turns, 20);
+	turns = 0;
+	while (reclaim_wait(&tries)) /* what fails with memory there is given up */
+		assert_true(++turns < 100);
+}
+
 static void futexes_are_named_alike_by_all_who_share_them(void **state)
 {
 	struct vm_object *o = vm_object_create(NULL, NULL, 4 * PAGE_SIZE);
@@ -368,6 +408,7 @@ int main(void)
 		UNIT_TEST(user_copies_fault_pages_in),
 		UNIT_TEST(the_heap_grows_and_shrinks),
 		UNIT_TEST(out_of_memory_is_an_error),
+		UNIT_TEST(who_waits_for_memory_is_not_given_up_for_being_slow),
 		UNIT_TEST(futexes_are_named_alike_by_all_who_share_them),
 	};
 

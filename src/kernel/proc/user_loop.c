@@ -34,7 +34,7 @@ static void page_fault(struct task *t, const struct hal_exit *exit)
 	if (likely(vm_fault(exit->addr, exit->access, &error) == 0))
 		return;
 	if (error.signo == SIGKILL)
-		process_exit_group(SIGKILL); /* out of memory: vm has said so */
+		return; /* out of memory: the process is to end (oom.c), or tries again */
 	fault_signal(t, error.signo, error.code, exit->addr);
 }
 

@@ -81,6 +81,19 @@ void rwlock_read(struct rwlock *l)
 	spin_unlock_irq(&l->wait, irq);
 }
 
+bool rwlock_try_read(struct rwlock *l)
+{
+	unsigned long irq = spin_lock_irq(&l->wait);
+	bool free = l->state >= 0 && !l->writers_waiting;
+
+	if (free)
+		l->state++;
+	spin_unlock_irq(&l->wait, irq);
+	if (free)
+		lock_debug_sleep_tried(l->rank);
+	return free;
+}
+
 void rwlock_read_unlock(struct rwlock *l)
 {
 	unsigned long irq;

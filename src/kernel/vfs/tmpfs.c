@@ -11,6 +11,7 @@
 #include <cloudos/format.h>
 #include <cloudos/mm.h>
 #include <cloudos/string.h>
+#include <cloudos/swap.h>
 #include <cloudos/user_namespace.h>
 #include <cloudos/vm.h>
 #include <linux/falloc.h>
@@ -228,9 +229,13 @@ static int tmpfs_setattr(struct inode *inode, const struct file_attr *attr)
 static int allocate(struct vm_object *o, uint64_t from, uint64_t to)
 {
 	for (uint64_t i = from / PAGE_SIZE; i < (to + PAGE_SIZE - 1) / PAGE_SIZE; i++) {
+		struct reclaim_tries tries = { 0 };
 		struct page *page;
-		int error = vm_object_page(o, i, true, &page);
+		int error;
 
+		do {
+			error = vm_object_page(o, i, true, &page);
+		} while (error == -ENOMEM && reclaim_wait(&tries));
 		if (error)
 			return error;
 		page_put(page);

@@ -91,7 +91,7 @@ static int access_page(const struct access *x, uaddr_t addr, void *buf, size_t n
 ssize_t vm_access(struct vm_space *s, uaddr_t addr, void *buf, size_t len, bool write, bool force)
 {
 	struct access x = { s, write, force };
-	unsigned tries = 0;
+	struct reclaim_tries tries = { 0 };
 	size_t done = 0;
 
 	if (!user_range_ok(addr, len))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a core file has of a space: which pages there is anything to say of. Memory that a program has reserved and never touched is found by
- * the page tables that are not there, and costs a test for each of them.
+ * the page tables that are not there.
  */
 #include "vm_internal.h"
 
@@ -26,9 +26,11 @@ uaddr_t vm_next_present(struct vm_space *s, uaddr_t start, uaddr_t end)
 	struct present p = { .visit = { .space = s, .run = look_at_run }, .found = UINT64_MAX };
 
 	for (uaddr_t at = start, stop; at < end && p.found == UINT64_MAX; at = stop) {
-		stop = min(end, (at / BATCH + 1) * BATCH);
 		spin_lock(&s->table_lock);
-		pagetable_visit(&p.visit, at, stop);
+		at = pagetable_next(s, at, end);
+		stop = min(end, (at / BATCH + 1) * BATCH);
+		if (at < end)
+			pagetable_visit(&p.visit, at, stop);
 		spin_unlock(&s->table_lock);
 		sched_point();
 	}

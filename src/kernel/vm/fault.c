@@ -19,11 +19,9 @@
  * Without memory a fault gives up its locks, waits until some has been taken back, and begins again; when there is none to be had a process
  * dies, this one or another (reclaim.c).
  */
-#define LOG_SUBSYSTEM "vm"
 #include <asm/siginfo.h>
 #include <asm/signal.h>
 #include <cloudos/errno.h>
-#include <cloudos/log.h>
 #include <cloudos/swap.h>
 #include <cloudos/string.h>
 #include "vm_internal.h"
@@ -314,8 +312,8 @@ static struct vm_fault_error error_of(int err, uaddr_t addr)
 	case -EACCES:
 		return (struct vm_fault_error){ SIGSEGV, SEGV_ACCERR };
 	case -ENOMEM:
-		log_limited(LOG_ERR, 8, "out of memory: killing %s[%d], which needs a page at 0x%lx", thread_current()->name,
-			    thread_current()->tid, (unsigned long)addr);
+		if (reclaim_must_die)
+			reclaim_must_die(addr);
 		return (struct vm_fault_error){ SIGKILL, SI_KERNEL };
 	default:
 		return (struct vm_fault_error){ SIGBUS, BUS_ADRERR };
@@ -325,7 +323,7 @@ static struct vm_fault_error error_of(int err, uaddr_t addr)
 /* With no lock held: lets the stack grow, or waits for memory, and tries again, as `err` says. */
 static int fault_again(struct vm_space *s, uaddr_t addr, enum hal_access access, int err)
 {
-	unsigned tries = 0;
+	struct reclaim_tries tries = { 0 };
 
 	do {
 		if (err == -EAGAIN) {

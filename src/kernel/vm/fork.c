@@ -161,7 +161,7 @@ static int space_fork(struct vm_space *from, struct vm_space **ret)
 
 int vm_space_fork(struct vm_space *from, struct vm_space **ret)
 {
-	unsigned tries = 0;
+	struct reclaim_tries tries = { 0 };
 	int err;
 
 	do {

@@ -4,6 +4,7 @@
 #define MEMORY_INTERNAL_H
 
 #include <cloudos/memory_group.h>
+#include <cloudos/swap.h>
 #include <cloudos/vm.h>
 
 /*
@@ -39,6 +40,6 @@ void memory_count_scan(struct memory_group *g, uint64_t scanned, uint64_t taken)
 /* The group that refused the running thread its last page, if it still is one of its own: with a reference, or null; it is forgotten. */
 struct memory_group *memory_refused(void);
 /* As reclaim_wait(), for room in g. */
-bool memory_wait(struct memory_group *g, unsigned *tries);
+bool memory_wait(struct memory_group *g, struct reclaim_tries *tries);
 
 #endif

@@ -64,18 +64,22 @@ static bool kill_in(struct memory_group *g)
 	return true;
 }
 
-bool memory_wait(struct memory_group *g, unsigned *tries)
+bool memory_wait(struct memory_group *g, struct reclaim_tries *tries)
 {
-	++*tries;
 	if (thread_exit_pending())
-		return *tries <= TRIES_DYING;
-	if (*tries > TRIES_MAX)
+		return ++tries->free <= TRIES_DYING;
+	if (++tries->waits > TRIES_MAX)
 		return false;
 	memory_settle();
 	if (has_room(g))
 		return true;
 	memory_group_count_event(g, MEMORY_MAX);
-	return memory_group_shrink(g, comfortable(g)) || has_room(g) || kill_in(g);
+	if (memory_group_shrink(g, comfortable(g)) || has_room(g))
+		return true;
+	if (!kill_in(g))
+		return false;
+	tries->waits = 0;
+	return true;
 }
 
 void memory_group_set_max(struct memory_group *g, uint64_t max)

@@ -340,7 +340,7 @@ static ssize_t write_part(struct vm_object *o, uint64_t pos, size_t n, struct io
 
 ssize_t vm_object_write(struct vm_object *o, uint64_t pos, struct io_iter *from)
 {
-	unsigned tries = 0;
+	struct reclaim_tries tries = { 0 };
 	ssize_t total = 0;
 
 	while (from->count > 0) {
@@ -355,6 +355,7 @@ ssize_t vm_object_write(struct vm_object *o, uint64_t pos, struct io_iter *from)
 			continue;
 		if (done < 0)
 			return total ? total : done;
+		tries = (struct reclaim_tries){ 0 };
 		pos += (uint64_t)done;
 		total += done;
 		if ((size_t)done < n)

@@ -52,6 +52,33 @@ hal_pte_t *pagetable_find(const struct vm_space *s, uaddr_t addr)
 	return table + slot_index(addr, 0);
 }
 
+/* The same for [start, end), which lies in one table of this level. */
+static uaddr_t next_in(const hal_pte_t *table, unsigned level, uaddr_t start, uaddr_t end)
+{
+	uint64_t span = UINT64_C(1) << shift_of(level);
+	const hal_pte_t *slot = table + slot_index(start, level);
+
+	if (level == 0)
+		return start;
+	for (uaddr_t next; start < end; start = next, slot++) {
+		hal_pte_t entry = pte_read(slot);
+
+		next = min(align_down(start, span) + span, end);
+		if (entry) {
+			uaddr_t found = next_in(table_below(entry), level - 1, start, next);
+
+			if (found < next)
+				return found;
+		}
+	}
+	return end;
+}
+
+uaddr_t pagetable_next(const struct vm_space *s, uaddr_t start, uaddr_t end)
+{
+	return start < end ? next_in(s->table_root, TOP_LEVEL, start, end) : end;
+}
+
 static struct page *table_alloc(struct vm_space *s)
 {
 	struct spare_tables *spare = &this_cpu(spare_tables);

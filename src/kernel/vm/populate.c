@@ -26,7 +26,7 @@ int vm_populate(struct vm_space *s, uaddr_t start, uint64_t len)
 	int err = 0;
 
 	for (uaddr_t end = start + len; start < end && !err; start += PAGE_SIZE) {
-		unsigned tries = 0;
+		struct reclaim_tries tries = { 0 };
 
 		do {
 			rwlock_read(&s->lock);

@@ -33,18 +33,22 @@
 #include "swap_internal.h"
 
 #define WINDOW	      (UINT64_C(2) << 20) /* bytes that are looked at with the tables locked: one last-level table */
-#define STEP_WINDOWS  8			  /* of a space before the hand's lock is given back */
+#define STEP_WINDOWS  8			  /* tables, or areas without, of a space before the hand's lock is given back */
 #define AGE_MAX	      3
 #define AGE_USED      2	  /* how much younger a use makes a page */
 #define ROUNDS_OLD    5	  /* without success, after which ages do not count: more than the oldest page needs */
 #define ROUNDS_FAILED 8	  /* after which there is nothing to be had */
+#define LEFT_OUT_MAX  50	  /* rounds without success that do not count, since they left out a space */
+#define LEFT_OUT_NS   (10 * NSEC_PER_MSEC) /* that are waited after one */
+#define WRITES_FAILED 4	  /* batches in a row, after which writing makes no sense */
 #define WAIT_NS	      (100 * NSEC_PER_MSEC) /* between two looks of who waits for memory */
 #define WAIT_DEATH_NS (10 * NSEC_PER_MSEC)
-#define TRIES_FREE    3	  /* an allocation that fails although there is memory is tried again so often */
+#define TRIES_FREE    8	  /* an allocation that fails although there is memory is tried again so often in a row */
 #define TRIES_MAX     200
 
 unsigned reclaim_swappiness = 60;
 bool (*reclaim_out_of_memory)(struct memory_group *g);
+void (*reclaim_must_die)(uaddr_t addr);
 
 static struct wait_queue work = WAIT_QUEUE_INIT(work);	 /* the thread's */
 struct wait_queue reclaim_freed = WAIT_QUEUE_INIT(reclaim_freed);
@@ -194,7 +198,7 @@ static bool may_take_from(const struct vm_area *a)
 
 /*
  * Goes on from *at to `end`, until so many windows were looked at, or the batch is full. *at is where the next one goes on. False: there is
- * no room in the swap areas.
+ * no room in the swap areas. The space's lock is held.
  */
 static bool scan_space(struct vm_space *space, uaddr_t *at, uaddr_t end, unsigned windows, enum reclaim_how how, struct memory_group *group,
 		       struct swap_batch *batch, uint64_t *seen)
@@ -202,7 +206,6 @@ static bool scan_space(struct vm_space *space, uaddr_t *at, uaddr_t end, unsigne
 	struct scan s = { .visit = { .space = space, .run = scan_run }, .batch = batch, .how = how, .group = group };
 	struct vm_area *a;
 
-	rwlock_read(&space->lock);
 	for (; windows > 0 && *at < end && !s.no_room && !swap_batch_full(batch); windows--) {
 		uaddr_t stop;
 
@@ -213,13 +216,14 @@ static bool scan_space(struct vm_space *space, uaddr_t *at, uaddr_t end, unsigne
 			*at = end;
 			break;
 		}
-		*at = max(*at, a->start);
 		stop = min(a->end, end);
+		*at = pagetable_next(space, max(*at, a->start), stop);
+		if (*at == stop)
+			continue;
 		stop = min(stop, align_down(*at, WINDOW) + WINDOW);
 		scan_window(&s, *at, stop);
 		*at = s.next;
 	}
-	rwlock_read_unlock(&space->lock);
 	*seen += s.seen;
 	return !s.no_room;
 }
@@ -230,9 +234,12 @@ void reclaim_range(struct vm_space *s, uaddr_t start, uaddr_t end, enum reclaim_
 	uint64_t seen = 0;
 
 	while (start < end) {
-		bool room = scan_space(s, &start, end, STEP_WINDOWS, how, NULL, &batch, &seen);
+		bool room;
 
-		swap_batch_finish(&batch);
+		rwlock_read(&s->lock);
+		room = scan_space(s, &start, end, STEP_WINDOWS, how, NULL, &batch, &seen);
+		rwlock_read_unlock(&s->lock);
+		(void)swap_batch_finish(&batch);
 		if (!room || thread_exit_pending())
 			break;
 		sched_point();
@@ -246,8 +253,74 @@ struct hand {
 	struct swap_batch batch;
 	struct memory_group *group; /* whose pages it takes; null: everybody's */
 	unsigned fruitless; /* rounds since something was taken */
-	bool no_room;
+	unsigned failed;    /* batches in a row of which nothing could be written */
+	bool no_room;	    /* or what there is takes nothing */
+	bool left_out;	    /* in this round: a space whose lock was not to be had */
+	unsigned waits;	    /* for such a lock, since something was taken */
 };
+
+/* May there be anything for it in the space? */
+static bool concerns(const struct hand *h, struct vm_space *s)
+{
+	return READ_ONCE(s->anon_pages) > 0 && (!h->group || READ_ONCE(s->regrouped) || vm_space_in_group(s, h->group));
+}
+
+/* With the list's lock held, which who ends his space waits for: whoever has the space's lock for long, or a disk, is not waited for. */
+static void look(struct hand *h, enum reclaim_how how, uint64_t *seen)
+{
+	struct spaces_walk *w = &h->walk;
+
+	if (!rwlock_try_read(&w->space->lock)) {
+		h->left_out = true;
+		w->at = HAL_USER_TOP;
+		return;
+	}
+	h->no_room = !scan_space(w->space, &w->at, HAL_USER_TOP, STEP_WINDOWS, how, h->group, &h->batch, seen);
+	rwlock_read_unlock(&w->space->lock);
+}
+
+/* A round is over. One that has left out a space says nothing of what is to be had, unless that happens all the time. */
+static void end_round(struct hand *h)
+{
+	struct wait_queue nobody = WAIT_QUEUE_INIT(nobody);
+
+	if (!h->left_out || h->waits >= LEFT_OUT_MAX) {
+		h->fruitless++;
+	} else {
+		h->waits++;
+		(void)wait_until(&nobody, THREAD_SLEEPING, hal_clock_ns() + LEFT_OUT_NS, false);
+	}
+	h->left_out = false;
+	ADD_ONCE(figures.rounds, 1);
+	spaces_walk_end(&h->walk);
+	spaces_walk_begin(&h->walk);
+}
+
+/* Writes what was collected: how many pages have gone. */
+static unsigned write_out(struct hand *h)
+{
+	bool any = h->batch.count > 0;
+	unsigned gone = swap_batch_finish(&h->batch);
+
+	if (any)
+		h->failed = gone ? 0 : h->failed + 1;
+	h->no_room |= h->failed >= WRITES_FAILED;
+	return gone;
+}
+
+/* The same with what could not be written before, and no table knows any more, until that fails again. */
+static unsigned write_kept(struct hand *h)
+{
+	unsigned failed = h->failed, gone = 0;
+	uint64_t at = 0;
+
+	while (h->failed == failed && swap_find_kept(&h->batch, &at)) {
+		gone += write_out(h);
+		failed = min(failed, h->failed);
+		sched_point();
+	}
+	return gone;
+}
 
 /* Looks at a piece of the space at which the hand stands, and moves on. Returns what was taken. */
 static unsigned hand_step(struct hand *h)
@@ -260,28 +333,25 @@ static unsigned hand_step(struct hand *h)
 
 	spaces_lock();
 	if (w->space) {
-		if (h->group && !READ_ONCE(w->space->regrouped) && !vm_space_in_group(w->space, h->group))
+		if (!concerns(h, w->space))
 			w->at = HAL_USER_TOP;
 		else
-			h->no_room = !scan_space(w->space, &w->at, HAL_USER_TOP, STEP_WINDOWS, how, h->group, &h->batch, &seen);
+			look(h, how, &seen);
 		if (w->at >= HAL_USER_TOP)
 			spaces_walk_next(w);
 	}
 	round = !w->space;
 	spaces_unlock();
-	taken = h->batch.count;
-	swap_batch_finish(&h->batch);
+	taken = write_out(h);
+	if (round)
+		taken += write_kept(h);
 	ADD_ONCE(figures.scanned, seen);
 	ADD_ONCE(figures.taken, taken);
 	memory_count_scan(h->group, seen, taken);
 	if (taken)
-		h->fruitless = 0;
-	if (round) {
-		h->fruitless++;
-		ADD_ONCE(figures.rounds, 1);
-		spaces_walk_end(w);
-		spaces_walk_begin(w);
-	}
+		h->fruitless = h->waits = 0;
+	if (round)
+		end_round(h);
 	return taken;
 }
 
@@ -358,7 +428,7 @@ static bool wanted(void)
 static void reclaim(struct hand *h)
 {
 	answered = __atomic_load_n(&requests, __ATOMIC_ACQUIRE);
-	h->fruitless = 0;
+	h->fruitless = h->failed = h->waits = 0;
 	h->no_room = !READ_ONCE(swap_present);
 	while (mm_free_pages() < mm_marks.high) {
 		if (!h->no_room && hand_step(h) && READ_ONCE(waiting) > 0)
@@ -418,7 +488,7 @@ static bool wait_for_thread(void)
 	return __atomic_load_n(&failures, __ATOMIC_ACQUIRE) == before;
 }
 
-bool reclaim_wait(unsigned *tries)
+bool reclaim_wait(struct reclaim_tries *tries)
 {
 	struct memory_group *g = memory_refused();
 	bool dying = thread_exit_pending();
@@ -429,10 +499,12 @@ bool reclaim_wait(unsigned *tries)
 		memory_group_ops->put(g);
 		return again;
 	}
-	++*tries;
-	if (dying || mm_free_pages() > mm_marks.user)
-		return *tries <= TRIES_FREE;
-	if (*tries > TRIES_MAX)
+	if (dying || mm_free_pages() > mm_marks.user) {
+		sched_point();
+		return ++tries->free <= TRIES_FREE;
+	}
+	tries->free = 0;
+	if (++tries->waits > TRIES_MAX)
 		return false;
 	if (READ_ONCE(running) && wait_for_thread())
 		return true;
@@ -441,6 +513,7 @@ bool reclaim_wait(unsigned *tries)
 	if (!reclaim_out_of_memory || !reclaim_out_of_memory(NULL))
 		return false;
 	(void)wait_until(&reclaim_freed, THREAD_SLEEPING, hal_clock_ns() + WAIT_DEATH_NS, mm_free_pages() > mm_marks.user);
+	tries->waits = 0;
 	return true;
 }
 

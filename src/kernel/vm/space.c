@@ -134,6 +134,7 @@ static void space_destroy(struct vm_space *s)
 	if (unlikely(s->table_pages > 1)) /* a fork that ran out of memory: pages without areas */
 		zap_unused(s, 0, HAL_USER_TOP);
 	pagetable_fini(s);
+	space_emptied(s);
 	if (s->group)
 		memory_count_faults(s, s->faults_minor % MEMORY_FAULTS_TOLD, 0);
 	vm_space_set_group(s, NULL);

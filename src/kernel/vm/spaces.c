@@ -7,6 +7,7 @@
  * without, by position.
  */
 #include "swap_internal.h"
+#include <cloudos/memory_group.h>
 
 static struct mutex lock = MUTEX_INIT(lock, RANK_VM_SPACES);
 static struct list spaces = LIST_INIT(spaces); /* vm_space.all_link */
@@ -68,4 +69,41 @@ void spaces_walk_end(struct spaces_walk *w)
 	mutex_lock(&lock);
 	list_del(&w->link);
 	mutex_unlock(&lock);
+}
+
+/* ---- those whose users were killed for their memory, until that is free ---- */
+
+static struct spinlock dying_lock = SPINLOCK_INIT(RANK_SPIN);
+static struct list dying = LIST_INIT(dying); /* vm_space.dying_link, which dying_lock guards, as its neighbours */
+
+void vm_space_dies(struct vm_space *s)
+{
+	spin_lock(&dying_lock);
+	if (s->dying_since_ns == 0 && !s->emptied) {
+		s->dying_since_ns = hal_clock_ns();
+		list_add_tail(&dying, &s->dying_link);
+	}
+	spin_unlock(&dying_lock);
+}
+
+void space_emptied(struct vm_space *s)
+{
+	spin_lock(&dying_lock);
+	s->emptied = true;
+	if (s->dying_since_ns)
+		list_del(&s->dying_link);
+	spin_unlock(&dying_lock);
+}
+
+bool vm_space_any_dies(struct memory_group *g, uint64_t wait_ns)
+{
+	uint64_t now = hal_clock_ns();
+	struct vm_space *s;
+	bool any = false;
+
+	spin_lock(&dying_lock);
+	list_for_each(s, &dying, dying_link)
+		any |= now - s->dying_since_ns <= wait_ns && (!g || vm_space_in_group(s, g));
+	spin_unlock(&dying_lock);
+	return any;
 }

@@ -14,7 +14,8 @@
  *   I3 A page gets out of I1 when it is freed (page_watcher), when it is written to, or when the slot's last reference goes.
  *   I4 An area goes only when none of its slots has a reference. So whoever has one may use the area.
  *
- * A page that could not be written stays in memory: the slot keeps the reference that the writer had (SLOT_KEPT).
+ * A page that could not be written stays in memory: the slot keeps the reference that the writer had (SLOT_KEPT). It is tried again when the page
+ * leaves a table once more, and when the hand has gone round.
  *
  * Slots are looked for in groups that count their free ones, from the last one on, so that what leaves together lies together. Among areas
  * of the highest priority that have room turns are taken.
@@ -30,6 +31,7 @@ struct swap_area *swap_areas[SWAP_AREAS_MAX];
 
 bool swap_present; /* atomic */
 
+static uint64_t kept_slots; /* L; read freely */
 static unsigned current; /* the area whose turn it is */
 static unsigned turn;	 /* slots that it has given in a row */
 
@@ -162,8 +164,10 @@ static struct dropped drop(uint64_t entry)
 	ASSERT(slot->count > 0);
 	if (--slot->count > 0)
 		return d;
-	if (slot->flags & SLOT_KEPT)
+	if (slot->flags & SLOT_KEPT) {
 		d.kept = slot->page;
+		ADD_ONCE(kept_slots, -1);
+	}
 	if (slot->page)
 		detach(slot);
 	slot->flags = 0;
@@ -195,6 +199,16 @@ static int give_slot(struct page *page, uint64_t *ret_entry)
 	return 0;
 }
 
+/* Is a kept page to be written by the caller, who has the slot's reference for that then? */
+static bool begin_again(struct swap_slot *slot)
+{
+	if ((slot->flags & (SLOT_KEPT | SLOT_AGAIN)) != SLOT_KEPT)
+		return false;
+	slot->flags |= SLOT_AGAIN;
+	slot->count++;
+	return true;
+}
+
 int swap_take(struct page *page, uint64_t *ret_entry, bool *ret_write)
 {
 	unsigned long irq = spin_lock_irq(&swap_lock);
@@ -203,7 +217,7 @@ int swap_take(struct page *page, uint64_t *ret_entry, bool *ret_write)
 	if (is_attached(page)) {
 		*ret_entry = page->index;
 		slot_of(page->index)->count++;
-		*ret_write = false;
+		*ret_write = begin_again(slot_of(page->index));
 	} else {
 		err = give_slot(page, ret_entry);
 		*ret_write = true;
@@ -215,17 +229,51 @@ int swap_take(struct page *page, uint64_t *ret_entry, bool *ret_write)
 void swap_wrote(uint64_t entry, struct page *page, int error)
 {
 	unsigned long irq = spin_lock_irq(&swap_lock);
+	struct swap_slot *slot = slot_of(entry);
+	struct page *kept = NULL;
 	struct dropped d;
 
-	if (error && slot_of(entry)->count > 1 && slot_of(entry)->page == page) {
-		slot_of(entry)->flags |= SLOT_KEPT;
+	if (!error && (slot->flags & SLOT_KEPT)) {
+		kept = slot->page;
+		slot->flags &= ~(uint32_t)SLOT_KEPT;
+		ADD_ONCE(kept_slots, -1);
+	} else if (error && !(slot->flags & SLOT_KEPT) && slot->count > 1 && slot->page == page) {
+		slot->flags |= SLOT_KEPT;
+		ADD_ONCE(kept_slots, 1);
 		page = NULL;
 	}
+	slot->flags &= ~(uint32_t)SLOT_AGAIN;
 	d = drop(entry);
 	spin_unlock_irq(&swap_lock, irq);
 	finish_drop(d);
+	if (kept)
+		page_put(kept);
 	if (page)
 		page_put(page);
+}
+
+bool swap_find_kept(struct swap_batch *b, uint64_t *at)
+{
+	uint64_t number = *at >> SWAP_SLOT_BITS, n = number_of(*at), end;
+	const struct swap_area *a;
+	unsigned long irq;
+
+	if (READ_ONCE(kept_slots) == 0 || number >= SWAP_AREAS_MAX)
+		return false;
+	irq = spin_lock_irq(&swap_lock);
+	a = swap_areas[number];
+	end = a ? min(n + SWAP_GROUP, a->count) : n;
+	for (; n < end && !swap_batch_full(b); n++) {
+		struct swap_slot *slot = &a->slots[n];
+
+		if (!begin_again(slot))
+			continue;
+		refcount_get(&slot->page->refs);
+		swap_batch_add(b, entry_of(a, n), slot->page, true);
+	}
+	*at = a && n < a->count ? number << SWAP_SLOT_BITS | n : (number + 1) << SWAP_SLOT_BITS;
+	spin_unlock_irq(&swap_lock, irq);
+	return true;
 }
 
 struct memory_group *swap_group_of(uint64_t entry)

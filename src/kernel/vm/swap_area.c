@@ -142,11 +142,14 @@ static int enter_locked(struct swap_area *a)
 	return 0;
 }
 
-static int enter(struct swap_area *a)
+/* From then on somebody else may turn it off: what is said of it is looked up here. */
+static int enter(struct swap_area *a, uint64_t *ret_pages, int *ret_priority)
 {
 	unsigned long irq = spin_lock_irq(&swap_lock);
 	int err = enter_locked(a);
 
+	*ret_pages = a->usable;
+	*ret_priority = a->priority;
 	spin_unlock_irq(&swap_lock, irq);
 	return err;
 }
@@ -166,7 +169,8 @@ int swap_on(const struct swap_request *r)
 {
 	struct swap_area *a = NULL;
 	struct page *page;
-	int err;
+	uint64_t pages = 0;
+	int err, priority = 0;
 
 	if (is_area(r->device))
 		return -EBUSY;
@@ -180,12 +184,12 @@ int swap_on(const struct swap_request *r)
 		err = area_make(page_virt(page), r, &a);
 	page_put(page);
 	if (!err) {
-		err = enter(a);
+		err = enter(a, &pages, &priority);
 		if (err)
 			area_free(a);
 	}
 	if (!err)
-		log_info("swap on %s: %lu KiB, priority %d", r->name, (unsigned long)(a->usable << (PAGE_SHIFT - 10)), a->priority);
+		log_info("swap on %s: %lu KiB, priority %d", r->name, (unsigned long)(pages << (PAGE_SHIFT - 10)), priority);
 	return err;
 }
 
@@ -239,12 +243,15 @@ static bool leave(struct swap_area *a)
 	return empty;
 }
 
-#define WINDOW (UINT64_C(2) << 20) /* bytes that are looked at with the tables locked */
+#define WINDOW	     (UINT64_C(2) << 20) /* bytes that are looked at with the tables locked */
+#define STEP_WINDOWS 64			 /* before others may run */
 
 struct bring_in {
 	struct pt_visit visit;
 	const struct swap_area *area;
 	uaddr_t at; /* of the first entry of the area that was found; 0: none */
+	uaddr_t next;	  /* nothing was found before this */
+	unsigned windows; /* that may still be looked at */
 };
 
 static void find_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t addr)
@@ -259,12 +266,16 @@ static void find_run(struct pt_visit *v, hal_pte_t *slots, unsigned n, uaddr_t a
 	}
 }
 
-static void find_in_area(struct bring_in *b, const struct vm_area *a, uaddr_t from)
+static void find_in_area(struct bring_in *b, const struct vm_area *a)
 {
-	for (uaddr_t to; from < a->end && !b->at; from = to) {
-		to = min(a->end, align_down(from, WINDOW) + WINDOW);
+	for (b->next = max(b->next, a->start); b->next < a->end && !b->at && b->windows > 0; b->windows--) {
+		uaddr_t from = pagetable_next(a->space, b->next, a->end);
+
+		b->next = min(a->end, align_down(from, WINDOW) + WINDOW);
+		if (from == a->end)
+			continue;
 		spin_lock(&a->space->table_lock);
-		pagetable_visit(&b->visit, from, to);
+		pagetable_visit(&b->visit, from, b->next);
 		spin_unlock(&a->space->table_lock);
 	}
 }
@@ -279,30 +290,33 @@ static bool has_swapped(struct vm_space *s)
 	return has;
 }
 
-/* Brings in the first page at or after *at that is in the area: 1 and its place, 0 (there is none), or an errno. The space's lock is held. */
+/*
+ * Brings in the first page at or after *at that is in the area: 1 and where to go on, also if it has only looked at so much; 0 (there is none); or an
+ * errno. The space's lock is held.
+ */
 static int bring_in_next(struct vm_space *s, const struct swap_area *area, uaddr_t *at)
 {
-	struct bring_in b = { .visit = { .space = s, .run = find_run }, .area = area };
+	struct bring_in b = { .visit = { .space = s, .run = find_run }, .area = area, .next = *at, .windows = STEP_WINDOWS };
 	struct vm_area *a;
 	int err;
 
 	area_for_each(a, s, *at, HAL_USER_TOP) {
 		if (a->has_private && area_is_private(a))
-			find_in_area(&b, a, max(a->start, *at));
-		if (b.at)
+			find_in_area(&b, a);
+		if (b.at || b.windows == 0)
 			break;
 	}
+	*at = b.at ? b.at : b.next;
 	if (!b.at)
-		return 0;
-	*at = b.at;
+		return a ? 1 : 0;
 	err = fault_area(a, b.at, HAL_ACCESS_READ);
 	return err ? err : 1;
 }
 
-/* All of a space that is in the area: 0 or an errno. */
+/* All of a space that is in the area: 0 or an errno. What its process's killer takes (vm_release) goes by itself. */
 static int bring_in_space(struct vm_space *s, const struct swap_area *area)
 {
-	unsigned tries = 0;
+	struct reclaim_tries tries = { 0 };
 	uaddr_t at = 0;
 	int more = 1;
 
@@ -310,10 +324,12 @@ static int bring_in_space(struct vm_space *s, const struct swap_area *area)
 		rwlock_read(&s->lock);
 		more = has_swapped(s) ? bring_in_next(s, area, &at) : 0;
 		rwlock_read_unlock(&s->lock);
+		if (more == -EFAULT && READ_ONCE(s->released))
+			more = 0;
 		if (more == -ENOMEM && reclaim_wait(&tries))
 			more = 1;
 		else if (more > 0)
-			tries = 0;
+			tries = (struct reclaim_tries){ 0 };
 		if (thread_signal_pending())
 			return -EINTR;
 		sched_point();

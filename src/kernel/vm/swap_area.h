@@ -10,6 +10,7 @@
 enum {
 	SLOT_BAD = 1,  /* mkswap said so, or it is the header */
 	SLOT_KEPT = 2, /* `page` could not be written: the slot has a reference on it */
+	SLOT_AGAIN = 4, /* and somebody tries once more */
 };
 
 struct swap_slot {

@@ -15,8 +15,8 @@ extern bool swap_present; /* atomic: there are areas */
 /* ---- swap.c ---- */
 
 /*
- * The page is to leave an entry of a table, or an object: its slot, with one reference for the entry. *ret_write: the slot is new, nobody has
- * written the page yet, and the caller has one more reference to it, for writing. -ENOSPC: there is no room; -EDQUOT: its group may have no more.
+ * The page is to leave an entry of a table, or an object: its slot, with one reference for the entry. *ret_write: the slot is new, or could not be
+ * written, nobody else writes the page, and the caller has one more reference to it, for writing. -ENOSPC: there is no room; -EDQUOT: its group may have no more.
  */
 int swap_take(struct page *page, uint64_t *ret_entry, bool *ret_write);
 /* The writer is done, and gives up the slot's reference and the page's: that one stays with the slot if the page could not be written. */
@@ -71,8 +71,14 @@ static inline void swap_batch_add(struct swap_batch *b, uint64_t entry, struct p
 	b->pages[b->count++].write = write;
 }
 
-/* Writes what is to be written, and gives up the pages. May sleep. */
-void swap_batch_finish(struct swap_batch *b);
+/* Writes what is to be written, and gives up the pages: how many are not kept for want of success. May sleep. */
+unsigned swap_batch_finish(struct swap_batch *b);
+
+/*
+ * Puts pages that could not be written into an empty batch, to be tried again: those of some slots from *at (0 at first) on, which goes on. False: there
+ * are no more.
+ */
+bool swap_find_kept(struct swap_batch *b, uint64_t *at);
 
 /*
  * The contents of a slot that the caller holds in a new page, with a reference: 0, -ENOMEM, -EIO. `force`: its group pays, whether it has room or

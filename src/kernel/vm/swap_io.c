@@ -29,10 +29,11 @@ static int write_run(uint64_t entry, struct page *const pages[], unsigned n)
 	return err;
 }
 
-/* Writes n pages whose slots follow each other; if that fails, each for itself, so that one bad block costs one page. */
-static void write_together(const struct swap_batch *b, unsigned first, unsigned n)
+/* Writes n pages whose slots follow each other; if that fails, each for itself, so that one bad block costs one page. Returns how many were. */
+static unsigned write_together(const struct swap_batch *b, unsigned first, unsigned n)
 {
 	struct page *pages[SWAP_RUN_MAX];
+	unsigned good = 0;
 	int err;
 
 	for (unsigned i = 0; i < n; i++)
@@ -40,24 +41,31 @@ static void write_together(const struct swap_batch *b, unsigned first, unsigned 
 	err = write_run(b->pages[first].entry, pages, n);
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t entry = b->pages[first + i].entry;
+		int error = err && n > 1 ? write_run(entry, &pages[i], 1) : err;
 
-		swap_wrote(entry, pages[i], err && n > 1 ? write_run(entry, &pages[i], 1) : err);
+		swap_wrote(entry, pages[i], error);
+		good += !error;
 	}
+	return good;
 }
 
-void swap_batch_finish(struct swap_batch *b)
+unsigned swap_batch_finish(struct swap_batch *b)
 {
+	unsigned good = 0;
+
 	for (unsigned i = 0, n; i < b->count; i += n) {
 		n = 1;
 		if (!b->pages[i].write) {
 			page_put(b->pages[i].page);
+			good++;
 			continue;
 		}
 		while (i + n < b->count && b->pages[i + n].write && b->pages[i + n].entry == b->pages[i].entry + n)
 			n++;
-		write_together(b, i, n);
+		good += write_together(b, i, n);
 	}
 	b->count = 0;
+	return good;
 }
 
 /* ---- in ---- */

@@ -68,9 +68,11 @@ void vm_area_usage(struct vm_area *a, struct vm_usage *usage)
 	struct usage_visit v = { .visit = { .space = a->space, .run = count_run }, .usage = usage };
 
 	for (uaddr_t at = a->start, end; at < a->end; at = end) {
-		end = min(a->end, (at / BATCH + 1) * BATCH);
 		spin_lock(&a->space->table_lock);
-		pagetable_visit(&v.visit, at, end);
+		at = pagetable_next(a->space, at, a->end);
+		end = min(a->end, (at / BATCH + 1) * BATCH);
+		if (at < a->end)
+			pagetable_visit(&v.visit, at, end);
 		spin_unlock(&a->space->table_lock);
 		sched_point();
 	}

@@ -87,7 +87,10 @@ void pagetable_visit(struct pt_visit *v, uaddr_t start, uaddr_t end);
 /* The slot of an address, or null if there is no table for it. Space lock or table lock held. */
 hal_pte_t *pagetable_find(const struct vm_space *s, uaddr_t addr);
 
-/* The same, making tables; null when out of memory. Table lock held. */
+/* The first address of [start, end) that a last-level table is for, or `end`: what has no tables costs nothing. Likewise. */
+uaddr_t pagetable_next(const struct vm_space *s, uaddr_t start, uaddr_t end);
+
+/* As pagetable_find(), making tables; null when out of memory. Table lock held. */
 hal_pte_t *pagetable_make(struct vm_space *s, uaddr_t addr);
 
 int pagetable_init(struct vm_space *s);
@@ -287,6 +290,7 @@ static inline bool page_is_alone(struct page *page)
 
 void spaces_enter(struct vm_space *s); /* it is complete; may sleep */
 void spaces_leave(struct vm_space *s); /* may sleep */
+void space_emptied(struct vm_space *s); /* it has no pages any more */
 
 /* ---- reclaim.c ---- */
 
