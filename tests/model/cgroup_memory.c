@@ -34,7 +34,7 @@
 #define FILE_PAGES  12
 #define ROUND	    8  /* operations of a worker between two rests */
 #define OTHERS_MAX  16 /* pages of a process that are not in its arena: its stack, what exec made */
-#define LIMIT_PAGES 50
+#define LIMIT_PAGES 32
 #define LIMIT_EXTRA 8 /* of who is dying */
 #define SLOTS	    64
 #define REST_NS	    20000
