@@ -344,7 +344,7 @@ static void who_waits_for_memory_is_not_given_up_for_being_slow(void **state)
 			first = p;
 		}
 		again = reclaim_wait(&tries); /* none is free */
-		for (unsigned i = 0; i < 64; i++) {
+		for (unsigned i = 0; i < 512; i++) {
 			p = first;
 			first = (struct page *)(uintptr_t)p->index;
 			page_put(p);

@@ -79,10 +79,10 @@ static bool look(int pid, struct candidate *ret)
 	if (s) {
 		vm_space_hold(s);
 		*ret = (struct candidate){ .pid = pid, .space = s, .adj = READ_ONCE(p->oom_score_adj), .dying = process_dying(p) };
+		memcpy(ret->name, t->thread.name, sizeof(ret->name));
 		ret->dying |= p->oom_since_ns != 0;
 		ret->late = ret->dying && is_late_locked(p);
 		ret->borrows = borrows_locked(t, s);
-		memcpy(ret->name, t->thread.name, sizeof(ret->name));
 	}
 	spin_unlock_irq(&proc_lock, flags);
 	return s;
