@@ -146,9 +146,10 @@ void det_schedule_spins(unsigned cpu)
 
 /* ---- choosing ---- */
 
+/* In an interrupt's handler it works, whatever it was at before. */
 static bool waiting(unsigned cpu, bool spins)
 {
-	return det_cpus[cpu].state == DET_READY && det_cpus[cpu].spins == spins;
+	return det_cpus[cpu].state == DET_READY && (det_cpus[cpu].spins && !sim_vcpus[cpu].in_irq) == spins;
 }
 
 static unsigned choose_random(unsigned self, bool spins)

@@ -95,7 +95,7 @@ int64_t sys_memfd_create(uaddr_t name, unsigned flags)
 	struct file *f;
 	int64_t result;
 
-	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | (flags & MFD_HUGETLB ? MFD_HUGETLB | MFD_HUGE_MASK << MFD_HUGE_SHIFT : 0)))
+	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | (flags & MFD_HUGETLB ? MFD_HUGETLB | (unsigned)MFD_HUGE_MASK << MFD_HUGE_SHIFT : 0)))
 		return -EINVAL;
 	result = copy_string_from_user(text, name, sizeof(text));
 	if (result < 0)
