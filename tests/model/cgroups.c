@@ -383,6 +383,16 @@ static void kill_group(struct own *o, unsigned worker, enum place place)
 		model_failed(__FILE__, __LINE__, "group %d of worker %u was killed, and somebody is left", place, worker);
 }
 
+/* Nobody is counted, not even who has died and is not reaped yet. */
+static bool is_vacant(unsigned worker, enum place place)
+{
+	if (!comes(worker, place, "populated 0"))
+		return false;
+	for (int i = 0; i < TRIES && number_in(worker, place, "pids.current") != 0; i++)
+		rest_ns(REST_NS);
+	return number_in(worker, place, "pids.current") == 0;
+}
+
 /* G4: so many, of which one is there already. */
 static void limit(struct model_op *op, struct own *o, unsigned worker)
 {
@@ -392,7 +402,7 @@ static void limit(struct model_op *op, struct own *o, unsigned worker)
 
 	if (!o->groups[place].there || count_in(o, place) > 0 || m->pid || write_text(worker, TOP, "cgroup.subtree_control", "+pids") < 0)
 		return;
-	if (comes(worker, place, "populated 0") && write_number(worker, place, "pids.max", (int)most) == 0) {
+	if (is_vacant(worker, place) && write_number(worker, place, "pids.max", (int)most) == 0) {
 		*m = (struct member){ .kind = FORKS, .place = place };
 		n = user_fork(child, worker * MEMBERS_MAX);
 		if (n > 0) {
