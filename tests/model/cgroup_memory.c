@@ -52,6 +52,8 @@ static struct worker {
 	bool was_limited;   /* it has been in the group with a limit */
 	int group;
 	int8_t page[PAGES]; /* charged to: a group, or NONE; OUTSIDE: to nobody */
+	bool shared[PAGES]; /* a child has had it; its memory may still be somebody's who looks at it when it has ended */
+	bool copied[PAGES]; /* perhaps, for that reason, by a write from another group, whose the copy is */
 	int8_t file[FILE_PAGES];
 	struct model_op op;
 } workers[WORKERS];
@@ -181,6 +183,7 @@ static void touch(struct worker *w, struct model_op *op)
 
 	for (unsigned i = first; i < min(first + n, (unsigned)PAGES); i++) {
 		user_store(ARENA + i * PAGE_SIZE, i + 1);
+		w->copied[i] |= w->shared[i] && w->page[i] != w->group;
 		if (w->page[i] == NONE)
 			w->page[i] = (int8_t)w->group;
 	}
@@ -192,8 +195,11 @@ static void advise(struct worker *w, struct model_op *op, int advice)
 	int64_t result = user_call(__NR_madvise, ARENA + first * PAGE_SIZE, n * PAGE_SIZE, (uint64_t)advice);
 
 	MODEL_CHECK(result == 0 || programs_may_die());
-	if (result == 0 && advice == MADV_DONTNEED)
+	if (result == 0 && advice == MADV_DONTNEED) {
 		memset(&w->page[first], NONE, n);
+		memset(&w->copied[first], false, n);
+		memset(&w->shared[first], false, n);
+	}
 }
 
 static void write_file(struct worker *w, struct model_op *op, uint64_t fd)
@@ -242,8 +248,10 @@ static void act(struct worker *w, struct model_op *op, uint64_t fd)
 		cut_file(w, op, fd);
 	else if (what < 18)
 		go(w, op);
-	else if (user_fork(child, model_below(op, PAGES)) > 0)
+	else if (user_fork(child, model_below(op, PAGES)) > 0) {
+		memset(w->shared, true, sizeof(w->shared));
 		user_call(__NR_wait4, UINT64_MAX, 0, 0, 0);
+	}
 }
 
 static void work(uint64_t number)
@@ -280,6 +288,8 @@ static void forget(struct worker *w)
 	w->pid = 0;
 	w->group = OUTSIDE;
 	memset(w->page, NONE, sizeof(w->page));
+	memset(w->shared, false, sizeof(w->shared));
+	memset(w->copied, false, sizeof(w->copied));
 	memset(w->file, NONE, sizeof(w->file));
 }
 
@@ -374,6 +384,7 @@ static void check_charges(void)
 struct seen {
 	int64_t anon, shared, swapped; /* what the group says */
 	int64_t pages, in_files;       /* what the workers know */
+	int64_t copied;		       /* of pages: perhaps another group's by now */
 };
 
 static bool is_in(int charged, int group)
@@ -392,7 +403,10 @@ static struct seen look(int group)
 	s.swapped = pages_in(at, "memory.swap.current", "");
 	for (unsigned i = 0; i < WORKERS; i++) {
 		for (unsigned n = 0; n < PAGES; n++)
-			s.pages += is_in(me(i)->page[n], group);
+			if (is_in(me(i)->page[n], group)) {
+				s.pages++;
+				s.copied += me(i)->copied[n];
+			}
 		for (unsigned n = 0; n < FILE_PAGES; n++)
 			s.in_files += is_in(me(i)->file[n], group);
 	}
@@ -401,7 +415,7 @@ static struct seen look(int group)
 
 static bool is_right(const struct seen *s, int group)
 {
-	if (s->anon + s->swapped < s->pages || s->anon > s->pages + WORKERS * OTHERS_MAX || s->shared != s->in_files)
+	if (s->anon + s->swapped < s->pages - (group == GROUPS ? 0 : s->copied) || s->anon > s->pages + WORKERS * OTHERS_MAX || s->shared != s->in_files)
 		return false;
 	return group != LIMITED || !limited || s->anon + s->shared <= LIMIT_PAGES + LIMIT_EXTRA;
 }
