@@ -161,6 +161,42 @@ static int user_in_sticky(void)
 	return 0;
 }
 
+static int user_makes_programs_of_a_group(void)
+{
+	struct stat st;
+
+	USER_CHECK(make("theirs/program", 02755) == 0 && stat("theirs/program", &st) == 0); /* it is the folder's group's, and he is not in it */
+	USER_CHECK(st.st_gid == 78 && (st.st_mode & 07777) == 0755);
+	USER_CHECK(make("ours/program", 02755) == 0 && stat("ours/program", &st) == 0 && st.st_gid == 77 && (st.st_mode & 07777) == 02755);
+	USER_CHECK(mkdir("theirs/folder", 0755) == 0 && stat("theirs/folder", &st) == 0 && (st.st_mode & 07777) == 02755);
+	return 0;
+}
+
+/* Who owns a file while its owner changes: its mode and its owner are decided upon together. */
+static void changing_owners(void)
+{
+	pid_t pid = fork();
+	struct stat st;
+	int status;
+
+	if (pid == 0) {
+		if (setgid(1000) || setuid(1000))
+			_exit(90);
+		for (int i = 0; i < 3000; i++)
+			(void)chmod("p/passed", 04755);
+		_exit(0);
+	}
+	for (int i = 0; i < 1000; i++) {
+		EXPECT(chown("p/passed", 0, 0) == 0 && stat("p/passed", &st) == 0);
+		if (st.st_mode & S_ISUID) {
+			EXPECT(!"root's, and set-user-ID by somebody else");
+			break;
+		}
+		EXPECT(chmod("p/passed", 0755) == 0 && chown("p/passed", 1000, 1000) == 0);
+	}
+	EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 static int user_writes_suid(void)
 {
 	int fd = open("p/suid", O_WRONLY);
@@ -188,11 +224,16 @@ static void permissions(void)
 	EXPECT(make("p/not_for_group", 0606) == 0 && chown("p/not_for_group", 0, 77) == 0);
 	EXPECT(make("p/mine", 0077) == 0 && chown("p/mine", 1000, 1000) == 0);
 	EXPECT(make("p/suid", 0777) == 0 && chmod("p/suid", 04777) == 0);
+	EXPECT(mkdir("theirs", 0777) == 0 && chown("theirs", 0, 78) == 0 && chmod("theirs", 02777) == 0);
+	EXPECT(mkdir("ours", 0777) == 0 && chown("ours", 0, 77) == 0 && chmod("ours", 02777) == 0);
+	EXPECT(make("p/passed", 0755) == 0 && chown("p/passed", 1000, 1000) == 0);
 	EXPECT(mkdir("sticky", 01777) == 0 && make("sticky/roots", 0666) == 0);
 	EXPECT(as_user(user_opens) == 0);
 	EXPECT(as_user(user_changes) == 0);
 	EXPECT(as_user(user_in_sticky) == 0);
+	EXPECT(as_user(user_makes_programs_of_a_group) == 0);
 	EXPECT(as_user(user_writes_suid) == 0);
+	changing_owners();
 	EXPECT(as_user(user_is_no_admin) == 0);
 	EXPECT(access("p/root_only", R_OK | W_OK) == 0);
 	EXPECT_ERRNO(access("p/root_only", X_OK), EACCES);

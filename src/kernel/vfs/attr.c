@@ -131,7 +131,10 @@ static uint32_t events_of(const struct file_attr *attr)
 	return events | (attr->set & ATTR_SIZE ? IN_MODIFY : 0);
 }
 
-int vfs_setattr(const struct path *path, const struct file_attr *attr)
+/* Whether `attr` may be set, and what goes with it: under the inode's lock, so that nobody changes the owner or the mode between. */
+typedef int (*attr_check)(struct inode *inode, const struct cred *cred, struct file_attr *attr);
+
+static int setattr_checked(const struct path *path, struct file_attr *attr, attr_check check)
 {
 	struct inode *inode = path->dentry->inode;
 	int error = mount_want_write(path->mount);
@@ -139,11 +142,20 @@ int vfs_setattr(const struct path *path, const struct file_attr *attr)
 	if (error)
 		return error;
 	mutex_lock(&inode->lock);
-	error = setattr_locked(inode, attr);
+	error = check ? check(inode, thread_current()->cred, attr) : 0;
+	if (!error)
+		error = setattr_locked(inode, attr);
 	mutex_unlock(&inode->lock);
 	if (!error)
 		notify_path(path, events_of(attr));
 	return error;
+}
+
+int vfs_setattr(const struct path *path, const struct file_attr *attr)
+{
+	struct file_attr copy = *attr;
+
+	return setattr_checked(path, &copy, NULL);
 }
 
 int file_may_grow(const struct inode *inode, uint64_t size)
@@ -171,19 +183,22 @@ int vfs_truncate(struct inode *inode, uint64_t size)
 	return error;
 }
 
-int vfs_chmod(const struct path *path, uint32_t mode)
+static int may_chmod(struct inode *inode, const struct cred *cred, struct file_attr *attr)
 {
-	struct inode *inode = path->dentry->inode;
-	const struct cred *cred = thread_current()->cred;
-	struct file_attr attr = { .set = ATTR_MODE, .mode = mode & MODE_PERMISSIONS };
-
 	if (!inode_owner_or_capable(inode, cred))
 		return -EPERM;
 	if (S_ISLNK(inode_mode(inode)))
 		return -EOPNOTSUPP;
-	if ((mode & S_ISGID) && !cred_in_group(cred, inode->gid) && !inode_capable(inode, cred, CAP_FSETID))
-		attr.mode &= ~(uint32_t)S_ISGID;
-	return vfs_setattr(path, &attr);
+	if ((attr->mode & S_ISGID) && !cred_in_group(cred, inode->gid) && !inode_capable(inode, cred, CAP_FSETID))
+		attr->mode &= ~(uint32_t)S_ISGID;
+	return 0;
+}
+
+int vfs_chmod(const struct path *path, uint32_t mode)
+{
+	struct file_attr attr = { .set = ATTR_MODE, .mode = mode & MODE_PERMISSIONS };
+
+	return setattr_checked(path, &attr, may_chmod);
 }
 
 /* The bits of its mode that a file loses when its owner is set. */
@@ -210,40 +225,44 @@ static void chown_mode(const struct inode *inode, struct file_attr *attr)
 	attr->mode = inode_mode(inode) & ~clear;
 }
 
-int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid)
+static int may_chown(struct inode *inode, const struct cred *cred, struct file_attr *attr)
 {
-	struct inode *inode = path->dentry->inode;
-	const struct cred *cred = thread_current()->cred;
-	struct file_attr attr = { .uid = uid, .gid = gid };
+	bool any = inode_capable(inode, cred, CAP_CHOWN), owner = cred->fsuid == inode->uid;
 
-	if (uid != UINT32_MAX) {
-		attr.set |= ATTR_UID;
-		if (!inode_capable(inode, cred, CAP_CHOWN) && (cred->fsuid != inode->uid || uid != inode->uid))
-			return -EPERM;
-	}
-	if (gid != UINT32_MAX) {
-		attr.set |= ATTR_GID;
-		if (!inode_capable(inode, cred, CAP_CHOWN) &&
-		    (cred->fsuid != inode->uid || (gid != inode->gid && !cred_in_group(cred, gid))))
-			return -EPERM;
-	}
-	if (attr.set || inode_owner_or_capable(inode, cred)) /* a stranger who changes nothing takes nothing away, either */
-		chown_mode(inode, &attr);
+	if ((attr->set & ATTR_UID) && !any && (!owner || attr->uid != inode->uid))
+		return -EPERM;
+	if ((attr->set & ATTR_GID) && !any && (!owner || (attr->gid != inode->gid && !cred_in_group(cred, attr->gid))))
+		return -EPERM;
+	if (attr->set || inode_owner_or_capable(inode, cred)) /* a stranger who changes nothing takes nothing away, either */
+		chown_mode(inode, attr);
 	else if (inode_sheds_mode(inode))
 		return -EPERM;
-	return vfs_setattr(path, &attr);
+	return 0;
+}
+
+int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid)
+{
+	struct file_attr attr = { .uid = uid, .gid = gid };
+
+	attr.set = (uid != UINT32_MAX ? ATTR_UID : 0) | (gid != UINT32_MAX ? ATTR_GID : 0);
+	return setattr_checked(path, &attr, may_chown);
+}
+
+static int may_set_times(struct inode *inode, const struct cred *cred, struct file_attr *attr)
+{
+	(void)attr;
+	return inode_owner_or_capable(inode, cred) ? 0 : -EPERM;
+}
+
+static int may_touch(struct inode *inode, const struct cred *cred, struct file_attr *attr)
+{
+	(void)attr;
+	return inode_owner_or_capable(inode, cred) ? 0 : inode_permission(inode, MAY_WRITE, cred);
 }
 
 int vfs_utimes(const struct path *path, const struct file_attr *times, bool to_now)
 {
-	struct inode *inode = path->dentry->inode;
-	const struct cred *cred = thread_current()->cred;
+	struct file_attr attr = *times;
 
-	if (!inode_owner_or_capable(inode, cred)) {
-		int error = to_now ? inode_permission(inode, MAY_WRITE, cred) : -EPERM;
-
-		if (error)
-			return error;
-	}
-	return vfs_setattr(path, times);
+	return setattr_checked(path, &attr, to_now ? may_touch : may_set_times);
 }

@@ -91,14 +91,19 @@ static const struct vm_object_ops object_ops = {
 
 /* ---- inodes ---- */
 
-/* Group and set-group-id come from a folder that has the bit. */
+/* Group and set-group-id come from a folder that has the bit; a program with the bit is made by members of its group alone. */
 static void inherit(struct inode *inode, const struct inode *dir)
 {
+	const struct cred *cred = thread_current()->cred;
+
 	if (!(inode_mode(dir) & S_ISGID))
 		return;
 	inode->gid = READ_ONCE(dir->gid);
 	if (S_ISDIR(inode_mode(inode)))
 		inode->mode |= S_ISGID;
+	else if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(cred, inode->gid) &&
+		 !inode_capable(inode, cred, CAP_FSETID))
+		inode->mode &= ~(uint32_t)S_ISGID;
 }
 
 static struct inode *file_inode_create(struct super_block *sb, uint32_t mode)

@@ -520,7 +520,7 @@ int vm_shared_at(struct vm_space *s, uaddr_t start, uint64_t len, struct vm_map_
 
 	rwlock_read(&s->lock);
 	first = area_find(s, start);
-	if (!first || first->start > start || !(first->flags & VM_SHARED) || !first->object || !area_covers(s, start, start + len))
+	if (!first || first->start > start || (first->flags & (VM_SHARED | VM_SPECIAL)) != VM_SHARED || !first->object || !area_covers(s, start, start + len))
 		err = -EINVAL;
 	else
 		area_for_each(a, s, start, start + len)
